@@ -1,0 +1,22 @@
+# `make` alone lists the targets. Everything runs from .venv, which `make env` makes.
+.DEFAULT_GOAL := help
+.PHONY: help env env-test lock protos protos-check image lint test demo up bench clean
+SHELL := /bin/bash
+PYTHON_BIN := .venv/bin/python
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+env: ## Debian packages and .venv (idempotent)
+	@packaging/bootstrap.sh
+
+env-test: ## the same, with what only the tests need
+	@packaging/bootstrap.sh --tests
+
+lock: ## refresh requirements.lock from pyproject.toml
+	@echo "[lock] resolving against the ordinary index, whatever this machine's pip adds to it"
+	@env -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS -u UV_DEFAULT_INDEX \
+	  .venv/bin/uv pip compile --no-config --universal --python-version 3.11 --all-extras --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet \
+	  $(if $(UPGRADE),--upgrade) --output-file requirements.lock pyproject.toml
+	@echo "[lock] $$(grep -c '^[a-z].*==' requirements.lock) packages in requirements.lock (make lock UPGRADE=1 takes newer ones)"
