@@ -1,0 +1,117 @@
+"""Pages of a list: keyset paging with signed tokens bound to the list, its filter and the caller."""
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from google.protobuf.message import Message
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_
+from sqlalchemy.sql.elements import UnaryExpression
+from sqlalchemy.sql.operators import desc_op
+
+from mesh.caller import Caller
+from mesh.errors import CloudError
+
+DEFAULT_SIZE = 100
+MAXIMUM_SIZE = 1000
+_SIGNATURE_BYTES = 16
+_key = secrets.token_bytes(32)
+
+
+def use_key(path: Path) -> None:
+    """Sign tokens with the key in this file (made if absent), so that they outlive this process."""
+    global _key
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        _key = path.read_bytes()
+        return
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(_key)
+
+
+def page(
+    connection: Connection,
+    query: Select[Any],
+    order: Sequence[ColumnElement[Any]],
+    request: Any,
+    caller: Caller,
+    filter_parts: Sequence[object] = (),
+) -> tuple[list[Row[Any]], str]:
+    """One page of `query`, and the token of the next ("" on the last).
+
+    `order` are columns that the query selects (or `column.desc()`), none of them NULL, the last one unique.
+    The token is bound to every other field of the request, to `filter_parts` and to the caller. Raises
+    PAGE_TOKEN_INVALID for a token that is not ours or was made for another list.
+    """
+    size = min(request.page_size or DEFAULT_SIZE, MAXIMUM_SIZE)
+    binding = _binding(request, caller, filter_parts)
+    if request.page_token:
+        query = query.where(_after(order, _open(request.page_token, binding, len(order))))
+    rows = list(connection.execute(query.order_by(*order).limit(size + 1)))
+    if len(rows) <= size:
+        return rows, ""
+    last = rows[size - 1]._mapping
+    return rows[:size], _seal([last[_column(item)] for item in order], binding)
+
+
+def _column(item: ColumnElement[Any]) -> ColumnElement[Any]:
+    return item.element if isinstance(item, UnaryExpression) else item
+
+
+def _after(order: Sequence[ColumnElement[Any]], values: Sequence[Any]) -> ColumnElement[bool]:
+    """Rows that come after `values` in the order: equal in the first columns, beyond in the next."""
+    beyond = []
+    for position, item in enumerate(order):
+        column = _column(item)
+        descending = isinstance(item, UnaryExpression) and item.modifier is desc_op
+        further = column < values[position] if descending else column > values[position]
+        equal = [_column(order[i]) == values[i] for i in range(position)]
+        beyond.append(and_(*equal, further))
+    return or_(*beyond)
+
+
+def _binding(request: Message, caller: Caller, filter_parts: Sequence[object]) -> bytes:
+    bare = type(request)()
+    bare.CopyFrom(request)
+    bare.ClearField("page_token")
+    bare.ClearField("page_size")
+    owner = (caller.user_id, caller.project_id, caller.scope, caller.service)
+    parts = (
+        request.DESCRIPTOR.full_name,
+        bare.SerializeToString(deterministic=True),
+        owner,
+        repr(filter_parts),
+    )
+    return hashlib.sha256(msgspec.msgpack.encode(parts)).digest()
+
+
+def _sign(body: bytes, binding: bytes) -> bytes:
+    return hmac.digest(_key, binding + body, "sha256")[:_SIGNATURE_BYTES]
+
+
+def _seal(values: Sequence[Any], binding: bytes) -> str:
+    body = msgspec.msgpack.encode(values)
+    return base64.urlsafe_b64encode(_sign(body, binding) + body).decode()
+
+
+def _open(token: str, binding: bytes, count: int) -> list[Any]:
+    wrong = CloudError("PAGE_TOKEN_INVALID", "The page_token is not for this list: begin again without one.")
+    try:
+        raw = base64.urlsafe_b64decode(token.encode())
+    except ValueError as error:
+        raise wrong from error
+    signature, body = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
+    if not hmac.compare_digest(signature, _sign(body, binding)):
+        raise wrong
+    values = msgspec.msgpack.decode(body)
+    if len(values) != count:
+        raise wrong
+    return values
