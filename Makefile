@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Everything runs from .venv, which `make env` makes.
 .DEFAULT_GOAL := help
-.PHONY: help env env-test lock protos protos-check image lint test demo up bench clean
+.PHONY: help env env-test lock protos protos-check protos-landed image lint test demo up bench clean
 SHELL := /bin/bash
 PYTHON_BIN := .venv/bin/python
 
@@ -20,3 +20,17 @@ lock: ## refresh requirements.lock from pyproject.toml
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet \
 	  $(if $(UPGRADE),--upgrade) --output-file requirements.lock pyproject.toml
 	@echo "[lock] $$(grep -c '^[a-z].*==' requirements.lock) packages in requirements.lock (make lock UPGRADE=1 takes newer ones)"
+
+protos: env ## stubs, descriptor set and OpenAPI document from protos/, into generated/
+	@$(PYTHON_BIN) packaging/protos.py
+
+protos-check: env ## fail where generated/ is not what protos/ gives
+	@$(PYTHON_BIN) packaging/protos.py --check
+
+protos-landed: env ## record the contracts as landed: nothing in them may break from then on
+	@$(PYTHON_BIN) packaging/contract_rules.py --landed
+
+lint: env ## ruff, who may import whom, contract rules
+	@echo "[lint] ruff"; .venv/bin/ruff check .
+	@echo "[lint] who may import whom"; .venv/bin/lint-imports
+	@echo "[lint] contracts"; $(PYTHON_BIN) packaging/contract_rules.py
