@@ -1,0 +1,156 @@
+"""A service's database: units of work run off the event loop, committed in groups, on SQLite or PostgreSQL.
+
+A unit is a function of a SQLAlchemy connection. `write` answers when the unit is durably committed; units
+that wait at the same time share one COMMIT, each behind its own savepoint, so that one which raises is rolled
+back alone. `read` runs beside the writers on a snapshot and cannot write.
+"""
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, MetaData, Row, Table, select, update
+from sqlalchemy.exc import DBAPIError
+
+from mesh import backends, clock, migrate
+from mesh.commits import Unit, Writer, unit_of
+from mesh.errors import CloudError, not_found
+from mesh.nudges import Nudges
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Database:
+    """One service's database. Made by `open`, on the event loop that will use it."""
+
+    def __init__(self, backend: backends.Backend) -> None:
+        self.backend = backend
+        self.nudges = Nudges()
+        self.companions: dict[str, Any] = {}  # what lives as long as the database: its tail, its flow engine
+        self._writers = [Writer(backend, number) for number in range(backend.writers)]
+        self._readers = ThreadPoolExecutor(backend.readers, thread_name_prefix=f"{backend.name}-reader")
+        self._local = threading.local()
+        self._open: list[Connection] = []
+        self._turn = 0
+
+    @classmethod
+    def open(cls, url: str, metadata: MetaData, migrations: Path | None) -> "Database":
+        """Open `url`, brought to the newest migration under a lock.
+
+        Without `migrations` the tables of `metadata` are created as they are, which is for databases that
+        live no longer than a test. Raises CloudError UNAVAILABLE when the database does not answer.
+        """
+        backend = backends.open(url)
+        try:
+            migrate.upgrade(backend, metadata, migrations)
+        except DBAPIError as error:
+            raise backends.translate(error) from error
+        return cls(backend)
+
+    async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kw: P.kwargs) -> T:
+        """Run `fn(connection, ...)` on a snapshot in which nothing can be written."""
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, context.run, self._read, fn, args, kw)
+
+    async def write(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kw: P.kwargs) -> T:
+        """Run `fn(connection, ...)` as one unit of work: durable when this returns, undone when it raises.
+
+        `fn` may be run again when the database asks for it (a deadlock), so it has no effect but its SQL.
+        """
+        unit = Unit(self, fn, args, kw)
+        self._turn = (self._turn + 1) % len(self._writers)
+        self._writers[self._turn].put(unit)
+        return await unit.future
+
+    async def close(self) -> None:
+        """Finish what is queued, then let go of every connection."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        for writer in self._writers:
+            writer.stop()
+        self._readers.shutdown()
+        for connection in self._open:
+            connection.close()
+        self.backend.engine.dispose()
+
+    def _read(self, fn: Callable[..., T], args: tuple[Any, ...], kw: dict[str, Any]) -> T:
+        for attempt in (1, 2):
+            connection = self._reader()
+            try:
+                return fn(connection, *args, **kw)
+            except DBAPIError as error:
+                if error.connection_invalidated and attempt == 1:
+                    continue  # the server closed an idle connection: a read is safe to repeat on a new one
+                if backends.is_trouble(error):
+                    raise backends.translate(error) from error
+                raise
+            finally:
+                self._end_read(connection)
+        raise AssertionError("unreachable")
+
+    def _reader(self) -> Connection:
+        connection = getattr(self._local, "connection", None)
+        if connection is None or connection.closed:
+            try:
+                connection = self._local.connection = self.backend.connect_reader()
+            except DBAPIError as error:
+                raise backends.translate(error) from error
+            self._open.append(connection)
+        return connection
+
+    def _end_read(self, connection: Connection) -> None:
+        try:
+            connection.rollback()
+        except DBAPIError:
+            self._open.remove(connection)
+            connection.invalidate()
+            connection.close()
+
+
+def after_commit(connection: Connection, callback: Callable[[], object]) -> None:
+    """Call `callback` on the event loop once the unit that `connection` serves is committed; never if it is
+    not.
+    """
+    unit_of(connection).callbacks.append(callback)
+
+
+def database_of(connection: Connection) -> Database:
+    """The database whose unit `connection` serves."""
+    return unit_of(connection).database
+
+
+def compare_and_swap(
+    connection: Connection, table: Table, id: str, expected_revision: int | None, values: dict[str, Any]
+) -> Row[Any]:
+    """Change one resource, bump its revision and updated_at, and answer the new row.
+
+    `expected_revision` None or 0 means whichever it has. Raises NOT_FOUND, or REVISION_MISMATCH when somebody
+    else was first. The table's `info["resource_type"]`, else its name without the plural s, names it in
+    errors.
+    """
+    change = update(table).where(table.c.id == id).returning(table)
+    if expected_revision:
+        change = change.where(table.c.revision == expected_revision)
+    bumped = {**values, "revision": table.c.revision + 1, "updated_at": clock.now()}
+    row = connection.execute(change.values(bumped)).one_or_none()
+    if row is not None:
+        return row
+    kind = table.info.get("resource_type") or table.name.removesuffix("s")
+    actual = connection.scalar(select(table.c.revision).where(table.c.id == id))
+    if actual is None:
+        raise not_found(kind, id)
+    raise CloudError(
+        "REVISION_MISMATCH",
+        f"The {kind} {id} is at revision {actual}, not {expected_revision}: read it again.",
+        resource_type=kind,
+        id=id,
+        expected=expected_revision,
+        actual=actual,
+    )

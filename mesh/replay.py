@@ -1,0 +1,59 @@
+"""Replays: a mutation sent again with the same request_id answers what the first one did."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+from sqlalchemy import Connection, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mesh import clock
+from mesh.caller import Caller
+from mesh.errors import CloudError
+from mesh.tables import requests
+
+KEPT = timedelta(hours=24)
+_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+M = TypeVar("M", bound=Message)
+
+
+def once(
+    connection: Connection, caller: Caller, request: Any, response_type: type[M], do: Callable[[], M]
+) -> M:
+    """Answer `do()`, or what it answered when this caller sent this request before.
+
+    All in the caller's unit of work: a `do` that raises leaves no trace and may be sent again. Without a
+    request_id it is just `do()`. Raises REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    if not request.request_id:
+        return do()
+    key = {
+        "method": request.DESCRIPTOR.full_name,
+        "caller": f"{caller.service}:{caller.project_id or caller.user_id}",
+        "request_id": request.request_id,
+    }
+    digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+    insert = _INSERT[connection.dialect.name](requests).on_conflict_do_nothing()
+    row = insert.values(**key, digest=digest, response=b"", created_at=clock.now())
+    if connection.execute(row).rowcount:
+        response = do()
+        stored = update(requests).where(*_is(key)).values(response=response.SerializeToString())
+        connection.execute(stored)
+        return response
+    # On PostgreSQL the insert has waited for the first one's transaction, so its answer is there.
+    before = connection.execute(select(requests).where(*_is(key))).one()
+    if before.digest != digest:
+        message = f"The request_id {request.request_id} was used for a different request: make a new one."
+        raise CloudError("REQUEST_ID_REUSED", message, request_id=request.request_id)
+    return response_type.FromString(before.response)
+
+
+def _is(key: dict[str, str]) -> list[Any]:
+    return [requests.c[name] == value for name, value in key.items()]
+
+
+def forget(connection: Connection) -> int:
+    """Delete what is older than 24 hours; how many there were."""
+    return connection.execute(delete(requests).where(requests.c.created_at < clock.now() - KEPT)).rowcount
