@@ -34,3 +34,23 @@ lint: env ## ruff, who may import whom, contract rules
 	@echo "[lint] ruff"; .venv/bin/ruff check .
 	@echo "[lint] who may import whom"; .venv/bin/lint-imports
 	@echo "[lint] contracts"; $(PYTHON_BIN) packaging/contract_rules.py
+
+image: env ## the small guest image, into .cache/guest (skipped when unchanged)
+	@$(PYTHON_BIN) packaging/guest_image/build.py
+
+test: env-test lint protos-check image ## everything that must hold: lint, fresh stubs, every test (ARGS="-k word" for some)
+	@echo "[test] pytest"; .venv/bin/pytest --durations=10 $(ARGS)
+
+demo: env image ## boot a server and prove that all of it works (KEEP=1 leaves the cloud running)
+	@.venv/bin/weft demo $(if $(KEEP),--keep)
+
+up: env image ## start a cloud on this machine and leave it running
+	@.venv/bin/weft up
+
+bench: env image ## benchmarks (FULL=1 long, ONLY=name for one)
+	@$(PYTHON_BIN) -m benchmarks $(if $(FULL),--full) $(if $(ONLY),--only $(ONLY))
+
+clean: ## remove what was built or cached here, but for .venv
+	@echo "[clean] .cache, build, dist and the caches of the tools"
+	@rm -rf .cache build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
