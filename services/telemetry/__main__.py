@@ -1,0 +1,43 @@
+"""The telemetry service: wiring only."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from msgspec import Struct
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
+
+from mesh.reconcile import Sweep
+from mesh.server import Runtime, Service, main
+from services.telemetry import store
+from services.telemetry.api import Receiver, Traces
+from services.telemetry.tables import TABLES
+from weft.telemetry.v1 import trace_service_pb2_grpc as traces_grpc
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Telemetry(Struct, frozen=True, forbid_unknown_fields=True):
+    """`retention_days` is how long spans are kept."""
+
+    retention_days: float = 7
+
+
+def build(runtime: Runtime) -> Service:
+    """The service of one process."""
+    keep = timedelta(days=runtime.settings.section("telemetry", Telemetry).retention_days)
+
+    async def forget() -> None:
+        while await runtime.database.write(store.forget, keep):
+            pass
+
+    return Service(
+        servicers=[
+            (traces_grpc.add_TraceServiceServicer_to_server, Traces(runtime.database)),
+            (trace_service_pb2_grpc.add_TraceServiceServicer_to_server, Receiver(runtime.database)),
+        ],
+        background=[Sweep("forget old traces", 3600, forget).run],
+    )
+
+
+if __name__ == "__main__":
+    main("telemetry", build, TABLES)
