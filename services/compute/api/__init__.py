@@ -1,0 +1,1 @@
+"""The compute service's contract, one file a noun: messages in, messages out."""

@@ -1,0 +1,76 @@
+"""Hosts: what their agents said, and whether they live."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from mesh import clock
+from mesh.caller import Caller
+from mesh.database import compare_and_swap
+from mesh.errors import CloudError, not_found
+from mesh.paging import page
+from services.compute.tables import hosts
+
+
+def get(connection: Connection, id: str) -> Row[Any]:
+    """Raises NOT_FOUND."""
+    row = connection.execute(select(hosts).where(hosts.c.id == id)).one_or_none()
+    if row is None:
+        raise not_found("host", id)
+    return row
+
+
+def all_(connection: Connection, ids: Collection[str] | None = None) -> dict[str, Row[Any]]:
+    """Hosts by id: these, as far as they are known, or every one."""
+    query = select(hosts) if ids is None else select(hosts).where(hosts.c.id.in_(ids))
+    return {row.id: row for row in connection.execute(query)}
+
+
+def list_(connection: Connection, request: Any, status: str, caller: Caller) -> tuple[list[Row[Any]], str]:
+    """A page of hosts, oldest first."""
+    query = select(hosts)
+    if status:
+        query = query.where(hosts.c.status == status)
+    if request.name:
+        query = query.where(hosts.c.name == request.name)
+    return page(connection, query, [hosts.c.created_at, hosts.c.id], request, caller)
+
+
+def register(connection: Connection, id: str, values: dict[str, Any]) -> Row[Any]:
+    """Keep what a host's agent says of it, UP, with the next epoch."""
+    before = connection.execute(select(hosts.c.epoch).where(hosts.c.id == id).with_for_update()).scalar()
+    values = {**values, "status": "UP", "last_seen_at": clock.now(), "epoch": (before or 0) + 1}
+    if before is not None:
+        return compare_and_swap(connection, hosts, id, None, values)
+    return connection.execute(insert(hosts).values(id=id, **values).returning(hosts)).one()
+
+
+def change(connection: Connection, id: str, expected: int, values: dict[str, Any]) -> Row[Any]:
+    """Raises NOT_FOUND, REVISION_MISMATCH."""
+    return compare_and_swap(connection, hosts, id, expected, values)
+
+
+def heard(connection: Connection, id: str, epoch: int, free_disk_bytes: int) -> None:
+    """A heartbeat. Raises NOT_FOUND (register again), or WRONG_STATUS for an agent that was replaced."""
+    row = get(connection, id)
+    if epoch > row.epoch:
+        raise not_found("host", id)
+    if epoch < row.epoch:
+        message = f"A newer agent of host {id} has registered (epoch {row.epoch}): this one is fenced off."
+        raise CloudError(
+            "WRONG_STATUS", message, resource_type="host", id=id, status=f"epoch {row.epoch}", allowed=epoch
+        )
+    values = {"last_seen_at": clock.now(), "free_disk_bytes": free_disk_bytes}
+    if row.status == "UP":
+        connection.execute(update(hosts).where(hosts.c.id == id).values(**values))
+    else:
+        compare_and_swap(connection, hosts, id, None, {**values, "status": "UP"})
+
+
+def mark_down(connection: Connection, unheard_since: datetime) -> list[Row[Any]]:
+    """Hosts that were UP and have not been heard of since then are DOWN; those."""
+    silent = (hosts.c.status == "UP", hosts.c.last_seen_at < unheard_since)
+    rows = connection.execute(select(hosts).where(*silent)).all()
+    return [compare_and_swap(connection, hosts, row.id, None, {"status": "DOWN"}) for row in rows]

@@ -1,0 +1,131 @@
+"""Servers. Every change of one appends its event in the same unit of work."""
+
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Row, Select, Text, cast, delete, func, insert, select
+from sqlalchemy import update as sql_update
+
+from mesh import clock, outbox
+from mesh.caller import Caller
+from mesh.database import compare_and_swap
+from mesh.errors import not_found
+from mesh.paging import page
+from services.compute import messages
+from services.compute.tables import servers, user_data
+from weft.compute.v1.server_service_pb2 import ListServersRequest
+
+RESOURCE_TYPE = "server"
+
+
+def get(connection: Connection, id: str, reach: str | None, *, lock: bool = False) -> Row[Any]:
+    """The server; with `lock` nobody else changes it before this unit ends. Raises NOT_FOUND."""
+    query = select(servers).where(servers.c.id == id)
+    if reach is not None:
+        query = query.where(servers.c.project_id == reach)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise not_found("server", id)
+    return row
+
+
+def find(connection: Connection, id: str, *, lock: bool = False) -> Row[Any] | None:
+    """The server, None when there is none."""
+    query = select(servers).where(servers.c.id == id)
+    return connection.execute(query.with_for_update() if lock else query).one_or_none()
+
+
+def on_host(connection: Connection, host_id: str, *, lock: bool = False) -> list[Row[Any]]:
+    """The servers whose guests are on this host."""
+    query = select(servers).where(servers.c.host_id == host_id).order_by(servers.c.id)
+    return list(connection.execute(query.with_for_update() if lock else query))
+
+
+def neighbours(connection: Connection, project_id: str) -> dict[str, int]:
+    """How many servers of the project each host has."""
+    counted = select(servers.c.host_id, func.count()).where(
+        servers.c.project_id == project_id, servers.c.host_id.is_not(None)
+    )
+    return dict(connection.execute(counted.group_by(servers.c.host_id)).tuples().all())
+
+
+def among(connection: Connection, ids: list[str]) -> set[str]:
+    """Which of these are servers."""
+    return set(connection.scalars(select(servers.c.id).where(servers.c.id.in_(ids))))
+
+
+def create(connection: Connection, values: dict[str, Any], content: bytes) -> Row[Any]:
+    """Keep a new server and its user data."""
+    row = connection.execute(insert(servers).values(**values).returning(servers)).one()
+    if content:
+        connection.execute(insert(user_data).values(server_id=row.id, content=content))
+    _tell(connection, "CREATED", row)
+    return row
+
+
+def change(connection: Connection, id: str, values: dict[str, Any], expected: int | None = None) -> Row[Any]:
+    """Raises NOT_FOUND, REVISION_MISMATCH."""
+    row = compare_and_swap(connection, servers, id, expected, values)
+    _tell(connection, "UPDATED", row)
+    return row
+
+
+def remove(connection: Connection, id: str) -> None:
+    """Forget a server, if it is there."""
+    row = find(connection, id, lock=True)
+    if row is None:
+        return
+    connection.execute(delete(user_data).where(user_data.c.server_id == id))
+    connection.execute(delete(servers).where(servers.c.id == id))
+    _tell(connection, "DELETED", row)
+
+
+def user_data_of(connection: Connection, id: str) -> bytes:
+    """What the caller gave for the guest; empty when nothing."""
+    return connection.scalar(select(user_data.c.content).where(user_data.c.server_id == id)) or b""
+
+
+def note_guest(connection: Connection, id: str, values: dict[str, Any]) -> None:
+    """Keep what the host said of the guest: nobody is told, for nothing that a caller sees has changed."""
+    connection.execute(sql_update(servers).where(servers.c.id == id).values(**values))
+
+
+def with_metadata_due(connection: Connection) -> list[Row[Any]]:
+    """The servers whose guests have yet to be told of changed metadata."""
+    due = (servers.c.metadata_due, servers.c.host_id.is_not(None), servers.c.operation_id.is_(None))
+    return list(connection.execute(select(servers).where(*due).limit(500)))
+
+
+def metadata_told(connection: Connection, id: str, revision: int) -> None:
+    """The guest was told what stood there at this revision."""
+    same = (servers.c.id == id, servers.c.revision == revision)
+    connection.execute(sql_update(servers).where(*same).values(metadata_due=False))
+
+
+def list_(
+    connection: Connection, request: ListServersRequest, statuses: list[str], caller: Caller
+) -> tuple[list[Row[Any]], str]:
+    """A page of servers, oldest first."""
+    query = _filtered(select(servers), request, statuses)
+    if caller.reach is not None:
+        query = query.where(servers.c.project_id == caller.reach)
+    return page(connection, query, [servers.c.created_at, servers.c.id], request, caller)
+
+
+def _filtered(query: Select[Any], request: ListServersRequest, statuses: list[str]) -> Select[Any]:
+    for field in ("flavor_id", "image_id", "host_id", "project_id"):
+        if value := getattr(request, field):
+            query = query.where(servers.c[field] == value)
+    if prefix := request.name_prefix:
+        query = query.where(func.substr(servers.c.name, 1, len(prefix)) == prefix)
+    if statuses:
+        query = query.where(servers.c.status.in_(statuses))
+    for tag in request.tags:
+        query = query.where(cast(servers.c.tags, Text).contains(orjson.dumps(tag).decode(), autoescape=True))
+    if request.HasField("changed_since"):
+        query = query.where(servers.c.updated_at >= clock.from_proto(request.changed_since))
+    return query
+
+
+def _tell(connection: Connection, type: Any, row: Row[Any]) -> None:
+    outbox.append(connection, type, RESOURCE_TYPE, row.id, row.project_id, messages.server(row))

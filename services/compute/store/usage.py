@@ -1,0 +1,28 @@
+"""How much a project has: counted from its servers' rows inside the unit of work that adds to them."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, func, select
+
+from mesh import limits, locks
+from services.compute.tables import servers
+
+
+def claim(
+    connection: Connection, project_id: str, allowed: Mapping[str, int], more: Mapping[str, int]
+) -> None:
+    """Raises QUOTA_EXCEEDED when `more` on top of what the project has would pass a limit.
+
+    Holds the project until the unit ends, so that no other unit counts the same room.
+    """
+    locks.hold(connection, f"compute/{project_id}")
+    used = of(connection, project_id)
+    for resource, requested in more.items():
+        limits.check(allowed, resource, used[resource], requested)
+
+
+def of(connection: Connection, project_id: str) -> dict[str, int]:
+    """What the project's servers take, by the names of its limits."""
+    sums = select(func.count(), func.sum(servers.c.vcpus), func.sum(servers.c.memory_mib))
+    count, vcpus, memory = connection.execute(sums.where(servers.c.project_id == project_id)).one()
+    return {"servers": count, "vcpus": int(vcpus or 0), "memory_mib": int(memory or 0)}

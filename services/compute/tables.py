@@ -1,0 +1,114 @@
+"""The tables of the compute service."""
+
+from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, String, Table, Text, UniqueConstraint
+
+from mesh import clock, ids, tables
+from mesh.columns import Bytes, Id, Json, Timestamp, resource_columns
+
+metadata = MetaData()
+tables.add_to(metadata)
+operations = metadata.tables["operations"]
+
+
+def _stamps() -> list[Column]:  # type: ignore[type-arg]
+    return [
+        Column("created_at", Timestamp, nullable=False, default=clock.now),
+        Column("updated_at", Timestamp, nullable=False, default=clock.now),
+        Column("revision", BigInteger, nullable=False, default=1),
+    ]
+
+
+flavors = Table(
+    "flavors",
+    metadata,
+    Id("id", primary_key=True, default=ids.new),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("vcpus", Integer, nullable=False),
+    Column("memory_mib", Integer, nullable=False),
+    Column("disk_gib", Integer, nullable=False),
+    Column("ephemeral_gib", Integer, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("public", Boolean, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("extra_specs", Json, nullable=False),
+    *_stamps(),
+)
+
+flavor_access = Table(
+    "flavor_access",
+    metadata,
+    Id("flavor_id", primary_key=True),
+    Id("project_id", primary_key=True),
+)
+
+key_pairs = Table(
+    "key_pairs",
+    metadata,
+    Id("id", primary_key=True, default=ids.new),
+    Id("user_id", nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("public_key", Text, nullable=False),
+    Column("fingerprint", String(47), nullable=False),
+    *_stamps(),
+    UniqueConstraint("user_id", "name", name="key_pairs_by_user"),
+    info={"resource_type": "key_pair"},
+)
+
+# Ports and volumes of a server are few, belong to it alone and are always read with it: they are lists in its
+# row, so that a page of servers is one query. `guest_state` is what the host last said of its guest.
+servers = Table(
+    "servers",
+    metadata,
+    *resource_columns(),
+    Id("user_id", nullable=False),
+    Id("flavor_id", nullable=False, index=True),
+    Column("flavor", Json, nullable=False),
+    Column("vcpus", Integer, nullable=False),
+    Column("memory_mib", Integer, nullable=False),
+    Id("image_id", nullable=False, index=True),
+    Column("key_name", String(255), nullable=False),
+    Column("public_key", Text, nullable=False),
+    Column("security_groups", Json, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("metadata", Json, nullable=False),
+    Column("tags", Json, nullable=False),
+    Column("config_drive", Boolean, nullable=False),
+    Column("availability_zone", String(255), nullable=False),
+    Id("host_id", nullable=True, index=True),
+    Column("host_name", String(255), nullable=False, default=""),
+    Column("ports", Json, nullable=False, default=list),
+    Column("volumes", Json, nullable=False, default=list),
+    Column("guest_state", String(16), nullable=False, default=""),
+    Column("guest_state_at", Timestamp, nullable=True),
+    Column("launched_at", Timestamp, nullable=True),
+    Column("metadata_due", Boolean, nullable=False, default=False),
+)
+
+# Apart from the servers, so that nothing which reads those carries what a tenant put in here.
+user_data = Table(
+    "user_data",
+    metadata,
+    Id("server_id", primary_key=True),
+    Bytes("content", nullable=False),
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Id("id", primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("address", String(255), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("disabled", Boolean, nullable=False, default=False),
+    Column("disabled_reason", Text, nullable=False, default=""),
+    Column("hypervisor", String(32), nullable=False),
+    Column("versions", Json, nullable=False),
+    Column("vcpus", Integer, nullable=False),
+    Column("memory_mib", BigInteger, nullable=False),
+    Column("disk_gib", BigInteger, nullable=False),
+    Column("free_disk_bytes", BigInteger, nullable=False, default=0),
+    Column("availability_zone", String(255), nullable=False, default=""),
+    Column("epoch", BigInteger, nullable=False),
+    Column("last_seen_at", Timestamp, nullable=False),
+    *_stamps(),
+)
