@@ -72,6 +72,11 @@ def current() -> Caller:
     return _current.get()
 
 
+def enter(caller: Caller) -> None:
+    """From here on (in this task), work is done for `caller`."""
+    _current.set(caller)
+
+
 @contextmanager
 def acting_as(caller: Caller) -> Iterator[None]:
     """Within the block, work (and calls to other services) is done for `caller`."""

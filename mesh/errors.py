@@ -4,9 +4,11 @@ Servicers, stores and flows raise `CloudError`; the interceptor turns it into a 
 that back into a `CloudError`, and the gateway shows it as problem details (RFC 9457).
 """
 
+import base64
 from collections.abc import Iterable, Mapping
 
 import grpc
+import orjson
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -214,3 +216,10 @@ def to_problem(error: CloudError, trace_id: str = "", instance: str = "") -> dic
     if error.retry_after is not None:
         problem["retry_after"] = error.retry_after
     return problem
+
+
+def problem_header(error: CloudError, trace_id: str = "") -> str:
+    """The problem details as JSON in base64url: the trailer `weft-problem`, which the gateway shows as a
+    body.
+    """
+    return base64.urlsafe_b64encode(orjson.dumps(to_problem(error, trace_id))).decode()

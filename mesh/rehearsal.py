@@ -26,9 +26,7 @@ async def write(
     *args: P.args,
     **kw: P.kwargs,
 ) -> T:
-    """Like `database.write(fn, ...)`, but with `validate_only` nothing of it stays: the answer is what would
-    be.
-    """
+    """Like `database.write(fn, ...)`; with `validate_only` the answer is what would be, and nothing stays."""
     if not validate_only:
         return await database.write(fn, *args, **kw)
     try:

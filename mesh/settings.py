@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct, field
 
 DEFAULT_FILE = Path("/etc/weft/weft.toml")
+_LONGEST_SOCKET = 107  # sun_path of unix(7), less its end
 EXIT_STATUS = 78  # EX_CONFIG of sysexits.h
 PORTS = {
     "identity": 7801,
@@ -96,9 +97,12 @@ class Tracing(Section, frozen=True):
 
 
 class Identity(Section, frozen=True):
-    """`token_seconds` is the life of a token."""
+    """`token_seconds` is the life of a token; `admin_password` that of the first administrator, made if
+    empty.
+    """
 
     token_seconds: int = 3600
+    admin_password: str = ""
 
 
 class Image(Section, frozen=True):
@@ -144,11 +148,16 @@ class Settings(Struct, frozen=True):
         """The settings of one service, with everything filled in."""
         given = self.services.get(name, ServiceSection())
         address = self.address(name)
-        listen = tuple(given.listen) or tuple(dict.fromkeys((address, f"unix:{self.state}/run/{name}.sock")))
+        listen = tuple(given.listen) or self._default_listen(address, name)
         url = self.database.url.replace("{service}", name)
         if url.startswith("postgresql"):
             url += ("&" if "?" in url else "?") + "options=" + quote(f"-csearch_path={name}")
         return ServiceSettings(name, address, listen, url)
+
+    def _default_listen(self, address: str, name: str) -> tuple[str, ...]:
+        """The address, and a unix socket in the state directory where its path is not too long for one."""
+        socket = f"{self.state}/run/{name}.sock"
+        return (address, f"unix:{socket}") if len(socket) <= _LONGEST_SOCKET else (address,)
 
     def section(self, name: str, type_: type[_T]) -> _T:
         """A service's own table `[<name>]`, as the struct that the service declares for it."""

@@ -1,0 +1,75 @@
+"""What the contracts say of each RPC, read from the descriptors once."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from google.api import annotations_pb2, http_pb2
+from google.protobuf import descriptor, descriptor_pool, message_factory
+from google.protobuf.message import Message
+
+from weft.options.v1 import access_pb2
+
+_IDEMPOTENT = {1, 2}  # MethodOptions.NO_SIDE_EFFECTS and IDEMPOTENT
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Method:
+    """One RPC. `path` is `/weft.compute.v1.ServerService/GetServer`; `ours`: it is of a weft package."""
+
+    path: str
+    service: str
+    name: str
+    access: access_pb2.Access | None
+    http: http_pb2.HttpRule | None
+    request_type: type[Message]
+    response_type: type[Message]
+    client_streaming: bool
+    server_streaming: bool
+    idempotent: bool
+    has_request_id: bool
+    ours: bool
+
+
+class UnknownMethod(LookupError):
+    """No contract that this process has loaded says anything of the RPC."""
+
+
+@cache
+def method(path: str) -> Method:
+    """The contract of an RPC by its path. Its stub module must have been imported. Raises UnknownMethod."""
+    service_name, _, name = path.removeprefix("/").partition("/")
+    try:
+        service = descriptor_pool.Default().FindServiceByName(service_name)
+    except KeyError as error:
+        raise UnknownMethod(f"no contract for {service_name} is loaded") from error
+    if name not in service.methods_by_name:
+        raise UnknownMethod(f"{service_name} has no RPC {name}")
+    return _read(service.methods_by_name[name])
+
+
+def methods(service_name: str) -> list[Method]:
+    """Every RPC of a service by its full name, in the order of the contract. Raises UnknownMethod."""
+    try:
+        service = descriptor_pool.Default().FindServiceByName(service_name)
+    except KeyError as error:
+        raise UnknownMethod(f"no contract for {service_name} is loaded") from error
+    return [method(f"/{service_name}/{found.name}") for found in service.methods]
+
+
+def _read(found: descriptor.MethodDescriptor) -> Method:
+    options = found.GetOptions()
+    service = found.containing_service
+    return Method(
+        path=f"/{service.full_name}/{found.name}",
+        service=service.full_name,
+        name=found.name,
+        access=options.Extensions[access_pb2.access] if options.HasExtension(access_pb2.access) else None,
+        http=options.Extensions[annotations_pb2.http] if options.HasExtension(annotations_pb2.http) else None,
+        request_type=message_factory.GetMessageClass(found.input_type),
+        response_type=message_factory.GetMessageClass(found.output_type),
+        client_streaming=found.client_streaming,
+        server_streaming=found.server_streaming,
+        idempotent=options.idempotency_level in _IDEMPOTENT,
+        has_request_id="request_id" in found.input_type.fields_by_name,
+        ours=service.full_name.startswith("weft."),
+    )

@@ -1,0 +1,202 @@
+"""The one thing between gRPC and a servicer, fused for speed and in a readable order:
+
+deadline → span → who calls → may they → is the request valid → the servicer → typed errors.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+
+from mesh import access, caller, contract, deadline, errors, peer, tracing, validation
+from mesh import logging as weft_logging
+from mesh.caller import Caller
+from mesh.errors import CloudError
+from mesh.tokens import Verifier
+from weft.options.v1.access_pb2 import Access
+
+_log = logging.getLogger(__name__)
+Handler = grpc.RpcMethodHandler
+
+
+class Interceptor:
+    """Wraps the handlers of one service."""
+
+    def __init__(self, service: str, cloud: str, verifier: Verifier, tracer: Tracer) -> None:
+        self._service, self._cloud, self._verifier, self._tracer = service, cloud, verifier, tracer
+
+    def wrap(self, path: str, handler: Handler, rule: Access | None = None) -> Handler:
+        """The handler with all checks. `rule` is for RPCs of foreign contracts, which carry none.
+
+        Raises access.RuleMissing when nothing says who may call.
+        """
+        method = contract.method(path)
+        allow = access.compile_rule(path, rule or method.access)
+        call = _Call(self, method, allow, handler.request_deserializer)
+        behaviour = handler.unary_unary or handler.stream_unary
+        if behaviour is not None:
+            wrapped: Any = call.answering_once(behaviour)
+        else:
+            wrapped = call.answering_many(handler.unary_stream or handler.stream_stream)
+        make = getattr(grpc, f"{_shape(handler)}_rpc_method_handler")
+        # Requests are parsed in the wrapper, so that a broken one gets a typed error like any other.
+        return make(wrapped, request_deserializer=None, response_serializer=handler.response_serializer)
+
+    async def identify(self, context: Any, metadata: dict[str, Any]) -> Caller:
+        """Who calls: by certificate, or by token where the certificate is the gateway's."""
+        found = peer.of(context, self._cloud, metadata)
+        token = metadata.get("authorization")
+        if found is None:
+            raise CloudError("UNAUTHENTICATED", "The certificate is not of this cloud.")
+        if found.kind is caller.Kind.ANONYMOUS and token:
+            return await self._verifier.verify(token.removeprefix("Bearer ").strip())
+        return found
+
+    def span(self, method: contract.Method, metadata: dict[str, Any]) -> Any:
+        """The span of a call; none for foreign contracts, or spans about spans would never end."""
+        if not method.ours:
+            return nullcontext(None)
+        parent = tracing.parent_from(metadata.get("traceparent", ""), metadata.get("tracestate", ""))
+        name = method.path.removeprefix("/")
+        return self._tracer.start_as_current_span(
+            name, parent, SpanKind.SERVER, record_exception=False, set_status_on_exception=False
+        )
+
+    def enter(self) -> None:
+        """Say in whose name this task logs and traces."""
+        weft_logging.speak_for(self._service)
+        tracing.use(self._tracer)
+
+
+class _Call:
+    """The way of one RPC's calls."""
+
+    def __init__(
+        self,
+        outer: Interceptor,
+        method: contract.Method,
+        allow: access.Rule,
+        parse: Callable[[bytes], Message],
+    ) -> None:
+        self._outer, self._method, self._allow, self._parse = outer, method, allow, parse
+        self._check = validation.checker(method.request_type)
+
+    def answering_once(self, behaviour: Callable[..., Any]) -> Callable[..., Any]:
+        """For RPCs with one answer."""
+
+        async def handle(raw: Any, context: Any) -> Any:
+            metadata = dict(context.invocation_metadata())
+            self._outer.enter()
+            with self._outer.span(self._method, metadata) as span:
+                try:
+                    async with deadline.within(self._limit(context)):
+                        request = await self._admit(raw, context, metadata, span)
+                        answer = await behaviour(request, context)
+                        await context.send_initial_metadata(_headers(metadata))
+                except Exception as error:  # noqa: BLE001 - every failure leaves as a typed error
+                    await self._abort(context, error, span)
+                _tell_resource(span, answer)
+                return answer
+
+        return handle
+
+    def answering_many(self, behaviour: Callable[..., Any]) -> Callable[..., Any]:
+        """For RPCs with a stream of answers: they live as long as the client wants."""
+
+        async def handle(raw: Any, context: Any) -> AsyncIterator[Any]:
+            metadata = dict(context.invocation_metadata())
+            self._outer.enter()
+            with self._outer.span(self._method, metadata) as span:
+                try:
+                    request = await self._admit(raw, context, metadata, span)
+                    begun = False
+                    async for answer in behaviour(request, context):
+                        if not begun:
+                            await context.send_initial_metadata(_headers(metadata))
+                            begun = True
+                        yield answer
+                except Exception as error:  # noqa: BLE001 - every failure leaves as a typed error
+                    await self._abort(context, error, span)
+
+        return handle
+
+    async def _admit(self, raw: Any, context: Any, metadata: dict[str, Any], span: Span | None) -> Any:
+        """The request (or the stream of them), once the caller is known, allowed, and it is valid."""
+        acting = await self._outer.identify(context, metadata)
+        self._allow(acting)
+        caller.enter(acting)
+        request = self._stream(raw) if self._method.client_streaming else self._valid(raw)
+        if span is not None and span.is_recording():
+            if acting.project_id:
+                span.set_attribute("weft.project.id", acting.project_id)
+            span.add_event("admitted")
+            _tell_resource(span, request)
+        return request
+
+    def _limit(self, context: Any) -> float | None:
+        left = context.time_remaining()
+        return left if left is not None or self._method.client_streaming else deadline.DEFAULT
+
+    def _valid(self, raw: bytes) -> Message:
+        try:
+            request = self._parse(raw)
+        except DecodeError as error:
+            name = self._method.request_type.DESCRIPTOR.full_name
+            raise CloudError("INVALID_ARGUMENT", f"The request is not a {name}.") from error
+        self._check(request)
+        return request
+
+    async def _stream(self, raw: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+        async for message in raw:
+            yield self._valid(message)
+
+    async def _abort(self, context: Any, error: Exception, span: Span | None) -> NoReturn:
+        if isinstance(error, grpc.aio.AbortError):
+            raise error
+        trace_id = tracing.trace_id() or tracing.new_trace_id()
+        cloud_error = _typed(error, self._method.path)
+        if span is not None:
+            span.set_status(Status(StatusCode.ERROR, cloud_error.message))
+            span.set_attribute("weft.error.reason", cloud_error.reason)
+        trailers = (
+            ("weft-trace-id", trace_id),
+            ("grpc-status-details-bin", errors.to_status(cloud_error, trace_id).SerializeToString()),
+            ("weft-problem", errors.problem_header(cloud_error, trace_id)),
+        )
+        await context.abort(cloud_error.code, cloud_error.message, trailers)
+
+
+def _headers(metadata: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What every answer begins with. A failure has it among its trailers: without headers of ours gRPC sends
+    the failure in one piece, and the edge can still say it by the HTTP status, of streams too.
+    """
+    trace_id = tracing.trace_id() or tracing.new_trace_id()
+    return (("weft-trace-id", trace_id), ("weft-request-id", metadata.get("x-request-id", trace_id)))
+
+
+def _typed(error: Exception, path: str) -> CloudError:
+    if isinstance(error, CloudError):
+        if error.reason == "INTERNAL":
+            _log.error("%s failed", path, exc_info=error)
+        return error
+    if isinstance(error, TimeoutError):
+        return CloudError("DEADLINE_EXCEEDED", "The call took longer than its deadline.")
+    _log.error("%s failed", path, exc_info=error)
+    return CloudError("INTERNAL", "Something is wrong inside of weft; the trace id finds it.")
+
+
+def _tell_resource(span: Span | None, message: Any) -> None:
+    """The id of what the call is about, where the message has one."""
+    id = getattr(message, "id", None)
+    if span is not None and isinstance(id, str) and id:
+        span.set_attribute("weft.resource.id", id)
+
+
+def _shape(handler: Handler) -> str:
+    return "_".join(
+        "stream" if s else "unary" for s in (handler.request_streaming, handler.response_streaming)
+    )

@@ -1,0 +1,38 @@
+"""Who is at the other end of a connection, by the certificate that it showed."""
+
+from typing import Any
+
+from mesh import caller
+from mesh.caller import ANONYMOUS, Caller, Kind
+
+_SAN = "x509_subject_alternative_name"
+
+
+def of(context: Any, cloud: str, metadata: dict[str, Any]) -> Caller | None:
+    """The caller that the certificate makes; ANONYMOUS for the gateway; None for no name of this cloud.
+
+    A service that acts for somebody says for whom in metadata, which is believed of services alone.
+    """
+    prefix = f"spiffe://{cloud}/".encode()
+    for name in context.auth_context().get(_SAN, ()):
+        if name.startswith(prefix):
+            kind, _, id = name[len(prefix) :].decode().partition("/")
+            return _caller(kind, id, metadata)
+    return None
+
+
+def _caller(kind: str, id: str, metadata: dict[str, Any]) -> Caller | None:
+    if kind == "service":
+        return _service(id, metadata.get(caller.METADATA_KEY))
+    if kind == "node":
+        return Caller(kind=Kind.NODE, host_id=id)
+    return ANONYMOUS if kind == "gateway" else None
+
+
+def _service(name: str, acting_for: bytes | None) -> Caller | None:
+    if acting_for is None:
+        return Caller(kind=Kind.SERVICE, service=name)
+    try:
+        return caller.decode(acting_for).through(name)
+    except ValueError:
+        return None

@@ -1,0 +1,111 @@
+"""A gRPC server of the mesh: every handler behind the interceptor, health, reflection, graceful drain."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc import aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from mesh import certificates
+from mesh.certificates import Leaf
+from mesh.interceptor import Interceptor
+from weft.options.v1.access_pb2 import Access
+
+# Seconds that calls in flight get when the process is told to stop.
+DRAIN = 10.0
+_OPTIONS = (
+    ("grpc.so_reuseport", 0),  # a port in use must be an error, not a lottery
+    ("grpc.max_receive_message_length", 16 << 20),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+)
+_log = logging.getLogger(__name__)
+
+
+class PortInUse(OSError):
+    """Nothing can listen there."""
+
+
+class Handlers:
+    """Takes what the generated `add_..._to_server` functions register, as if it were a server."""
+
+    def __init__(self) -> None:
+        self.by_service: dict[str, dict[str, grpc.RpcMethodHandler]] = {}
+
+    def add_generic_rpc_handlers(self, handlers: Iterable[object]) -> None:
+        """The same handlers come by `add_registered_method_handlers` with their names."""
+
+    def add_registered_method_handlers(
+        self, service: str, handlers: dict[str, grpc.RpcMethodHandler]
+    ) -> None:
+        """Keep the handlers of one service."""
+        self.by_service[service] = handlers
+
+
+class Server:
+    """One service's listening end."""
+
+    def __init__(self, interceptor: Interceptor, leaf: Leaf, listen: Iterable[str]) -> None:
+        self._interceptor, self._leaf = interceptor, leaf
+        self._listen = tuple(listen)
+        self._server = aio.server(options=_OPTIONS)
+        self._health = health.aio.HealthServicer()
+        self._names: list[str] = []
+
+    def add(
+        self,
+        servicers: Iterable[tuple[Callable[[Any, Any], None], Any]],
+        rules: Mapping[str, Access] | None = None,
+    ) -> None:
+        """Serve these; `rules` gives access rules, by path, for RPCs of foreign contracts.
+
+        Raises access.RuleMissing when an RPC has none.
+        """
+        given = rules or {}
+        handlers = Handlers()
+        for add_to_server, servicer in servicers:
+            add_to_server(servicer, handlers)
+        for service, methods in handlers.by_service.items():
+            wrapped = {
+                name: self._interceptor.wrap(f"/{service}/{name}", handler, given.get(f"/{service}/{name}"))
+                for name, handler in methods.items()
+            }
+            self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
+            self._names.append(service)
+
+    async def start(self) -> None:
+        """Listen, and say that we are well. Raises PortInUse."""
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection(
+            [*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
+        )
+        credentials = certificates.server_credentials(self._leaf)
+        for address in self._listen:
+            if address.startswith("unix:"):
+                Path(address.removeprefix("unix:")).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                self._server.add_secure_port(address, credentials)
+            except RuntimeError as error:
+                raise PortInUse(
+                    f"cannot listen on {address}: it is in use, or not of this machine"
+                ) from error
+        await self._server.start()
+        await self._say(health_pb2.HealthCheckResponse.SERVING)
+
+    async def stop(self) -> None:
+        """Take no new calls; let those in flight end, for at most DRAIN seconds."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(DRAIN)
+        for address in self._listen:
+            if address.startswith("unix:"):
+                await asyncio.to_thread(Path(address.removeprefix("unix:")).unlink, True)
+
+    async def _say(self, status: Any) -> None:
+        for name in ("", *self._names):
+            await self._health.set(name, status)

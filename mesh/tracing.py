@@ -1,0 +1,160 @@
+"""One trace from the edge to the kernel: spans of each process, sent by OTLP to telemetry and to a collector.
+
+Every service of a process has a tracer of its own, so that spans carry its name; all share one exporter.
+"""
+
+import logging
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace import Span, SpanContext, SpanKind, Tracer
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.types import AttributeValue
+
+from mesh.certificates import Identity, Leaf, Pair, channel_credentials
+from mesh.settings import Settings
+
+# A trace is looked at right after what it tells of: spans wait no longer than this many milliseconds.
+_EXPORT_EVERY = 500
+_STANDARD = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_propagator = TraceContextTextMapPropagator()
+_NONE: Tracer = trace.NoOpTracer()
+_tracer: ContextVar[Tracer] = ContextVar("weft_tracer", default=_NONE)
+
+
+class Telemetry(SpanExporter):
+    """Sends spans to weft's own telemetry service, over mutual TLS with whatever certificate is current."""
+
+    def __init__(self, address: str, leaf: Leaf) -> None:
+        self._address, self._leaf = address, leaf
+        self._pair: Pair | None = None
+        self._inner: OTLPSpanExporter | None = None
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Called by the batching thread."""
+        pair = self._leaf.pair()
+        if self._inner is None or pair is not self._pair:
+            self.shutdown()
+            self._pair, self._inner = pair, self._connect(pair)
+        return self._inner.export(spans)
+
+    def _connect(self, pair: Pair) -> OTLPSpanExporter:
+        credentials = channel_credentials(self._leaf.authority.ca_pem, pair)
+        name = (("grpc.ssl_target_name_override", Identity.service("telemetry").dns),)
+        return OTLPSpanExporter(
+            self._address, insecure=False, credentials=credentials, channel_options=name, timeout=5
+        )
+
+    def shutdown(self) -> None:
+        """Let go of the connection."""
+        if self._inner is not None:
+            self._inner.shutdown()
+
+
+class Exporting:
+    """The span processors of one process, which shows `leaf` to telemetry."""
+
+    def __init__(self, settings: Settings, leaf: Leaf) -> None:
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # a collector that is away is no event
+        self._settings = settings
+        self.processors: list[SpanProcessor] = []
+        if not settings.tracing.enabled:
+            return
+        for exporter in (Telemetry(settings.address("telemetry"), leaf), _collector(settings)):
+            if exporter is not None:
+                batch = BatchSpanProcessor(exporter, schedule_delay_millis=_EXPORT_EVERY)
+                self.processors.append(batch)
+
+    def tracer(self, service: str) -> Tracer:
+        """The tracer of one service; one that records nothing when tracing is off."""
+        if not self._settings.tracing.enabled:
+            return _NONE
+        provider = TracerProvider(
+            resource=Resource.create(
+                {"service.name": service, "service.namespace": self._settings.cloud.name}
+            ),
+            sampler=ParentBased(TraceIdRatioBased(self._settings.tracing.sample)),
+            shutdown_on_exit=False,
+        )
+        for processor in self.processors:
+            provider.add_span_processor(processor)
+        return provider.get_tracer("weft")
+
+    def close(self) -> None:
+        """Send what is left, for at most a few seconds."""
+        for processor in self.processors:
+            processor.force_flush(2000)
+            processor.shutdown()
+
+
+def _collector(settings: Settings) -> OTLPSpanExporter | None:
+    """The collector that the settings or the standard variables name, if any."""
+    endpoint = settings.tracing.otlp_endpoint
+    if not endpoint and not any(os.environ.get(name) for name in _STANDARD):
+        return None
+    return OTLPSpanExporter(endpoint or None, insecure=endpoint.startswith("http://") or None, timeout=5)
+
+
+def use(tracer: Tracer) -> None:
+    """From here on (in this task), spans are this tracer's."""
+    _tracer.set(tracer)
+
+
+@contextmanager
+def span(
+    name: str,
+    *,
+    tracer: Tracer | None = None,
+    parent: otel_context.Context | None = None,
+    kind: SpanKind = SpanKind.INTERNAL,
+    **attributes: AttributeValue,
+) -> Iterator[Span]:
+    """A span of the work in the block; an exception marks it failed. Attribute names: `_` stands for `.`."""
+    named = {key.replace("_", "."): value for key, value in attributes.items()}
+    with (tracer or _tracer.get()).start_as_current_span(
+        name, context=parent, kind=kind, attributes=named
+    ) as opened:
+        yield opened
+
+
+def parent_from(traceparent: str, tracestate: str = "") -> otel_context.Context:
+    """The context of a W3C traceparent; an empty or broken one begins a new trace."""
+    return _propagator.extract({"traceparent": traceparent, "tracestate": tracestate}, otel_context.Context())
+
+
+def carrier() -> Mapping[str, str]:
+    """traceparent and tracestate of the span at hand; empty outside of any."""
+    found: dict[str, str] = {}
+    _propagator.inject(found)
+    return found
+
+
+def traceparent() -> str:
+    """The W3C traceparent of the span at hand, "" outside of any."""
+    found = trace.get_current_span().get_span_context()
+    return _format(found) if found.is_valid else ""
+
+
+def _format(found: SpanContext) -> str:
+    return f"00-{found.trace_id:032x}-{found.span_id:016x}-{found.trace_flags:02x}"
+
+
+def trace_id() -> str:
+    """The id of the trace at hand (32 hex digits), "" outside of any."""
+    found = trace.get_current_span().get_span_context()
+    return f"{found.trace_id:032x}" if found.is_valid else ""
+
+
+def new_trace_id() -> str:
+    """An id for an answer that no trace tells of."""
+    return secrets.token_hex(16)

@@ -1,0 +1,40 @@
+"""Requests held against their contract by protovalidate, whose rules are compiled once per message type."""
+
+from collections.abc import Callable
+from typing import Any
+
+import protovalidate
+from google.protobuf.message import Message
+
+from mesh.errors import CloudError
+
+_validator = protovalidate.Validator()
+# The first few faults say enough; a request may hold thousands.
+_SHOWN = 20
+
+
+def checker(type_: type[Message]) -> Callable[[Message], None]:
+    """A function that raises INVALID_ARGUMENT, naming every field at fault. Compiles the rules at once."""
+    _validator.collect_violations(type_())
+    return check
+
+
+def check(request: Message) -> None:
+    """Raises INVALID_ARGUMENT when the request breaks its contract."""
+    violations = _validator.collect_violations(request)
+    if violations:
+        fields = {_path(v.proto): v.proto.message or v.proto.rule_id for v in violations[:_SHOWN]}
+        text = "; ".join(f"{field}: {fault}" if field else fault for field, fault in fields.items())
+        raise CloudError("INVALID_ARGUMENT", text, fields=fields)
+
+
+def _path(violation: Any) -> str:
+    """Like `server.ports[0].network_id`."""
+    path = ""
+    for element in violation.field.elements if violation.field else ():
+        path += ("." if path else "") + element.field_name
+        which = element.subscript
+        if which is not None:
+            value = f'"{which.value}"' if which.field == "string_key" else which.value
+            path += f"[{value}]"
+    return path
