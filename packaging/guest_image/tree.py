@@ -30,7 +30,8 @@ def make_root(packages: Path, overlay: Path, root: Path) -> Path:
     _add_busybox(packages, root)
     for program in PROGRAMS:
         shutil.copy2(packages / program, root / "bin")
-    (root / "bin" / "mkfs.ext4").symlink_to("mke2fs")
+    for name in ("mkfs.ext2", "mkfs.ext4"):
+        (root / "bin" / name).symlink_to("mke2fs")
     for name in LIBRARIES:
         shutil.copy2(debian.library(packages, name), root / "lib" / name)
     shutil.copy2(debian.library(packages, LOADER), root / "lib64" / LOADER)
@@ -59,7 +60,7 @@ def _add_busybox(packages: Path, root: Path) -> None:
     shutil.copy2(source, root / "bin")
     listed = subprocess.run([source, "--list"], capture_output=True, text=True, check=True)
     # The real mke2fs makes ext4, busybox's only ext2; `busybox init` is named in full by sbin/init.
-    for applet in set(listed.stdout.split()) - {"busybox", "init", "linuxrc", "mke2fs"}:
+    for applet in set(listed.stdout.split()) - {"busybox", "init", "linuxrc", "mke2fs", "mkfs.ext2"}:
         (root / "bin" / applet).symlink_to("busybox")
 
 
