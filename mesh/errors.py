@@ -4,11 +4,10 @@ Servicers, stores and flows raise `CloudError`; the interceptor turns it into a 
 that back into a `CloudError`, and the gateway shows it as problem details (RFC 9457).
 """
 
-import base64
+import json
 from collections.abc import Iterable, Mapping
 
 import grpc
-import orjson
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -219,7 +218,5 @@ def to_problem(error: CloudError, trace_id: str = "", instance: str = "") -> dic
 
 
 def problem_header(error: CloudError, trace_id: str = "") -> str:
-    """The problem details as JSON in base64url: the trailer `weft-problem`, which the gateway shows as a
-    body.
-    """
-    return base64.urlsafe_b64encode(orjson.dumps(to_problem(error, trace_id))).decode()
+    """The problem details as JSON in ASCII: the trailer `weft-problem`, which the gateway shows as a body."""
+    return json.dumps(to_problem(error, trace_id))

@@ -11,6 +11,7 @@ from mesh.server import Runtime, Service, main
 from services.telemetry import store
 from services.telemetry.api import Receiver, Traces
 from services.telemetry.tables import TABLES
+from weft.options.v1.access_pb2 import AUDIENCE_PUBLIC, Access
 from weft.telemetry.v1 import trace_service_pb2_grpc as traces_grpc
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -30,11 +31,15 @@ def build(runtime: Runtime) -> Service:
         while await runtime.database.write(store.forget, keep):
             pass
 
+    # Every process of the cloud sends spans, the gateway too, whose certificate gives no rights: a
+    # certificate of this cloud is all that it takes, and the edge has no route here.
+    spans = Access(permission="telemetry.spans.export", audience=AUDIENCE_PUBLIC)
     return Service(
         servicers=[
             (traces_grpc.add_TraceServiceServicer_to_server, Traces(runtime.database)),
             (trace_service_pb2_grpc.add_TraceServiceServicer_to_server, Receiver(runtime.database)),
         ],
+        rules={"/opentelemetry.proto.collector.trace.v1.TraceService/Export": spans},
         background=[Sweep("forget old traces", 3600, forget).run],
     )
 

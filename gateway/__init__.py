@@ -1,0 +1,1 @@
+"""The gateway: one port for gRPC, gRPC-Web, REST and pages."""

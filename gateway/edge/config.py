@@ -1,0 +1,219 @@
+"""Envoy's configuration, made from the settings and the contracts. Plain values, written as JSON."""
+
+from pathlib import Path
+from typing import Any
+
+from gateway.edge import problems
+from gateway.edge.contracts import PACKAGES, rest_services
+from mesh.certificates import Leaf
+from mesh.settings import Settings
+
+Config = dict[str, Any]
+_TYPE = "type.googleapis.com/envoy."
+# The largest JSON body of a REST call, and of any one gRPC message's buffer at the edge. File uploads stream.
+_BUFFER_BYTES = 4 * 1024 * 1024
+_ORIGINAL = "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"
+
+
+def bootstrap(settings: Settings, upstream: Leaf, secrets: Path) -> Config:
+    """The whole of it. `upstream` is shown to services; `secrets` holds the edge's own certificate as SDS."""
+    services = [_service_cluster(settings, name, upstream) for name in PACKAGES]
+    host, port = _split(settings.gateway.admin)
+    return {
+        "node": {"id": "gateway", "cluster": settings.cloud.name},
+        "admin": {"address": _socket(host, port)},
+        "layered_runtime": {"layers": [{"name": "static", "static_layer": {}}]},
+        "static_resources": {
+            "listeners": [_listener(settings, secrets)],
+            "clusters": [*services, _pages_cluster(settings)],
+        },
+    }
+
+
+def _listener(settings: Settings, secrets: Path) -> Config:
+    host, port = _split(settings.gateway.address)
+    tls = {
+        "@type": _TYPE + "extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        "common_tls_context": {
+            "alpn_protocols": ["h2", "http/1.1"],
+            "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
+            "tls_certificate_sds_secret_configs": [
+                {"name": "edge", "sds_config": {"path_config_source": {"path": str(secrets)}}}
+            ],
+        },
+    }
+    return {
+        "name": "edge",
+        "address": _socket(host, port),
+        "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
+        "filter_chains": [
+            {
+                "transport_socket": {"name": "tls", "typed_config": tls},
+                "filters": [{"name": "http", "typed_config": _http(settings)}],
+            }
+        ],
+    }
+
+
+def _http(settings: Settings) -> Config:
+    return {
+        "@type": _TYPE + "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "edge",
+        "use_remote_address": True,
+        "normalize_path": True,
+        "merge_slashes": True,
+        "path_with_escaped_slashes_action": "REJECT_REQUEST",
+        "stream_idle_timeout": "0s",  # a watch may be silent for hours; each call has its deadline
+        "common_http_protocol_options": {"headers_with_underscores_action": "REJECT_REQUEST"},
+        "http2_protocol_options": {"max_concurrent_streams": 1000},
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
+        "tracing": _tracing(settings),
+        "local_reply_config": {
+            "body_format": {"json_format": problems.LOCAL, "content_type": problems.CONTENT_TYPE}
+        },
+        "route_config": {"name": "routes", "virtual_hosts": [_virtual_host()]},
+        "http_filters": [
+            _filter("problems", "lua.v3.Lua", default_source_code={"inline_string": problems.OUTER}),
+            _filter("grpc_web", "grpc_web.v3.GrpcWeb"),
+            _filter("transcoder", "grpc_json_transcoder.v3.GrpcJsonTranscoder", **_transcoder()),
+            _filter("reasons", "lua.v3.Lua", default_source_code={"inline_string": problems.INNER}),
+            _filter("router", "router.v3.Router"),
+        ],
+    }
+
+
+def _filter(name: str, type_: str, **fields: Any) -> Config:
+    return {
+        "name": name,
+        "typed_config": {"@type": f"{_TYPE}extensions.filters.http.{type_}", **fields},
+    }
+
+
+def _transcoder() -> Config:
+    from gateway.edge.contracts import DESCRIPTORS
+
+    return {
+        "proto_descriptor": str(DESCRIPTORS),
+        "services": rest_services(),
+        "convert_grpc_status": True,
+        "print_options": {
+            "always_print_primitive_fields": True,
+            "preserve_proto_field_names": True,
+            "stream_newline_delimited": True,
+        },
+        "request_validation_options": {
+            "reject_unknown_query_parameters": True,
+            "reject_binding_body_field_collisions": True,
+        },
+    }
+
+
+def _virtual_host() -> Config:
+    calls = [
+        {
+            "match": {"prefix": f"/weft.{name}.v1."},
+            "route": {
+                "cluster": name,
+                "timeout": "0s",
+                "max_stream_duration": {"grpc_timeout_header_max": "0s"},
+            },
+        }
+        for name in PACKAGES
+    ]
+    return {
+        "name": "cloud",
+        "domains": ["*"],
+        # Who is calling is known from the token alone: nobody outside may say it.
+        "request_headers_to_remove": ["weft-caller-bin"],
+        "response_headers_to_add": [
+            _header("x-trace-id", "%TRACE_ID%"),
+            _header("strict-transport-security", "max-age=31536000"),
+        ],
+        "response_headers_to_remove": ["x-envoy-upstream-service-time", "weft-problem"],
+        "routes": [*calls, {"match": {"prefix": "/"}, "route": {"cluster": "pages", "timeout": "60s"}}],
+    }
+
+
+def _header(key: str, value: str) -> Config:
+    return {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+
+
+def _tracing(settings: Settings) -> Config:
+    share = settings.tracing.sample * 100 if settings.tracing.enabled else 0
+    return {
+        "provider": {
+            "name": "opentelemetry",
+            "typed_config": {
+                "@type": _TYPE + "config.trace.v3.OpenTelemetryConfig",
+                "grpc_service": {"envoy_grpc": {"cluster_name": "telemetry"}, "timeout": "2s"},
+                "service_name": "gateway",
+            },
+        },
+        "random_sampling": {"value": share},
+        "spawn_upstream_span": False,
+        "operation": _ORIGINAL,
+    }
+
+
+def _service_cluster(settings: Settings, name: str, leaf: Leaf) -> Config:
+    files = {"certificate_chain": leaf.certificate_path, "private_key": leaf.key_path}
+    uri = f"spiffe://{settings.cloud.name}/service/{name}"
+    tls = {
+        "@type": _TYPE + "extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        "sni": f"{name}.weft.internal",
+        "common_tls_context": {
+            "alpn_protocols": ["h2"],
+            "tls_certificates": [
+                {key: {"filename": str(path)} for key, path in files.items()}
+                | {"watched_directory": {"path": str(leaf.authority.directory)}}
+            ],
+            "validation_context": {
+                "trusted_ca": {"filename": str(leaf.authority.directory / "ca.crt")},
+                "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"exact": uri}}],
+            },
+        },
+    }
+    return {
+        **_cluster(name, settings.address(name)),
+        "typed_extension_protocol_options": {
+            _TYPE.removeprefix("type.googleapis.com/") + "extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": _TYPE + "extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": {
+                    "http2_protocol_options": {
+                        "connection_keepalive": {"interval": "30s", "timeout": "10s"},
+                    }
+                },
+            }
+        },
+        "transport_socket": {"name": "tls", "typed_config": tls},
+    }
+
+
+def _pages_cluster(settings: Settings) -> Config:
+    return _cluster("pages", settings.gateway.dialects)
+
+
+def _cluster(name: str, address: str) -> Config:
+    if address.startswith("unix:"):
+        where: Config = {"pipe": {"path": address.removeprefix("unix:")}}
+        kind = "STATIC"
+    else:
+        host, port = _split(address)
+        where, kind = _socket(host, port), "STRICT_DNS"
+    endpoint = {"endpoint": {"address": where}}
+    return {
+        "name": name,
+        "type": kind,
+        "connect_timeout": "2s",
+        "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+    }
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _socket(host: str, port: int) -> Config:
+    return {"socket_address": {"address": host, "port_value": port}}

@@ -1,0 +1,1 @@
+"""Pages behind the edge: an index, the API's documentation, the traces."""
