@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mesh import clock
@@ -29,25 +29,45 @@ def once(
     """
     if not request.request_id:
         return do()
-    key = {
-        "method": request.DESCRIPTOR.full_name,
-        "caller": f"{caller.service}:{caller.project_id or caller.user_id}",
-        "request_id": request.request_id,
-    }
-    digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+    key = _key(caller, request)
     insert = _INSERT[connection.dialect.name](requests).on_conflict_do_nothing()
-    row = insert.values(**key, digest=digest, response=b"", created_at=clock.now())
+    row = insert.values(**key, digest=_digest(request), response=b"", created_at=clock.now())
     if connection.execute(row).rowcount:
         response = do()
         stored = update(requests).where(*_is(key)).values(response=response.SerializeToString())
         connection.execute(stored)
         return response
     # On PostgreSQL the insert has waited for the first one's transaction, so its answer is there.
-    before = connection.execute(select(requests).where(*_is(key))).one()
-    if before.digest != digest:
+    return _before(connection.execute(select(requests).where(*_is(key))).one(), request, response_type)
+
+
+def answered(connection: Connection, caller: Caller, request: Any, response_type: type[M]) -> M | None:
+    """What this request was answered before, None when it was not: for calls that ask others before their
+    unit of work, and would now be told something else. Raises REQUEST_ID_REUSED like `once`.
+    """
+    if not request.request_id:
+        return None
+    row = connection.execute(select(requests).where(*_is(_key(caller, request)))).one_or_none()
+    return None if row is None else _before(row, request, response_type)
+
+
+def _key(caller: Caller, request: Any) -> dict[str, str]:
+    return {
+        "method": request.DESCRIPTOR.full_name,
+        "caller": f"{caller.service}:{caller.project_id or caller.user_id}",
+        "request_id": request.request_id,
+    }
+
+
+def _digest(request: Message) -> bytes:
+    return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+
+
+def _before(row: Row[Any], request: Any, response_type: type[M]) -> M:
+    if row.digest != _digest(request):
         message = f"The request_id {request.request_id} was used for a different request: make a new one."
         raise CloudError("REQUEST_ID_REUSED", message, request_id=request.request_id)
-    return response_type.FromString(before.response)
+    return response_type.FromString(row.response)
 
 
 def _is(key: dict[str, str]) -> list[Any]:
