@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "protos"
 GENERATED = ROOT / "generated"
 VALIDATE = "buf/validate/validate.proto"
+# What errors carry inside of Any: no contract imports it, and the edge must know it to write errors as JSON.
+DETAILS = "google/rpc/error_details.proto"
 # grpcio-tools brings google/protobuf, googleapis-common-protos the rest of google/.
 INCLUDES = (
     SOURCES,
@@ -59,7 +61,8 @@ def ours() -> list[str]:
 
 def write_image(path: Path, validate_set: Path) -> None:
     """Writes all contracts and what they import as one descriptor set, with every source position."""
-    protoc(validate_set, ours(), "--include_imports", "--include_source_info", f"--descriptor_set_out={path}")
+    outputs = ("--include_imports", "--include_source_info", f"--descriptor_set_out={path}")
+    protoc(validate_set, [*ours(), DETAILS], *outputs)
 
 
 def generate(target: Path) -> int:

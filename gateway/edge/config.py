@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.edge import problems
-from gateway.edge.contracts import PACKAGES, rest_services
+from gateway.edge.contracts import DESCRIPTORS, PACKAGES, rest_services
 from mesh.certificates import Leaf
 from mesh.settings import Settings
 
@@ -68,9 +68,7 @@ def _http(settings: Settings) -> Config:
         "http2_protocol_options": {"max_concurrent_streams": 1000},
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "tracing": _tracing(settings),
-        "local_reply_config": {
-            "body_format": {"json_format": problems.LOCAL, "content_type": problems.CONTENT_TYPE}
-        },
+        "local_reply_config": problems.local_replies(),
         "route_config": {"name": "routes", "virtual_hosts": [_virtual_host()]},
         "http_filters": [
             _filter("problems", "lua.v3.Lua", default_source_code={"inline_string": problems.OUTER}),
@@ -90,8 +88,6 @@ def _filter(name: str, type_: str, **fields: Any) -> Config:
 
 
 def _transcoder() -> Config:
-    from gateway.edge.contracts import DESCRIPTORS
-
     return {
         "proto_descriptor": str(DESCRIPTORS),
         "services": rest_services(),
@@ -129,7 +125,7 @@ def _virtual_host() -> Config:
             _header("x-trace-id", "%TRACE_ID%"),
             _header("strict-transport-security", "max-age=31536000"),
         ],
-        "response_headers_to_remove": ["x-envoy-upstream-service-time", "weft-problem"],
+        "response_headers_to_remove": ["x-envoy-upstream-service-time"],
         "routes": [*calls, {"match": {"prefix": "/"}, "route": {"cluster": "pages", "timeout": "60s"}}],
     }
 

@@ -5,16 +5,20 @@ inner script, next to the router, keeps it when the trailers pass; the outer one
 transcoder made of the call, puts it in place of the body. Callers of gRPC itself get their status untouched.
 """
 
+from typing import Any
+
 CONTENT_TYPE = "application/problem+json"
 
-# Replies of Envoy's own: no route, a body too large, a service that does not answer.
-LOCAL = {
-    "type": "about:blank",
-    "title": "%RESPONSE_CODE_DETAILS%",
-    "status": "%RESPONSE_CODE%",
-    "detail": "%LOCAL_REPLY_BODY%",
-    "instance": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
-    "trace_id": "%TRACE_ID%",
+# What a reply of Envoy's own means: no route, a body that is no JSON, a service that does not answer.
+_REASONS = {
+    400: "INVALID_ARGUMENT",
+    404: "NOT_FOUND",
+    405: "UNSUPPORTED",
+    408: "DEADLINE_EXCEEDED",
+    413: "INVALID_ARGUMENT",
+    415: "INVALID_ARGUMENT",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
 }
 
 INNER = """
@@ -42,7 +46,38 @@ function envoy_on_response(handle)
   if tonumber(headers:get(":status")) < 400 then return end
   local kept = handle:streamInfo():dynamicMetadata():get("weft")
   if not kept or not kept.problem then return end
-  handle:body(true):setBytes(kept.problem)
   headers:replace("content-type", "application/problem+json")
+  handle:body(true):setBytes(kept.problem)
 end
 """
+
+
+def local_replies() -> dict[str, Any]:
+    """How Envoy writes replies of its own."""
+    return {
+        "mappers": [
+            {"filter": _status_is(status), "body_format_override": _format(reason)}
+            for status, reason in _REASONS.items()
+        ],
+        "body_format": _format("INTERNAL"),
+    }
+
+
+def _status_is(status: int) -> dict[str, Any]:
+    value = {"default_value": status, "runtime_key": f"weft.local_reply.{status}"}
+    return {"status_code_filter": {"comparison": {"op": "EQ", "value": value}}}
+
+
+def _format(reason: str) -> dict[str, Any]:
+    return {
+        "json_format": {
+            "type": f"urn:weft:error:{reason.lower().replace('_', '-')}",
+            "title": reason.replace("_", " ").capitalize(),
+            "status": "%RESPONSE_CODE%",
+            "detail": "%LOCAL_REPLY_BODY%",
+            "instance": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+            "reason": reason,
+            "trace_id": "%RESP(X-TRACE-ID)%",
+        },
+        "content_type": CONTENT_TYPE,
+    }
