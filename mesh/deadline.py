@@ -13,20 +13,20 @@ _ends: ContextVar[float | None] = ContextVar("weft_deadline", default=None)
 
 
 @asynccontextmanager
-async def within(seconds: float | None) -> AsyncIterator[None]:
+async def within(seconds: float | None) -> AsyncIterator[asyncio.Timeout | None]:
     """TimeoutError when the block takes longer; it is cancelled then, and calls in it get what is left. None:
     no limit.
     """
     if seconds is None:
-        yield
+        yield None
         return
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     outer = _ends.get()
     token = _ends.set(end if outer is None else min(outer, end))
     try:
-        async with asyncio.timeout_at(end):
-            yield
+        async with asyncio.timeout_at(end) as scope:
+            yield scope
     finally:
         _ends.reset(token)
 

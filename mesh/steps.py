@@ -1,0 +1,112 @@
+"""How a flow is declared: steps with their undo, and what a step is given to work with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from mesh import ids
+from mesh.caller import Caller
+from mesh.errors import CloudError
+
+
+class Reschedule(Exception):
+    """Raised by a step: undo back to and including the step `to`, remember what to exclude, go on from there.
+
+    The fourth time the operation fails with `cause`.
+    """
+
+    def __init__(self, to: str, exclude: Mapping[str, Any], cause: CloudError | None = None) -> None:
+        super().__init__(f"reschedule to {to}")
+        self.to, self.exclude = to, dict(exclude)
+        self.cause = cause
+
+
+@dataclass(frozen=True)
+class Step:
+    """One effect on one other party, and its undo.
+
+    `do(run)` and `undo(run)` are coroutine functions; with `local` they are plain functions of
+    (connection, run) whose SQL commits with the journal's row. `do` answers a small dict (JSON) that later
+    steps find in run.outputs, or None. It may be called again after a crash, or after a failure that may pass
+    (at most `attempts` times); `undo` is called whether or not the effect happened, until it succeeds.
+    `deadline` is in seconds, for one attempt.
+    """
+
+    name: str
+    do: Callable[..., Any]
+    undo: Callable[..., Any] | None = None
+    deadline: float = 30.0
+    attempts: int = 3
+    local: bool = False
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A kind of long-running work.
+
+    `deadline` (seconds) holds until the commit point, which is the DONE of the step `commit` (the last by
+    default): before it a failure unwinds, after it the flow only goes forward.
+    `failed(connection, run, error)` and `finished(connection, run)` commit with the operation's end.
+    """
+
+    kind: str
+    target_type: str
+    steps: tuple[Step, ...]
+    deadline: float
+    failed: Callable[[Connection, "Run", CloudError], object]
+    commit: str = ""
+    finished: Callable[[Connection, "Run"], object] | None = None
+
+    def __post_init__(self) -> None:
+        names = [step.name for step in self.steps]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"{self.kind}: steps need distinct names, and there must be one")
+        if self.commit and self.commit not in names:
+            raise ValueError(f"{self.kind}: there is no step {self.commit}")
+
+    @property
+    def commit_position(self) -> int:
+        """The position of the step whose DONE is the commit point."""
+        names = [step.name for step in self.steps]
+        return names.index(self.commit) if self.commit else len(names) - 1
+
+    def position(self, name: str) -> int:
+        """The position of a step. Raises ValueError when there is none of that name."""
+        return [step.name for step in self.steps].index(name)
+
+
+@dataclass
+class Run:
+    """What a step works with.
+
+    `input` is what the flow was submitted with; `outputs` what each step that is done answered, by its name;
+    `excluded` what rescheduling has ruled out; `app` whatever the service registered; `epoch` grows with each
+    worker that takes the operation over. `round` counts reschedulings.
+    """
+
+    operation_id: str
+    target_id: str
+    project_id: str
+    caller: Caller
+    input: dict[str, Any]
+    app: Any
+    epoch: int
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    excluded: list[dict[str, Any]] = field(default_factory=list)
+    round: int = 0
+    step: str = ""
+
+    @property
+    def request_id(self) -> str:
+        """The request_id of this step's call: the same at each attempt, another after a rescheduling."""
+        return self.request_id_for("")
+
+    def request_id_for(self, part: str) -> str:
+        """The same, for a step that makes several calls of one kind; `part` tells them apart."""
+        return ids.derived(self.operation_id, f"{self.step}/{part}#{self.round}")
+
+    def derived(self, name: str) -> str:
+        """The id of the thing `name` made by this operation: the same each time."""
+        return ids.derived(self.operation_id, name)
