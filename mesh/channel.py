@@ -82,7 +82,7 @@ class Channel:
     def __init__(self, link: Link, metadata: Callable[[], Metadata]) -> None:
         self._link, self._metadata = link, metadata
 
-    def unary_unary(self, path: str, *codec: Any, **_: Any) -> Any:
+    def unary_unary(self, path: str, **codec: Any) -> Any:
         """A call with one request and one answer."""
         made = self._maker("unary_unary", path, codec)
 
@@ -103,7 +103,7 @@ class Channel:
 
         return call
 
-    def stream_unary(self, path: str, *codec: Any, **_: Any) -> Any:
+    def stream_unary(self, path: str, **codec: Any) -> Any:
         """A call with a stream of requests and one answer. Never repeated; no deadline but the caller's."""
         made = self._maker("stream_unary", path, codec)
 
@@ -115,15 +115,15 @@ class Channel:
 
         return call
 
-    def unary_stream(self, path: str, *codec: Any, **_: Any) -> Any:
+    def unary_stream(self, path: str, **codec: Any) -> Any:
         """A call with a stream of answers, as an async iterator; no deadline but the caller's."""
         return self._streaming("unary_stream", path, codec)
 
-    def stream_stream(self, path: str, *codec: Any, **_: Any) -> Any:
+    def stream_stream(self, path: str, **codec: Any) -> Any:
         """A call with a stream both ways, as an async iterator; no deadline but the caller's."""
         return self._streaming("stream_stream", path, codec)
 
-    def _streaming(self, shape: str, path: str, codec: tuple[Any, ...]) -> Any:
+    def _streaming(self, shape: str, path: str, codec: dict[str, Any]) -> Any:
         made = self._maker(shape, path, codec)
 
         async def call(
@@ -140,7 +140,7 @@ class Channel:
 
         return call
 
-    def _maker(self, shape: str, path: str, codec: tuple[Any, ...]) -> Callable[[], Any]:
+    def _maker(self, shape: str, path: str, codec: dict[str, Any]) -> Callable[[], Any]:
         """Answers the callable of the current channel, made anew only when the channel is."""
         on: aio.Channel | None = None
         made: Any = None
@@ -149,7 +149,7 @@ class Channel:
             nonlocal on, made
             channel = self._link.channel()
             if channel is not on:
-                on, made = channel, getattr(channel, shape)(path, *codec)
+                on, made = channel, getattr(channel, shape)(path, **codec)
             return made
 
         return current
