@@ -45,7 +45,7 @@ def reaching(host_id: str) -> Iterator[None]:
     try:
         yield
     except CloudError as error:
-        if error.reason != "UNAVAILABLE":
+        if error.reason != "UNAVAILABLE" or "service" in error.metadata:  # the agent's own word on another
             raise
         message = f"The host {host_id} does not answer: see whether it and its agent run."
         raise CloudError("HOST_UNAVAILABLE", message, host_id=host_id) from error

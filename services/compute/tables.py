@@ -1,6 +1,17 @@
 """The tables of the compute service."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from mesh import clock, ids, tables
 from mesh.columns import Bytes, Id, Json, Timestamp, resource_columns
@@ -82,6 +93,8 @@ servers = Table(
     Column("guest_state_at", Timestamp, nullable=True),
     Column("launched_at", Timestamp, nullable=True),
     Column("metadata_due", Boolean, nullable=False, default=False),
+    Index("servers_by_age", "created_at", "id"),
+    Index("servers_by_project_and_age", "project_id", "created_at", "id"),
 )
 
 # Apart from the servers, so that nothing which reads those carries what a tenant put in here.

@@ -3,16 +3,17 @@
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, Select, Text, cast, delete, func, insert, select
+from sqlalchemy import Connection, Row, Select, Text, cast, delete, func, insert, or_, select
 from sqlalchemy import update as sql_update
 
 from mesh import clock, outbox
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import not_found
+from mesh.journal import ACTIVE
 from mesh.paging import page
 from services.compute import messages
-from services.compute.tables import servers, user_data
+from services.compute.tables import operations, servers, user_data
 from weft.compute.v1.server_service_pb2 import ListServersRequest
 
 RESOURCE_TYPE = "server"
@@ -100,6 +101,14 @@ def metadata_told(connection: Connection, id: str, revision: int) -> None:
     """The guest was told what stood there at this revision."""
     same = (servers.c.id == id, servers.c.revision == revision)
     connection.execute(sql_update(servers).where(*same).values(metadata_due=False))
+
+
+def stranded(connection: Connection) -> list[Row[Any]]:
+    """Servers that are in transition, or point to an operation, without one that is live."""
+    pending = or_(servers.c.operation_id.is_not(None), servers.c.status.like("%ING"))
+    ended = or_(operations.c.id.is_(None), operations.c.state.not_in(ACTIVE))
+    joined = servers.outerjoin(operations, operations.c.id == servers.c.operation_id)
+    return list(connection.execute(select(servers).select_from(joined).where(pending, ended)))
 
 
 def list_(

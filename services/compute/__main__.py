@@ -1,0 +1,51 @@
+"""The compute service: `python -m services.compute`."""
+
+from pathlib import Path
+
+from mesh.limits import Limits
+from mesh.operations import OperationServicer
+from mesh.server import Runtime, Service, main
+from services.compute import tables
+from services.compute.api.flavors import FlavorService
+from services.compute.api.hosts import HostService
+from services.compute.api.key_pairs import KeyPairService
+from services.compute.api.servers import ServerService
+from services.compute.flows.app import App
+from services.compute.flows.boot import BOOT
+from services.compute.flows.delete import DELETE
+from services.compute.flows.power import REBOOT, START, STOP
+from services.compute.flows.volumes import ATTACH, DETACH
+from services.compute.nodes import Nodes
+from services.compute.reconcile import Reconciler
+from weft.compute.v1.flavor_service_pb2_grpc import add_FlavorServiceServicer_to_server
+from weft.compute.v1.host_service_pb2_grpc import add_HostServiceServicer_to_server
+from weft.compute.v1.key_pair_service_pb2_grpc import add_KeyPairServiceServicer_to_server
+from weft.compute.v1.operation_service_pb2_grpc import add_OperationServiceServicer_to_server
+from weft.compute.v1.server_service_pb2_grpc import add_ServerServiceServicer_to_server
+
+TABLES = tables.metadata
+MIGRATIONS = Path(__file__).parent / "migrations"
+FLOWS = (BOOT, DELETE, START, STOP, REBOOT, ATTACH, DETACH)
+
+
+def build(runtime: Runtime) -> Service:
+    """Wire the servicers, flows and sweeps of compute."""
+    app = App(runtime.database, runtime.peers, Nodes(runtime.peers, runtime.database))
+    runtime.use_flows(FLOWS, app)
+    reconciler = Reconciler(app)
+    limits = Limits(runtime.peers, "compute")
+    servers = ServerService(app, limits, reconciler.telling)
+    return Service(
+        servicers=[
+            (add_FlavorServiceServicer_to_server, FlavorService(runtime.database)),
+            (add_KeyPairServiceServicer_to_server, KeyPairService(runtime.database)),
+            (add_ServerServiceServicer_to_server, servers),
+            (add_HostServiceServicer_to_server, HostService(runtime.database, runtime.peers)),
+            (add_OperationServiceServicer_to_server, OperationServicer(runtime.database)),
+        ],
+        background=[sweep.run for sweep in reconciler.sweeps],
+    )
+
+
+if __name__ == "__main__":
+    main("compute", build, TABLES)

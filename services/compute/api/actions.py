@@ -1,0 +1,138 @@
+"""ServerService: power and volumes. Each call begins an operation and answers at once."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from mesh import ids, replay
+from mesh.caller import Caller, current
+from mesh.database import Database
+from mesh.errors import CloudError, invalid, not_found, wrong_status
+from services.compute import messages, model, other_work
+from services.compute.admission import check_available
+from services.compute.api.visibility import shown
+from services.compute.flows import endings
+from services.compute.flows.app import App
+from services.compute.flows.power import REBOOT, START, STOP
+from services.compute.flows.volumes import ATTACH, DETACH
+from services.compute.store import servers
+from weft.block.v1.volume_service_pb2 import GetVolumeRequest
+from weft.block.v1.volume_service_pb2_grpc import VolumeServiceStub
+from weft.compute.v1.resources_pb2 import Server
+from weft.compute.v1.server_service_pb2 import (
+    AttachVolumeRequest,
+    DetachVolumeRequest,
+    RebootServerRequest,
+    RebootType,
+    StartServerRequest,
+    StopServerRequest,
+)
+
+# A call that meets another one's last moments waits for it this long, in seconds, before it is refused.
+PATIENCE = 5.0
+_DEFAULT_GRACE = 60.0
+Begin = Callable[[Connection, Row[Any], Caller], Row[Any]]
+
+
+class Actions:
+    """What is done with a server that is there."""
+
+    _app: App
+    _database: Database
+
+    async def StartServer(self, request: StartServerRequest, context: Any) -> Server:
+        def begin(connection: Connection, row: Row[Any], caller: Caller) -> Row[Any]:
+            model.require(row, model.STARTABLE)
+            return endings.begin(connection, row, START, "STARTING", caller, host_id=row.host_id)
+
+        return await self._act(request, begin)
+
+    async def StopServer(self, request: StopServerRequest, context: Any) -> Server:
+        given = request.HasField("grace")
+        grace = request.grace.ToMilliseconds() / 1000 if given else _DEFAULT_GRACE
+
+        def begin(connection: Connection, row: Row[Any], caller: Caller) -> Row[Any]:
+            model.require(row, model.STOPPABLE)
+            wish = {"host_id": row.host_id, "grace_seconds": grace}
+            return endings.begin(connection, row, STOP, "STOPPING", caller, **wish)
+
+        return await self._act(request, begin)
+
+    async def RebootServer(self, request: RebootServerRequest, context: Any) -> Server:
+        hard = request.type == RebootType.REBOOT_TYPE_HARD
+
+        def begin(connection: Connection, row: Row[Any], caller: Caller) -> Row[Any]:
+            model.require(row, model.HARD_REBOOTABLE if hard else model.SOFT_REBOOTABLE)
+            if row.host_id is None:
+                raise wrong_status("server", row.id, "ERROR, without a guest", model.HARD_REBOOTABLE)
+            wish = {"host_id": row.host_id, "hard": hard}
+            return endings.begin(connection, row, REBOOT, "REBOOTING", caller, **wish)
+
+        return await self._act(request, begin)
+
+    async def AttachVolume(self, request: AttachVolumeRequest, context: Any) -> Server:
+        before = await self._database.read(replay.answered, current(), request, Server)
+        if before is not None:
+            return shown(before, current())
+        stub = self._app.peers.stub(VolumeServiceStub, service="block")
+        check_available(await stub.GetVolume(GetVolumeRequest(id=request.volume_id)))
+
+        def begin(connection: Connection, row: Row[Any], caller: Caller) -> Row[Any]:
+            model.require(row, model.ATTACHABLE)
+            if len(row.volumes) >= model.MAX_VOLUMES:
+                raise invalid("volume_id", f"the server has {model.MAX_VOLUMES} volumes: it takes no more.")
+            wish = {"volume_id": request.volume_id, "attachment_id": ids.new(), "host_id": row.host_id}
+            wish["delete_on_termination"] = request.delete_on_termination
+            return endings.begin(connection, row, ATTACH, row.status, caller, **wish)
+
+        return await self._act(request, begin)
+
+    async def DetachVolume(self, request: DetachVolumeRequest, context: Any) -> Server:
+        def begin(connection: Connection, row: Row[Any], caller: Caller) -> Row[Any]:
+            model.require(row, model.ATTACHABLE)
+            volume = _volume_of(row, request.volume_id)
+            wish = {"attachment_id": volume["attachment_id"], "host_id": row.host_id}
+            return endings.begin(connection, row, DETACH, row.status, caller, **wish)
+
+        return await self._act(request, begin)
+
+    async def _act(self, request: Any, begin: Begin) -> Server:
+        caller = current()
+        await self._idle(request.id)
+
+        def unit(connection: Connection) -> Server:
+            def do() -> Server:
+                row = servers.get(connection, request.id, caller.reach, lock=True)
+                return messages.server(begin(connection, row, caller))
+
+            return replay.once(connection, caller, request, Server, do)
+
+        return shown(await self._database.write(unit), caller)
+
+    async def _idle(self, server_id: str) -> None:
+        """Wait for an operation that leaves the status alone: a volume is IN_USE just before it ends."""
+        row = await self._database.read(servers.find, server_id)
+        if row is not None and row.operation_id and not model.in_transition(row.status):
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await other_work.ended(self._database, row.operation_id)
+            except TimeoutError:
+                return  # the unit of work refuses the call, and names the operation
+
+
+def _volume_of(row: Row[Any], volume_id: str) -> dict[str, Any]:
+    for volume in row.volumes:
+        if volume["volume_id"] == volume_id:
+            if volume["boot"]:
+                raise CloudError(
+                    "WRONG_STATUS",
+                    f"The server {row.id} boots from volume {volume_id}: that stays until it is deleted.",
+                    resource_type="volume",
+                    id=volume_id,
+                    status="BOOT",
+                    allowed="IN_USE",
+                )
+            return volume
+    raise not_found("volume", volume_id)

@@ -1,0 +1,255 @@
+"""A server is made: from a claim on a host to a running guest.
+
+    step                 does                                             undo
+    claim host           placement's candidates, filtered and weighed     give the claim back
+    create ports         one port for each network asked for              delete them
+    bind ports           to the host, which begins to wire them           unbind them
+    create boot volume   from an image, near the host, where asked for    delete it
+    reserve volumes      makes them reachable from the host               release them
+    stage image          into the host's cache                            - (a cache)
+    define guest         disks and domain                                 delete them
+    start guest          waits for wires, and until it runs               power off
+    confirm volumes      the guest has them; the commit point             -
+
+A host that fails at its image, disks, hypervisor or wires is excluded, and the boot goes on from the claim.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection
+
+from mesh import clock
+from mesh.errors import CloudError
+from mesh.flow import Flow, Reschedule, Run, Step
+from services.compute import guest, scheduling
+from services.compute.flows import attachments, endings, ports
+from services.compute.nodes import reaching
+from services.compute.store import hosts, servers
+from weft.node.v1.guest_service_pb2 import (
+    DefineGuestRequest,
+    DeleteGuestRequest,
+    StartGuestRequest,
+    StopGuestRequest,
+)
+from weft.node.v1.image_cache_service_pb2 import StageImageRequest
+from weft.placement.v1.allocation_service_pb2 import (
+    ClaimAllocationsRequest,
+    DeleteAllocationsRequest,
+    GetAllocationsRequest,
+)
+from weft.placement.v1.allocation_service_pb2_grpc import AllocationServiceStub
+from weft.placement.v1.candidate_service_pb2 import ListCandidatesRequest
+from weft.placement.v1.candidate_service_pb2_grpc import CandidateServiceStub
+from weft.placement.v1.resources_pb2 import Allocation, Candidate, Consumer, RequestGroup
+
+# What goes wrong on one host and may go well on another.
+_FAULTS_OF_A_HOST = frozenset(
+    {"HOST_UNAVAILABLE", "HYPERVISOR_FAILED", "STORAGE_FULL", "PORT_NOT_WIRED", "DEADLINE_EXCEEDED"}
+)
+# Others may fill every host of a list before it is claimed from: so often a new list is asked for.
+_CLAIMS = 3
+_STAGE, _DEFINE, _START = 900.0, 180.0, 180.0
+
+
+async def claim_host(run: Run) -> dict[str, Any]:
+    """Claim room on the best host. NO_VALID_HOST names every filter and how many hosts each removed."""
+    for attempt in range(1, _CLAIMS + 1):
+        try:
+            candidates = await _candidates(run)
+            held = (await _claim(run, candidates)).allocations
+            break
+        except CloudError as error:
+            if error.reason == "CAPACITY_EXCEEDED" and attempt < _CLAIMS:
+                continue
+            held = await _held(run)
+            if not held:
+                raise _with_history(run, error) from error
+            break
+    known = await run.app.database.read(hosts.all_, [allocation.provider_id for allocation in held])
+    host = next(known[a.provider_id] for a in held if a.provider_id in known)
+    return {"host_id": host.id, "host_name": host.name}
+
+
+async def unclaim_host(run: Run) -> None:
+    """Give back what this operation holds."""
+    request = DeleteAllocationsRequest(consumer_id=run.target_id, operation_id=run.operation_id)
+    await _allocations(run).DeleteAllocations(request)
+
+
+async def stage_image(run: Run) -> None:
+    """Have the image in the host's cache."""
+    image = run.input["image"]
+    if image is None:
+        return
+    host_id = run.outputs["claim host"]["host_id"]
+    request = StageImageRequest(
+        image_id=image["id"], sha256=image["sha256"], size_bytes=image["size_bytes"], format=image["format"]
+    )
+    with _blaming(host_id), reaching(host_id):
+        await (await run.app.nodes.images(host_id)).StageImage(request, timeout=_STAGE)
+
+
+async def define_guest(run: Run) -> dict[str, Any]:
+    """Make its disks and its domain; answer the devices that its volumes got."""
+    host_id = run.outputs["claim host"]["host_id"]
+    row, user_data = await run.app.database.read(_row_and_user_data, run.target_id)
+    spec = guest.spec(
+        row,
+        user_data,
+        operation_id=run.operation_id,
+        image=run.input["image"],
+        ports=run.outputs["create ports"]["ports"],
+        volumes=run.outputs["reserve volumes"]["volumes"],
+    )
+    with _blaming(host_id), reaching(host_id):
+        stub = await run.app.nodes.guests(host_id)
+        made = await stub.DefineGuest(DefineGuestRequest(guest=spec), timeout=_DEFINE)
+    return {"devices": {volume.attachment_id: volume.device for volume in made.volumes}}
+
+
+async def delete_guest(run: Run) -> None:
+    """Destroy it with its disks; a host that was written off has none."""
+    host_id = run.outputs["claim host"]["host_id"]
+    if not await run.app.nodes.written_off(host_id):
+        with reaching(host_id):
+            stub = await run.app.nodes.guests(host_id)
+            await stub.DeleteGuest(DeleteGuestRequest(server_id=run.target_id), timeout=_DEFINE)
+
+
+async def start_guest(run: Run) -> None:
+    """Start it; answered when its ports are wired and it runs."""
+    host_id = run.outputs["claim host"]["host_id"]
+    with _blaming(host_id), reaching(host_id):
+        stub = await run.app.nodes.guests(host_id)
+        await stub.StartGuest(StartGuestRequest(server_id=run.target_id), timeout=_START)
+
+
+async def power_off(run: Run) -> None:
+    """Off at once: nobody has used it yet."""
+    host_id = run.outputs["claim host"]["host_id"]
+    if await run.app.nodes.written_off(host_id):
+        return
+    try:
+        with reaching(host_id):
+            stub = await run.app.nodes.guests(host_id)
+            await stub.StopGuest(StopGuestRequest(server_id=run.target_id))
+    except CloudError as error:
+        if error.reason != "NOT_FOUND":
+            raise
+
+
+def booted(connection: Connection, run: Run) -> None:
+    """The server is ACTIVE, and its row says where it is and what it has."""
+    host = run.outputs["claim host"]
+    endings.succeed(
+        connection,
+        run,
+        status="ACTIVE",
+        guest_state="RUNNING",
+        host_id=host["host_id"],
+        host_name=host["host_name"],
+        ports=[_kept_port(port) for port in run.outputs["create ports"]["ports"]],
+        volumes=[_kept_volume(volume, run) for volume in run.outputs["reserve volumes"]["volumes"]],
+        launched_at=clock.now(),
+    )
+
+
+async def _candidates(run: Run) -> list[Candidate]:
+    needs, input = run.input["needs"], run.input
+    group = RequestGroup(
+        resources=needs["resources"],
+        required_traits=needs["required_traits"],
+        forbidden_traits=needs["forbidden_traits"],
+        in_tree=input["host_id"],
+    )
+    stub = run.app.peers.stub(CandidateServiceStub, service="placement")
+    answer = await stub.ListCandidates(ListCandidatesRequest(groups=[group]))
+    roots = [candidate.root_id for candidate in answer.candidates]
+    known, neighbours = await run.app.database.read(_hosts_and_neighbours, roots, run.project_id)
+    excluded = frozenset(item["host_id"] for item in run.excluded)
+    wish = scheduling.Wish(input["host_id"], input["availability_zone"], excluded, neighbours)
+    return scheduling.choose(answer, known, wish)
+
+
+async def _claim(run: Run, candidates: list[Candidate]) -> Consumer:
+    consumer = Consumer(
+        id=run.target_id,
+        consumer_type="server",
+        project_id=run.project_id,
+        user_id=run.caller.user_id,
+        operation_id=run.operation_id,
+    )
+    request = ClaimAllocationsRequest(consumer=consumer, candidates=candidates)
+    return await _allocations(run).ClaimAllocations(request)
+
+
+async def _held(run: Run) -> list[Allocation]:
+    """What an attempt before this one claimed, where its answer was not heard."""
+    consumer = await _allocations(run).GetAllocations(GetAllocationsRequest(consumer_id=run.target_id))
+    return list(consumer.allocations) if consumer.operation_id == run.operation_id else []
+
+
+def _with_history(run: Run, error: CloudError) -> CloudError:
+    """No host, and why the hosts that were tried failed."""
+    if error.reason == "CAPACITY_EXCEEDED":
+        return scheduling.no_valid_host([("claimed_by_others", scheduling.MOST_CLAIMED)])
+    if error.reason != "NO_VALID_HOST" or not run.excluded:
+        return error
+    tried = " ".join(item["why"] for item in run.excluded)
+    return CloudError("NO_VALID_HOST", f"{error.message} Tried before: {tried}", **error.metadata)
+
+
+@contextmanager
+def _blaming(host_id: str) -> Iterator[None]:
+    """Within the block a host is asked: what it cannot do is a reason to try another."""
+    try:
+        yield
+    except CloudError as error:
+        if error.reason not in _FAULTS_OF_A_HOST:
+            raise
+        exclude = {"host_id": host_id, "why": error.message}
+        raise Reschedule(to="claim host", exclude=exclude, cause=error) from error
+
+
+def _allocations(run: Run) -> Any:
+    return run.app.peers.stub(AllocationServiceStub, service="placement")
+
+
+def _hosts_and_neighbours(connection: Connection, ids: list[str], project_id: str) -> tuple[Any, Any]:
+    return hosts.all_(connection, ids), servers.neighbours(connection, project_id)
+
+
+def _row_and_user_data(connection: Connection, id: str) -> tuple[Any, bytes]:
+    return servers.get(connection, id, None), servers.user_data_of(connection, id)
+
+
+def _kept_port(port: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in port.items() if key != "guest_port"}
+
+
+def _kept_volume(volume: dict[str, Any], run: Run) -> dict[str, Any]:
+    kept = {key: value for key, value in volume.items() if key != "connection"}
+    return kept | {"device": run.outputs["define guest"]["devices"].get(volume["attachment_id"], "")}
+
+
+BOOT = Flow(
+    kind="server.boot",
+    target_type="server",
+    steps=(
+        Step("claim host", claim_host, unclaim_host),
+        Step("create ports", ports.create, ports.uncreate),
+        Step("bind ports", ports.bind, ports.unbind),
+        Step("create boot volume", attachments.create_boot_volume, attachments.uncreate_boot_volume, 900),
+        Step("reserve volumes", attachments.reserve, attachments.unreserve, 120),
+        Step("stage image", stage_image, None, _STAGE),
+        Step("define guest", define_guest, delete_guest, _DEFINE),
+        Step("start guest", start_guest, power_off, _START),
+        Step("confirm volumes", attachments.confirm),
+    ),
+    deadline=3600,
+    commit="confirm volumes",
+    failed=endings.fail,
+    finished=booted,
+)

@@ -1,0 +1,158 @@
+"""A server's ports, as its flows make, bind and give them back.
+
+Ids derive from the operation and the host: a boot that moves to another host makes new ports, and a step that
+is done twice on one host makes them once.
+"""
+
+import ipaddress
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+
+from mesh.channel import Peers
+from mesh.errors import CloudError
+from mesh.flow import Run
+from services.compute.flows.app import all_of
+from weft.network.v1.port_service_pb2 import (
+    BindPortRequest,
+    CreatePortRequest,
+    DeletePortRequest,
+    GetPortRequest,
+    UnbindPortRequest,
+)
+from weft.network.v1.port_service_pb2_grpc import PortServiceStub
+from weft.network.v1.resources_pb2 import FixedIp, Port, Subnet
+from weft.network.v1.subnet_service_pb2 import ListSubnetsRequest
+from weft.network.v1.subnet_service_pb2_grpc import SubnetServiceStub
+from weft.node.v1.resources_pb2 import GuestAddress, GuestPort
+
+DEVICE_OWNER = "compute"
+_log = logging.getLogger(__name__)
+
+
+async def create(run: Run) -> dict[str, Any]:
+    """Make the ports that were not given; answer all of them, in order."""
+    wanted = run.input["networks"]
+    subnets = await _subnets(run, sorted({wish["network_id"] for wish in wanted}))
+    ports = await all_of(_one(run, position, wish) for position, wish in enumerate(wanted))
+    described = zip(wanted, ports, strict=True)
+    return {"ports": [_described(port, wish, subnets) for wish, port in described]}
+
+
+async def uncreate(run: Run) -> None:
+    """Delete those that were made, or may have been."""
+    stub = _stub(run.app.peers)
+    for position, wish in enumerate(run.input["networks"]):
+        if not wish["port_id"]:
+            await stub.DeletePort(DeletePortRequest(id=_id(run, position), allow_missing=True))
+
+
+async def bind(run: Run) -> None:
+    """Say that they are on the claimed host; it begins to wire them."""
+    host_id = run.outputs["claim host"]["host_id"]
+    stub = _stub(run.app.peers)
+    await all_of(
+        stub.BindPort(BindPortRequest(id=port["port_id"], host_id=host_id, device_id=run.target_id))
+        for port in run.outputs["create ports"]["ports"]
+    )
+
+
+async def unbind(run: Run) -> None:
+    """Say that they are on no host."""
+    for port in run.outputs["create ports"]["ports"]:
+        await _unbind(_stub(run.app.peers), port["port_id"], run.target_id)
+
+
+async def give_back(peers: Peers, server: Any) -> None:
+    """Delete the ports that were made with the server and unbind the others, as its deletion does."""
+    stub = _stub(peers)
+    for port in server.ports:
+        if port["created"]:
+            await _delete(stub, port["port_id"], server.id)
+        else:
+            await _unbind(stub, port["port_id"], server.id)
+
+
+async def _delete(stub: Any, port_id: str, server_id: str) -> None:
+    try:
+        await stub.DeletePort(DeletePortRequest(id=port_id, allow_missing=True))
+    except CloudError as error:
+        if error.retryable:
+            raise
+        _log.warning("port %s outlives server %s: %s", port_id, server_id, error.message)
+        await _unbind(stub, port_id, server_id)
+
+
+async def _unbind(stub: Any, port_id: str, server_id: str) -> None:
+    """Only if it is this server's: by now another may have it."""
+    try:
+        port = await stub.GetPort(GetPortRequest(id=port_id))
+        if port.device_id == server_id:
+            await stub.UnbindPort(UnbindPortRequest(id=port_id))
+    except CloudError as error:
+        if error.reason != "NOT_FOUND":
+            raise
+
+
+def _stub(peers: Peers) -> Any:
+    return peers.stub(PortServiceStub, service="network")
+
+
+def _id(run: Run, position: int) -> str:
+    return run.derived(f"port/{position}/{run.outputs['claim host']['host_id']}")
+
+
+async def _one(run: Run, position: int, wish: Mapping[str, Any]) -> Port:
+    stub = _stub(run.app.peers)
+    if wish["port_id"]:
+        return await stub.GetPort(GetPortRequest(id=wish["port_id"]))
+    fixed_ips = [FixedIp(ip_address=wish["fixed_ip"])] if wish["fixed_ip"] else []
+    return await stub.CreatePort(
+        CreatePortRequest(
+            id=_id(run, position),
+            network_id=wish["network_id"],
+            fixed_ips=fixed_ips,
+            security_group_ids=run.input["security_group_ids"],
+            device_owner=DEVICE_OWNER,
+            device_id=run.target_id,
+            request_id=_id(run, position),
+        )
+    )
+
+
+async def _subnets(run: Run, network_ids: list[str]) -> dict[str, Subnet]:
+    stub = run.app.peers.stub(SubnetServiceStub, service="network")
+    answers = await all_of(
+        stub.ListSubnets(ListSubnetsRequest(network_id=network_id, page_size=1000))
+        for network_id in network_ids
+    )
+    return {subnet.id: subnet for answer in answers for subnet in answer.subnets}
+
+
+def _described(port: Port, wish: Mapping[str, Any], subnets: Mapping[str, Subnet]) -> dict[str, Any]:
+    guest_port = GuestPort(
+        port_id=port.id,
+        network_id=port.network_id,
+        mac_address=port.mac_address,
+        mtu=wish["mtu"],
+        addresses=[_address(ip, subnets[ip.subnet_id]) for ip in port.fixed_ips if ip.subnet_id in subnets],
+    )
+    return {
+        "port_id": port.id,
+        "network_id": port.network_id,
+        "mac_address": port.mac_address,
+        "fixed_ips": [ip.ip_address for ip in port.fixed_ips],
+        "created": not wish["port_id"],
+        "guest_port": MessageToDict(guest_port),
+    }
+
+
+def _address(ip: FixedIp, subnet: Subnet) -> GuestAddress:
+    prefix = ipaddress.ip_network(subnet.cidr).prefixlen
+    return GuestAddress(
+        address=f"{ip.ip_address}/{prefix}",
+        gateway=subnet.gateway_ip,
+        dns_nameservers=subnet.dns_nameservers,
+    )

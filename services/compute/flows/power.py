@@ -1,0 +1,101 @@
+"""A server is started, stopped, restarted: one step each, on its host.
+
+flow             step            does                                       undo
+server.start     start guest     waits for wires, and until it runs         power off
+server.stop      stop guest      by ACPI, by force after the grace period   - (it is off or not)
+server.reboot    reboot guest    a guest that does not run is started       -
+"""
+
+from google.protobuf.duration_pb2 import Duration
+from sqlalchemy import Connection
+
+from mesh import clock
+from mesh.errors import CloudError
+from mesh.flow import Flow, Run, Step
+from services.compute.flows import endings
+from services.compute.nodes import reaching
+from weft.node.v1.guest_service_pb2 import RebootGuestRequest, StartGuestRequest, StopGuestRequest
+
+_START = 180.0
+# The longest grace that the contract allows, and time to power off after it.
+_STOP = 600.0 + 60.0
+
+
+async def start_guest(run: Run) -> None:
+    """Answered when it runs."""
+    host_id = run.input["host_id"]
+    with reaching(host_id):
+        stub = await run.app.nodes.guests(host_id)
+        await stub.StartGuest(StartGuestRequest(server_id=run.target_id), timeout=_START)
+
+
+async def power_off(run: Run) -> None:
+    """Off at once, as it was."""
+    await _stop(run, 0.0)
+
+
+async def stop_guest(run: Run) -> None:
+    """Answered when it is off."""
+    await _stop(run, run.input["grace_seconds"])
+
+
+async def reboot_guest(run: Run) -> None:
+    """A guest that does not run as it should is powered off, if it must be, and started."""
+    if run.input["previous_status"] != "ACTIVE":
+        await _stop(run, 0.0)
+        await start_guest(run)
+        return
+    host_id = run.input["host_id"]
+    with reaching(host_id):
+        stub = await run.app.nodes.guests(host_id)
+        request = RebootGuestRequest(server_id=run.target_id, hard=run.input["hard"])
+        await stub.RebootGuest(request, timeout=_START)
+
+
+def running(connection: Connection, run: Run) -> None:
+    """The guest runs."""
+    endings.succeed(connection, run, status="ACTIVE", guest_state="RUNNING", launched_at=clock.now())
+
+
+def off(connection: Connection, run: Run) -> None:
+    """The guest is off."""
+    endings.succeed(connection, run, status="STOPPED", guest_state="SHUTOFF")
+
+
+async def _stop(run: Run, grace_seconds: float) -> None:
+    host_id = run.input["host_id"]
+    grace = Duration()
+    grace.FromMilliseconds(int(grace_seconds * 1000))
+    try:
+        with reaching(host_id):
+            stub = await run.app.nodes.guests(host_id)
+            await stub.StopGuest(StopGuestRequest(server_id=run.target_id, grace=grace), timeout=_STOP)
+    except CloudError as error:
+        if error.reason != "NOT_FOUND":
+            raise
+
+
+START = Flow(
+    kind="server.start",
+    target_type="server",
+    steps=(Step("start guest", start_guest, power_off, _START),),
+    deadline=600,
+    failed=endings.fail,
+    finished=running,
+)
+STOP = Flow(
+    kind="server.stop",
+    target_type="server",
+    steps=(Step("stop guest", stop_guest, None, _STOP),),
+    deadline=900,
+    failed=endings.fail,
+    finished=off,
+)
+REBOOT = Flow(
+    kind="server.reboot",
+    target_type="server",
+    steps=(Step("reboot guest", reboot_guest, None, _START),),
+    deadline=600,
+    failed=endings.fail,
+    finished=running,
+)
