@@ -40,12 +40,12 @@ def record(image: Path) -> None:
 def check(image: Path) -> bool:
     """True where the contracts keep every rule."""
     clean = buf("lint", image)
-    print(f"[rules] buf lint: {'clean' if clean else 'see above'}")
+    print(f"[rules] buf lint: {'clean' if clean else 'see above'}", flush=True)
     if not LANDED.exists():
         print("[rules] buf breaking: skipped, nothing has landed yet (make protos-landed records it)")
         return clean
     kept = buf("breaking", image, "--against", LANDED)
-    print(f"[rules] buf breaking: {'nothing that landed is broken' if kept else 'see above'}")
+    print(f"[rules] buf breaking: {'nothing that landed is broken' if kept else 'see above'}", flush=True)
     return clean and kept
 
 
