@@ -1,5 +1,7 @@
 """What the contracts say of each RPC, read from the descriptors once."""
 
+import importlib
+import pkgutil
 from dataclasses import dataclass
 from functools import cache
 
@@ -31,17 +33,14 @@ class Method:
 
 
 class UnknownMethod(LookupError):
-    """No contract that this process has loaded says anything of the RPC."""
+    """No contract says anything of the RPC."""
 
 
 @cache
 def method(path: str) -> Method:
-    """The contract of an RPC by its path. Its stub module must have been imported. Raises UnknownMethod."""
+    """The contract of an RPC by its path. Raises UnknownMethod."""
     service_name, _, name = path.removeprefix("/").partition("/")
-    try:
-        service = descriptor_pool.Default().FindServiceByName(service_name)
-    except KeyError as error:
-        raise UnknownMethod(f"no contract for {service_name} is loaded") from error
+    service = _service(service_name)
     if name not in service.methods_by_name:
         raise UnknownMethod(f"{service_name} has no RPC {name}")
     return _read(service.methods_by_name[name])
@@ -49,11 +48,29 @@ def method(path: str) -> Method:
 
 def methods(service_name: str) -> list[Method]:
     """Every RPC of a service by its full name, in the order of the contract. Raises UnknownMethod."""
+    return [method(f"/{service_name}/{found.name}") for found in _service(service_name).methods]
+
+
+def _service(name: str) -> descriptor.ServiceDescriptor:
+    pool = descriptor_pool.Default()
     try:
-        service = descriptor_pool.Default().FindServiceByName(service_name)
+        return pool.FindServiceByName(name)
+    except KeyError:
+        _load(name.rpartition(".")[0])
+    try:
+        return pool.FindServiceByName(name)
     except KeyError as error:
-        raise UnknownMethod(f"no contract for {service_name} is loaded") from error
-    return [method(f"/{service_name}/{found.name}") for found in service.methods]
+        raise UnknownMethod(f"there is no contract of {name}") from error
+
+
+def _load(package: str) -> None:
+    """Import every contract of a weft package: a service's stub alone may not import its own file."""
+    if not package.startswith("weft."):
+        return
+    found = importlib.import_module(package)
+    for module in pkgutil.iter_modules(found.__path__):
+        if module.name.endswith("_pb2"):
+            importlib.import_module(f"{package}.{module.name}")
 
 
 def _read(found: descriptor.MethodDescriptor) -> Method:

@@ -85,10 +85,10 @@ class Server:
         reflection.enable_server_reflection(
             [*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
         )
-        credentials = certificates.server_credentials(self._leaf)
         for address in self._listen:
             if address.startswith("unix:"):
                 Path(address.removeprefix("unix:")).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            credentials = certificates.server_credentials(self._leaf)  # each port asks its own fetcher
             try:
                 self._server.add_secure_port(address, credentials)
             except RuntimeError as error:
