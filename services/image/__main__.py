@@ -1,0 +1,41 @@
+"""The image service: its parts, wired."""
+
+from pathlib import Path
+
+from mesh import server
+from mesh.limits import Limits
+from mesh.reconcile import Sweep
+from mesh.server import Runtime, Service
+from services.image import reconcile
+from services.image.api import ImageServicer, TransferApi
+from services.image.api.base import Parts
+from services.image.blobs import Blobs
+from services.image.contents import Contents
+from services.image.tables import TABLES
+from services.image.upload import Uploads
+from weft.image.v1 import image_service_pb2_grpc, transfer_service_pb2_grpc
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def build(runtime: Runtime) -> Service:
+    """The servicers and sweeps of one image service."""
+    database = runtime.database
+    limits = Limits(runtime.peers, "image")
+    contents = Contents(database, Blobs(Path(runtime.settings.image.store)))
+    parts = Parts(database, limits, contents, Uploads(database, contents, limits))
+    sweeps = [
+        Sweep("dead uploads", reconcile.DEAD_UPLOADS_SECONDS, lambda: reconcile.end_dead_uploads(database)),
+        Sweep("leftovers", reconcile.LEFTOVERS_SECONDS, lambda: reconcile.remove_leftovers(contents)),
+    ]
+    return Service(
+        servicers=[
+            (image_service_pb2_grpc.add_ImageServiceServicer_to_server, ImageServicer(parts)),
+            (transfer_service_pb2_grpc.add_TransferServiceServicer_to_server, TransferApi(parts)),
+        ],
+        background=[sweep.run for sweep in sweeps],
+    )
+
+
+if __name__ == "__main__":
+    server.main("image", build, TABLES)

@@ -1,0 +1,43 @@
+"""What all RPCs of the service are served from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+
+from mesh import rehearsal, replay
+from mesh.caller import current
+from mesh.database import Database
+from mesh.limits import Limits
+from services.image.contents import Contents
+from services.image.upload import Uploads
+
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of the service, wired."""
+
+    database: Database
+    limits: Limits
+    contents: Contents
+    uploads: Uploads
+
+
+class Api:
+    """An RPC class over the parts."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._database, self._limits = parts.database, parts.limits
+        self._contents, self._uploads = parts.contents, parts.uploads
+
+    async def _mutate(self, request: Any, answers: type[M], do: Callable[[Any], M]) -> M:
+        """`do(connection)` as one unit of work: replayed by request_id, undone for validate_only."""
+        caller = current()
+
+        def unit(connection: Any) -> M:
+            return replay.once(connection, caller, request, answers, lambda: do(connection))
+
+        return await rehearsal.write(self._database, getattr(request, "validate_only", False), unit)

@@ -1,0 +1,61 @@
+"""Contents and the rows that refer to them, changed together, so that neither outlives the other.
+
+A content is there for as long as a row has its digest: the rows are the count of references. Both change
+under the lock of the content's directory; what a crash between the two leaves is swept.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+from typing import BinaryIO
+
+from mesh.database import Database
+from services.image import store
+from services.image.blobs import Blobs
+from services.image.model import Content, Image
+
+_log = logging.getLogger(__name__)
+
+
+class Contents:
+    """The contents of all images."""
+
+    def __init__(self, database: Database, blobs: Blobs) -> None:
+        self._database, self.blobs = database, blobs
+
+    async def publish(
+        self, upload: Image, content: Content, file: BinaryIO, limits: Mapping[str, int]
+    ) -> Image:
+        """Put what was spooled in its place and make the image ACTIVE. Not to be cancelled half-way.
+
+        Raises QUOTA_EXCEEDED and, when the upload was taken for dead meanwhile, WRONG_STATUS.
+        """
+        await asyncio.to_thread(os.fsync, file.fileno())
+        async with self.blobs.alone(content.sha256):
+            await asyncio.to_thread(self.blobs.place, file, content.sha256)
+            try:
+                return await self._database.write(store.uploads.finish, upload, content, limits)
+            except Exception:
+                await self._remove_unreferenced(content.sha256)
+                raise
+
+    async def discard(self, sha256: str) -> None:
+        """Take the content away unless an image still has it."""
+        async with self.blobs.alone(sha256):
+            await self._remove_unreferenced(sha256)
+
+    async def sweep(self) -> None:
+        """Remove what crashes left: spooled files without a writer, contents without an image."""
+        torn = await asyncio.to_thread(self.blobs.forget_torn)
+        orphans = 0
+        for sha256 in await asyncio.to_thread(list, self.blobs.digests()):
+            if not await self._database.read(store.images.refers, sha256):
+                orphans += 1
+                await self.discard(sha256)
+        if torn or orphans:
+            _log.info("removed %d torn uploads and %d contents without an image", torn, orphans)
+
+    async def _remove_unreferenced(self, sha256: str) -> None:
+        if not await self._database.read(store.images.refers, sha256):
+            await asyncio.to_thread(self.blobs.remove, sha256)
