@@ -6,6 +6,7 @@ Every service of a process has a tracer of its own, so that spans carry its name
 import logging
 import os
 import secrets
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -26,6 +27,7 @@ from mesh.settings import Settings
 
 # A trace is looked at right after what it tells of: spans wait no longer than this many milliseconds.
 _EXPORT_EVERY = 500
+_PATIENCE = 1.0
 _STANDARD = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _propagator = TraceContextTextMapPropagator()
 _NONE: Tracer = trace.NoOpTracer()
@@ -39,12 +41,15 @@ class Telemetry(SpanExporter):
         self._address, self._leaf = address, leaf
         self._pair: Pair | None = None
         self._inner: OTLPSpanExporter | None = None
+        self._closed = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Called by the batching thread."""
+        if self._closed:
+            return SpanExportResult.FAILURE
         pair = self._leaf.pair()
         if self._inner is None or pair is not self._pair:
-            self.shutdown()
+            self._drop()
             self._pair, self._inner = pair, self._connect(pair)
         return self._inner.export(spans)
 
@@ -56,7 +61,11 @@ class Telemetry(SpanExporter):
         )
 
     def shutdown(self) -> None:
-        """Let go of the connection."""
+        """Send no more."""
+        self._closed = True
+        self._drop()
+
+    def _drop(self) -> None:
         if self._inner is not None:
             self._inner.shutdown()
 
@@ -67,13 +76,14 @@ class Exporting:
     def __init__(self, settings: Settings, leaf: Leaf) -> None:
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # a collector that is away is no event
         self._settings = settings
+        self._exporters: list[SpanExporter] = []
         self.processors: list[SpanProcessor] = []
         if not settings.tracing.enabled:
             return
         for exporter in (Telemetry(settings.address("telemetry"), leaf), _collector(settings)):
             if exporter is not None:
-                batch = BatchSpanProcessor(exporter, schedule_delay_millis=_EXPORT_EVERY)
-                self.processors.append(batch)
+                self._exporters.append(exporter)
+                self.processors.append(BatchSpanProcessor(exporter, schedule_delay_millis=_EXPORT_EVERY))
 
     def tracer(self, service: str) -> Tracer:
         """The tracer of one service; one that records nothing when tracing is off."""
@@ -91,10 +101,13 @@ class Exporting:
         return provider.get_tracer("weft")
 
     def close(self) -> None:
-        """Send what is left, for at most a few seconds."""
-        for processor in self.processors:
-            processor.force_flush(2000)
+        """Send what is left, for at most a second or two."""
+        for exporter, processor in zip(self._exporters, self.processors, strict=True):
+            # Shutting a processor down sends all that waits; one whose collector is away would take minutes.
+            patience = threading.Timer(_PATIENCE, exporter.shutdown)
+            patience.start()
             processor.shutdown()
+            patience.cancel()
 
 
 def _collector(settings: Settings) -> OTLPSpanExporter | None:
