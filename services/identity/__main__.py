@@ -1,0 +1,66 @@
+"""Identity as a process: `python -m services.identity`."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+from mesh import server
+from mesh.server import Runtime, Service
+from mesh.settings import SettingsError
+from services.identity import reconcile
+from services.identity.api import catalog, domains, keys, limits, projects, roles, tokens, users
+from services.identity.bootstrap import bootstrap
+from services.identity.keys import KeyRing
+from services.identity.login import Login
+from services.identity.model import LONGEST_TOKEN
+from services.identity.passwords import Passwords
+from services.identity.tables import TABLES
+from services.identity.tokens import Tokens
+from services.identity.verifier import LocalVerifier
+from weft.identity.v1 import (
+    catalog_service_pb2_grpc,
+    domain_service_pb2_grpc,
+    key_service_pb2_grpc,
+    limit_service_pb2_grpc,
+    project_service_pb2_grpc,
+    role_service_pb2_grpc,
+    token_service_pb2_grpc,
+    user_service_pb2_grpc,
+)
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+async def build(runtime: Runtime) -> Service:
+    """Identity's servicers, on a database with an administrator in it."""
+    settings, database = runtime.settings, runtime.database
+    life = timedelta(seconds=settings.identity.token_seconds)
+    if not timedelta(minutes=1) <= life <= LONGEST_TOKEN:
+        raise SettingsError("identity.token_seconds: expected 60 to 86400")
+    ring = await asyncio.to_thread(KeyRing, settings.state / "identity" / "keys")
+    signer = Tokens(ring, settings.cloud.name, life)
+    passwords = Passwords()
+    verifier = LocalVerifier(database, signer)
+    login = Login(database, signer, passwords)
+    await bootstrap(database, settings, passwords)
+    servicers = [
+        (catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server, catalog.Catalog(database)),
+        (domain_service_pb2_grpc.add_DomainServiceServicer_to_server, domains.Domains(database)),
+        (key_service_pb2_grpc.add_KeyServiceServicer_to_server, keys.Keys(database, ring, verifier)),
+        (limit_service_pb2_grpc.add_LimitServiceServicer_to_server, limits.Limits(database)),
+        (project_service_pb2_grpc.add_ProjectServiceServicer_to_server, projects.Projects(database)),
+        (role_service_pb2_grpc.add_RoleServiceServicer_to_server, roles.Roles(database)),
+        (
+            token_service_pb2_grpc.add_TokenServiceServicer_to_server,
+            tokens.TokenService(database, login, verifier),
+        ),
+        (
+            user_service_pb2_grpc.add_UserServiceServicer_to_server,
+            users.Users(database, passwords, login),
+        ),
+    ]
+    return Service(servicers, background=[reconcile.upkeep(database, ring).run], verifier=verifier)
+
+
+if __name__ == "__main__":
+    server.main("identity", build, TABLES)

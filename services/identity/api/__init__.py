@@ -1,0 +1,1 @@
+"""The RPCs of identity, one file a noun: proto in, proto out."""

@@ -1,0 +1,101 @@
+"""Tokens: logging in and out."""
+
+from typing import Any
+
+from google.protobuf.empty_pb2 import Empty
+
+from mesh.caller import Kind, current
+from mesh.database import Database
+from mesh.errors import invalid
+from services.identity.api import messages, units
+from services.identity.api.source import source
+from services.identity.login import Login
+from services.identity.model import DEFAULT_DOMAIN, Wanted, need_system
+from services.identity.store import projects, revocations
+from services.identity.tokens import not_ours
+from services.identity.verifier import LocalVerifier
+from weft.identity.v1 import resources_pb2
+from weft.identity.v1 import token_service_pb2 as pb
+from weft.identity.v1.token_service_pb2_grpc import TokenServiceServicer
+
+
+class TokenService(TokenServiceServicer):
+    """weft.identity.v1.TokenService."""
+
+    def __init__(self, database: Database, login: Login, verifier: LocalVerifier) -> None:
+        self._database, self._login, self._verifier = database, login, verifier
+
+    async def CreateToken(self, request: pb.CreateTokenRequest, context: Any) -> pb.CreateTokenResponse:
+        """A token for who proves who they are."""
+        wanted = _wanted(request.scope) if request.HasField("scope") else None
+        match request.WhichOneof("credential"):
+            case "password":
+                given = request.password
+                if bool(given.user_id) == bool(given.user_name):
+                    raise invalid("password.user_name", "give either user_id or user_name")
+                issued = await self._login.by_password(
+                    given.user_id,
+                    given.domain_name,
+                    given.user_name,
+                    given.password,
+                    wanted,
+                    source(context),
+                )
+            case "token":
+                issued = await self._login.by_token(request.token.token, wanted)
+            case _:
+                raise invalid("credential", "give a password or a token")
+        return messages.issued(issued)
+
+    async def GetToken(self, request: pb.GetTokenRequest, context: Any) -> resources_pb2.TokenInfo:
+        """What the caller's own token says."""
+        if current().kind is not Kind.USER:
+            raise not_ours()
+        metadata = dict(context.invocation_metadata())
+        return await describe(
+            self._database, self._verifier, metadata["authorization"].removeprefix("Bearer ").strip()
+        )
+
+    async def RevokeToken(self, request: pb.RevokeTokenRequest, context: Any) -> Empty:
+        """Makes a token worthless."""
+        caller = current()
+        token_id = request.token_id or caller.token_id
+        if not token_id:
+            raise invalid("token_id", "name the token: the caller has none")
+        if token_id != caller.token_id:
+            need_system(caller, "Revoking another's token")
+
+        def do(unit: Any) -> Empty:
+            revocations.add(unit, token_id=token_id)
+            return Empty()
+
+        return await units.change(self._database, request, Empty, do)
+
+
+async def describe(database: Database, verifier: LocalVerifier, token: str) -> resources_pb2.TokenInfo:
+    """What a token says that holds. Raises UNAUTHENTICATED, TOKEN_EXPIRED or TOKEN_REVOKED."""
+    claims = await verifier.claims(token)
+    name = ""
+    if claims.target.project_id:
+        name = (await database.read(projects.get, claims.target.project_id)).name
+    return messages.token_info(claims, name)
+
+
+def _wanted(scope: resources_pb2.Scope) -> Wanted:
+    match scope.WhichOneof("target"):
+        case "project_id":
+            return Wanted(project_id=scope.project_id)
+        case "project":
+            return Wanted(
+                project_name=scope.project.name, domain_name=scope.project.domain_name or DEFAULT_DOMAIN
+            )
+        case "domain_id":
+            return Wanted(domain_id=scope.domain_id)
+        case "domain_name":
+            return Wanted(domain_name=scope.domain_name or DEFAULT_DOMAIN)
+        case "system":
+            if not scope.system:
+                raise invalid("scope.system", "must be true")
+            return Wanted(system=True)
+        case _:
+            return Wanted()

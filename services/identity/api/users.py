@@ -1,0 +1,117 @@
+"""Users: who can log in."""
+
+from typing import Any
+
+from google.protobuf.empty_pb2 import Empty
+
+from mesh import masks
+from mesh.caller import Caller, current
+from mesh.database import Database
+from mesh.errors import CloudError, invalid, not_found
+from services.identity.api import messages, units
+from services.identity.api.source import source
+from services.identity.login import Login
+from services.identity.model import administers, domain_reach, is_system
+from services.identity.passwords import Passwords
+from services.identity.store import users
+from weft.identity.v1 import user_service_pb2 as pb
+from weft.identity.v1.resources_pb2 import User
+from weft.identity.v1.user_service_pb2_grpc import UserServiceServicer
+
+_CHANGEABLE = {
+    "name": ...,
+    "description": ...,
+    "email": ...,
+    "enabled": ...,
+    "default_project_id": lambda id: id or None,
+}
+
+
+class Users(UserServiceServicer):
+    """weft.identity.v1.UserService."""
+
+    def __init__(self, database: Database, passwords: Passwords, login: Login) -> None:
+        self._database, self._passwords, self._login = database, passwords, login
+
+    async def GetUser(self, request: pb.GetUserRequest, context: Any) -> User:
+        """Oneself, or whom the caller administers."""
+        caller = current()
+        row = await self._database.read(users.get, request.id)
+        if request.id != caller.user_id and not administers(caller, row.domain_id, "reader"):
+            raise not_found("user", request.id)
+        return messages.user(row)
+
+    async def ListUsers(self, request: pb.ListUsersRequest, context: Any) -> pb.ListUsersResponse:
+        """A page of the users that the caller administers."""
+        caller = current()
+        rows, more = await self._database.read(users.listed, request, caller, domain_reach(caller))
+        return pb.ListUsersResponse(users=map(messages.user, rows), next_page_token=more)
+
+    async def CreateUser(self, request: pb.CreateUserRequest, context: Any) -> User:
+        """A new user."""
+        values = {
+            "name": request.name,
+            "domain_id": units.own_domain(request.domain_id),
+            "description": request.description,
+            "email": request.email,
+            "enabled": not request.disabled,
+            "default_project_id": request.default_project_id or None,
+            "password_hash": await self._passwords.hashed(request.password) if request.password else "",
+        }
+        return await units.change(
+            self._database, request, User, lambda unit: messages.user(users.create(unit, values))
+        )
+
+    async def UpdateUser(self, request: pb.UpdateUserRequest, context: Any) -> User:
+        """Changes a user."""
+        values = masks.apply(request.update_mask, request.user, _CHANGEABLE)
+        units.named(values, "user")
+        caller = current()
+
+        def do(unit: Any) -> User:
+            _administered(unit, request.id, caller)
+            return messages.user(users.update(unit, request.id, request.expected_revision, values))
+
+        return await units.change(self._database, request, User, do)
+
+    async def DeleteUser(self, request: pb.DeleteUserRequest, context: Any) -> Empty:
+        """Deletes a user."""
+        caller = current()
+
+        def do(unit: Any) -> None:
+            _administered(unit, request.id, caller)
+            users.remove(unit, request.id, request.expected_revision)
+
+        return await units.delete(self._database, request, do)
+
+    async def SetPassword(self, request: pb.SetPasswordRequest, context: Any) -> Empty:
+        """One's own with the original; another's as an administrator."""
+        caller = current()
+        own = request.id == caller.user_id
+        if own:
+            if not request.original_password:
+                raise invalid("original_password", "is needed to change one's own")
+            row = await self._database.read(users.get, request.id)
+            await self._login.prove(row, "", request.original_password, source(context))
+        stored = await self._passwords.hashed(request.password)
+
+        def do(unit: Any) -> Empty:
+            if not own:
+                _administered(unit, request.id, caller)
+            users.update(unit, request.id, 0, {"password_hash": stored})
+            return Empty()
+
+        return await units.change(self._database, request, Empty, do)
+
+
+def _administered(connection: Any, id: str, caller: Caller) -> None:
+    """Raises NOT_FOUND for a user out of the caller's reach.
+
+    Who may set a password may become that user: a domain's administrator must not become the system's.
+    """
+    row = users.get(connection, id)
+    if not administers(caller, row.domain_id):
+        raise not_found("user", id)
+    if not is_system(caller) and users.has_system_role(connection, id):
+        message = f"The user {id} has a role on the system: this needs a token for the system."
+        raise CloudError("PERMISSION_DENIED", message, scope="system", role="admin")

@@ -1,0 +1,84 @@
+"""Logging in: from a password, or a token that holds, to a token for one scope."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mesh.database import Database
+from services.identity import slowdown
+from services.identity.model import DEFAULT_DOMAIN, Wanted
+from services.identity.passwords import Passwords
+from services.identity.store import endpoints, scopes, users
+from services.identity.tokens import Claims, Tokens
+from services.identity.verifier import refuse_revoked
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new token, what it says, and where the services are."""
+
+    token: str
+    claims: Claims
+    project_name: str
+    catalog: list[Any]
+
+
+class Login:
+    """Gives tokens to those who prove who they are."""
+
+    def __init__(self, database: Database, tokens: Tokens, passwords: Passwords) -> None:
+        self._database, self._tokens, self._passwords = database, tokens, passwords
+        self._slowdown = slowdown.Slowdown(database)
+
+    async def by_password(
+        self, user_id: str, domain_name: str, name: str, password: str, wanted: Wanted | None, source: str
+    ) -> Issued:
+        """A token for who knows the password. Raises UNAUTHENTICATED alike for all that is wrong, or
+        TOO_MANY_ATTEMPTS.
+        """
+        domain_name = domain_name or DEFAULT_DOMAIN
+        user = await self._database.read(users.for_login, user_id, domain_name, name)
+        stored = await self.prove(user, f"{user_id}\0{domain_name}\0{name}", password, source)
+        return await self._issue(user.id, stored, wanted, ("password",), None)
+
+    async def prove(self, user: Any, said: str, password: str, source: str) -> str:
+        """The hash that the password matches. The work is the same when there is no such user (None)."""
+        async with self._slowdown.attempt(slowdown.subject(user and user.id, said), source) as attempt:
+            stored = user.password_hash if user is not None else ""
+            if not await self._passwords.match(stored, password):
+                await attempt.failed()
+                raise scopes.refused()
+            await attempt.succeeded()
+        return stored
+
+    async def by_token(self, token: str, wanted: Wanted | None) -> Issued:
+        """A token for another scope, of no longer life. Raises as a verifier does, and UNAUTHENTICATED."""
+        claims = self._tokens.read(token)
+        methods = tuple(dict.fromkeys((*claims.methods, "token")))
+        return await self._issue(claims.user_id, None, wanted, methods, claims)
+
+    async def _issue(
+        self,
+        user_id: str,
+        proven: str | None,
+        wanted: Wanted | None,
+        methods: tuple[str, ...],
+        parent: Claims | None,
+    ) -> Issued:
+        grant, catalog = await self._database.write(_grant, user_id, proven, wanted, parent)
+        token, claims = self._tokens.sign(grant, methods, parent.expires_at if parent else None)
+        return Issued(token, claims, grant.project_name, catalog if grant.target.scope != "none" else [])
+
+
+def _grant(
+    connection: Any, user_id: str, proven: str | None, wanted: Wanted | None, parent: Claims | None
+) -> tuple[scopes.Grant, list[Any]]:
+    """What may be given now; what was proven a moment ago must still be so."""
+    grant = scopes.grant(connection, user_id, wanted)
+    user = grant.user
+    if proven is not None and user.password_hash != proven:
+        raise scopes.refused()
+    if proven is not None and user.password_expires_at and user.password_expires_at <= grant.at:
+        raise scopes.refused()
+    if parent is not None:
+        refuse_revoked(connection, parent)
+    return grant, endpoints.enabled(connection)

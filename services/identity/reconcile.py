@@ -1,0 +1,22 @@
+"""Upkeep: the next signing key, and what may be forgotten."""
+
+import asyncio
+
+from mesh.database import Database
+from mesh.reconcile import Sweep
+from services.identity import slowdown
+from services.identity.keys import KeyRing
+from services.identity.store import failures, revocations
+
+EVERY = 600.0  # seconds
+
+
+def upkeep(database: Database, ring: KeyRing) -> Sweep:
+    """The sweep that keeps identity in order."""
+
+    async def once() -> None:
+        await asyncio.to_thread(ring.renew)
+        await database.write(revocations.forget)
+        await database.write(failures.forget, slowdown.FORGOTTEN)
+
+    return Sweep("identity upkeep", EVERY, once)

@@ -1,0 +1,76 @@
+"""Repeated failed logins are slowed down, for each user and each place they come from.
+
+Who guesses waits twice as long after each further failure; the user, coming from elsewhere, does not: a
+stranger can lock nobody out. Names that nobody has are slowed just the same.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from weakref import WeakValueDictionary
+
+from mesh import clock
+from mesh.database import Database
+from mesh.errors import CloudError
+from services.identity.store import failures
+
+FREE = 5  # so many failures in a row cost nothing
+LONGEST = 60.0  # seconds to wait at most
+FORGOTTEN = timedelta(minutes=15)
+
+
+def subject(user_id: str | None, name: str) -> str:
+    """Whom an attempt is counted against: the user, or a digest of what was said."""
+    return user_id or hashlib.sha256(name.encode()).hexdigest()
+
+
+class Slowdown:
+    """Counts attempts in the database; one subject and source at a time, so that none slips through."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def attempt(self, who: str, source: str) -> AsyncIterator["Attempt"]:
+        """Around one guess; tell the `Attempt` how it went. Raises TOO_MANY_ATTEMPTS."""
+        lock = self._locks.setdefault((who, source), asyncio.Lock())
+        async with lock:
+            attempt = Attempt(self._database, who, source)
+            await attempt.check()
+            yield attempt
+
+
+class Attempt:
+    """One guess of a password."""
+
+    def __init__(self, database: Database, who: str, source: str) -> None:
+        self._database, self._who, self._source = database, who, source
+        self._failures = 0
+
+    async def check(self) -> None:
+        """Raises TOO_MANY_ATTEMPTS while it is too early."""
+        count, last = await self._database.read(failures.of, self._who, self._source)
+        if last is None or clock.now() - last > FORGOTTEN:
+            return
+        self._failures = count
+        wait = min(LONGEST, 2.0 ** min(count - FREE, 10)) if count >= FREE else 0.0
+        left = wait - (clock.now() - last).total_seconds()
+        if left > 0:
+            raise CloudError(
+                "TOO_MANY_ATTEMPTS",
+                f"Too many failed logins: wait {left:.0f} seconds.",
+                retry_after=left,
+                retry_after_seconds=f"{left:.0f}",
+            )
+
+    async def failed(self) -> None:
+        """The guess was wrong."""
+        await self._database.write(failures.add, self._who, self._source, FORGOTTEN)
+
+    async def succeeded(self) -> None:
+        """The guess was right: earlier failures are forgiven."""
+        if self._failures:
+            await self._database.write(failures.clear, self._who, self._source)

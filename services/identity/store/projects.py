@@ -1,0 +1,132 @@
+"""Projects, in a tree under their domain."""
+
+from typing import Any
+
+from sqlalchemy import CTE, Connection, Row, delete, or_, select
+from sqlalchemy import update as change
+
+from mesh.caller import Caller
+from mesh.database import compare_and_swap
+from mesh.errors import invalid, not_found
+from mesh.paging import page
+from services.identity.model import DEEPEST_PROJECT
+from services.identity.store import assignments as given
+from services.identity.store import domains, revocations, rows
+from services.identity.tables import domains as domain_table
+from services.identity.tables import limits, projects, users
+
+_ORDER = [projects.c.created_at, projects.c.id]
+
+
+def get(connection: Connection, id: str, reach: str | None = None) -> Row[Any]:
+    """The project. Raises NOT_FOUND, also when it is in another domain than `reach`."""
+    row = rows.get(connection, projects, id)
+    if reach is not None and row.domain_id != reach:
+        raise not_found("project", id)
+    return row
+
+
+def named(connection: Connection, domain_id: str, name: str) -> Row[Any] | None:
+    """The project of that name in the domain, or None."""
+    query = select(projects).where(projects.c.domain_id == domain_id, projects.c.name == name)
+    return connection.execute(query).one_or_none()
+
+
+def listed(
+    connection: Connection, request: Any, caller: Caller, reach: str | None
+) -> tuple[list[Row[Any]], str]:
+    """A page of the projects that `reach` administers."""
+    query = select(projects)
+    for column, value in (
+        (projects.c.domain_id, reach),
+        (projects.c.domain_id, request.domain_id or None),
+        (projects.c.name, request.name or None),
+        (projects.c.parent_id, request.parent_id or None),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    return page(connection, query, _ORDER, request, caller)
+
+
+def of_user(connection: Connection, request: Any, caller: Caller) -> tuple[list[Row[Any]], str]:
+    """A page of the enabled projects that the caller has a role on, inherited ones included."""
+    mine = _with_role(given.of_user(connection, caller.user_id))
+    return page(connection, select(projects).where(projects.c.enabled, mine), _ORDER, request, caller)
+
+
+def is_of_user(connection: Connection, id: str, user_id: str) -> bool:
+    """Whether the user has a role on the project, given or inherited."""
+    mine = _with_role(given.of_user(connection, user_id))
+    return connection.execute(select(projects.c.id).where(projects.c.id == id, mine)).first() is not None
+
+
+def _with_role(assignments: list[Row[Any]]) -> Any:
+    inherited = [row for row in assignments if row.inherited]
+    roots = [row.project_id for row in inherited if row.project_id]
+    return or_(
+        projects.c.id.in_([row.project_id for row in assignments if row.project_id]),
+        projects.c.domain_id.in_([row.domain_id for row in inherited if row.domain_id]),
+        projects.c.id.in_(select(_tree(roots).c.id)),
+    )
+
+
+def _tree(roots: list[str]) -> CTE:
+    tree = select(projects.c.id).where(projects.c.id.in_(roots)).cte("tree", recursive=True)
+    return tree.union(select(projects.c.id).join(tree, projects.c.parent_id == tree.c.id))
+
+
+def lineage(connection: Connection, id: str, *, hold: bool = False) -> list[Row[Any]]:
+    """The project and those above it, from itself upwards; empty when there is none. `hold`: see rows."""
+    found: list[Row[Any]] = []
+    while id and len(found) <= DEEPEST_PROJECT:
+        row = rows.hold(connection, projects, id) if hold else rows.find(connection, projects, id)
+        if row is None:
+            return []
+        found.append(row)
+        id = row.parent_id
+    return found
+
+
+def below(connection: Connection, id: str) -> list[str]:
+    """Ids of the project and of all that are below it."""
+    return list(connection.scalars(select(_tree([id]).c.id)))
+
+
+def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:
+    """A new project. Raises NOT_FOUND for the domain, INVALID_ARGUMENT for the parent, ALREADY_EXISTS."""
+    if rows.hold(connection, domain_table, values["domain_id"]) is None:
+        raise not_found("domain", values["domain_id"])
+    if values.get("parent_id"):
+        above = lineage(connection, values["parent_id"], hold=True)
+        if not above or above[0].domain_id != values["domain_id"]:
+            raise invalid("parent_id", "there is no such project in the domain")
+        if len(above) >= DEEPEST_PROJECT:
+            raise invalid("parent_id", f"projects are nested {DEEPEST_PROJECT} deep at most")
+    return rows.add(connection, projects, "project", values)
+
+
+def update(connection: Connection, id: str, expected_revision: int, values: dict[str, Any]) -> Row[Any]:
+    """Change a project; disabling it revokes the tokens for it and for all below it."""
+    before = rows.hold(connection, projects, id, alone=True)
+    if before is not None and "name" in values:
+        other = named(connection, before.domain_id, values["name"])
+        if other is not None and other.id != id:
+            raise rows.name_taken("project", values["name"])
+    row = compare_and_swap(connection, projects, id, expected_revision, values)
+    if before is not None and before.enabled and not row.enabled:
+        for each in below(connection, id):
+            revocations.add(connection, project_id=each)
+    return row
+
+
+def remove(connection: Connection, id: str, expected_revision: int) -> None:
+    """Delete a project with its assignments and limits; its tokens are revoked. Raises IN_USE."""
+    rows.hold(connection, projects, id, alone=True)
+    compare_and_swap(connection, projects, id, expected_revision, {})
+    child = connection.scalar(select(projects.c.id).where(projects.c.parent_id == id).limit(1))
+    if child:
+        raise domains.in_use("project", id, "project", child)
+    connection.execute(delete(limits).where(limits.c.project_id == id))
+    connection.execute(change(users).where(users.c.default_project_id == id).values(default_project_id=None))
+    connection.execute(delete(projects).where(projects.c.id == id))
+    revocations.add(connection, project_id=id)

@@ -1,0 +1,79 @@
+"""Roles: names, global or of one domain."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select
+
+from mesh.caller import Caller
+from mesh.database import compare_and_swap
+from mesh.errors import CloudError, not_found
+from mesh.paging import page
+from services.identity.model import DEFAULT_ROLES
+from services.identity.store import revocations, rows
+from services.identity.tables import assignments, domains, roles
+
+
+def get(connection: Connection, id: str, reach: str | None = None) -> Row[Any]:
+    """The role. Raises NOT_FOUND, also for one of another domain than `reach`."""
+    row = rows.get(connection, roles, id)
+    if reach is not None and row.domain_id not in ("", reach):
+        raise not_found("role", id)
+    return row
+
+
+def named(connection: Connection, name: str, domain_id: str = "") -> Row[Any]:
+    """The role of that name, global or of the domain. Raises NOT_FOUND."""
+    query = select(roles).where(roles.c.name == name, roles.c.domain_id.in_(["", domain_id]))
+    row = connection.execute(query).first()
+    if row is None:
+        raise not_found("role", name)
+    return row
+
+
+def there(connection: Connection, name: str) -> bool:
+    """Whether there is a global role of that name."""
+    query = select(roles.c.id).where(roles.c.name == name, roles.c.domain_id == "")
+    return connection.execute(query).first() is not None
+
+
+def listed(
+    connection: Connection, request: Any, caller: Caller, reach: str | None
+) -> tuple[list[Row[Any]], str]:
+    """A page of the global roles and of those of the domain `reach`."""
+    query = select(roles)
+    if reach is not None:
+        query = query.where(roles.c.domain_id.in_(["", reach]))
+    if request.name:
+        query = query.where(roles.c.name == request.name)
+    return page(connection, query, [roles.c.created_at, roles.c.id], request, caller)
+
+
+def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:
+    """A new role. Raises NOT_FOUND for the domain, ALREADY_EXISTS.
+
+    A token carries roles by name: a domain's role must not pass for a global one, nor the other way round.
+    """
+    domain_id = values.get("domain_id", "")
+    if domain_id and rows.hold(connection, domains, domain_id) is None:
+        raise not_found("domain", domain_id)
+    same = select(roles.c.id).where(roles.c.name == values["name"])
+    if domain_id:
+        same = same.where(roles.c.domain_id.in_(["", domain_id]))
+    if connection.execute(same).first() is not None:
+        raise rows.name_taken("role", values["name"])
+    return rows.add(connection, roles, "role", values)
+
+
+def remove(connection: Connection, id: str, expected_revision: int) -> None:
+    """Delete a role with its assignments, and revoke the tokens of those who had it."""
+    row = compare_and_swap(connection, roles, id, expected_revision, {})
+    if not row.domain_id and row.name in DEFAULT_ROLES:
+        message = f"The role {row.name} is one of weft's own: it cannot be deleted."
+        raise CloudError("IN_USE", message, resource_type="role", id=id, used_by_type="policy", used_by_id="")
+    holders = select(assignments.c.user_id).where(assignments.c.role_id == id).distinct()
+    who = sorted(connection.scalars(holders))
+    for user_id in who:
+        revocations.hold_user(connection, user_id)
+    connection.execute(delete(roles).where(roles.c.id == id))
+    for user_id in who:
+        revocations.add(connection, user_id=user_id)

@@ -1,0 +1,44 @@
+"""What the nouns share: read one row, hold it while deciding, insert under a unique name."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from mesh.errors import CloudError, not_found
+
+
+def find(connection: Connection, table: Table, id: str) -> Row[Any] | None:
+    """The row of that id, or None."""
+    return connection.execute(select(table).where(table.c.id == id)).one_or_none()
+
+
+def get(connection: Connection, table: Table, id: str) -> Row[Any]:
+    """The row of that id. Raises NOT_FOUND."""
+    row = find(connection, table, id)
+    if row is None:
+        raise not_found(table.name.removesuffix("s"), id)
+    return row
+
+
+def hold(connection: Connection, table: Table, id: str, *, alone: bool = False) -> Row[Any] | None:
+    """The row of that id, which nobody changes until this unit ends; `alone`: nor holds as well.
+
+    It orders a token against what would revoke it: SQLite has one writer anyway, PostgreSQL locks the row.
+    """
+    query = select(table).where(table.c.id == id).with_for_update(read=not alone)
+    return connection.execute(query).one_or_none()
+
+
+def add(connection: Connection, table: Table, kind: str, values: dict[str, Any]) -> Row[Any]:
+    """Insert a row and answer it. Raises ALREADY_EXISTS when its name is taken."""
+    try:
+        return connection.execute(insert(table).values(values).returning(table)).one()
+    except IntegrityError as error:
+        raise name_taken(kind, values["name"]) from error
+
+
+def name_taken(kind: str, name: str) -> CloudError:
+    """ALREADY_EXISTS."""
+    message = f"There is a {kind} named {name} already: choose another name."
+    return CloudError("ALREADY_EXISTS", message, resource_type=kind, name=name)

@@ -1,0 +1,85 @@
+"""Users and their password hashes."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select
+
+from mesh.caller import Caller
+from mesh.database import compare_and_swap
+from mesh.errors import not_found
+from mesh.paging import page
+from services.identity.store import revocations, rows
+from services.identity.tables import assignments, domains, users
+
+
+def get(connection: Connection, id: str, reach: str | None = None) -> Row[Any]:
+    """The user. Raises NOT_FOUND, also when of another domain than `reach`."""
+    row = rows.get(connection, users, id)
+    if reach is not None and row.domain_id != reach:
+        raise not_found("user", id)
+    return row
+
+
+def named(connection: Connection, domain_id: str, name: str) -> Row[Any] | None:
+    """The user of that name in the domain, or None."""
+    query = select(users).where(users.c.domain_id == domain_id, users.c.name == name)
+    return connection.execute(query).one_or_none()
+
+
+def for_login(connection: Connection, id: str, domain_name: str, name: str) -> Row[Any] | None:
+    """The user who logs in by id, or by name and domain; None when there is none."""
+    if id:
+        return rows.find(connection, users, id)
+    query = select(users).join(domains, domains.c.id == users.c.domain_id)
+    return connection.execute(query.where(domains.c.name == domain_name, users.c.name == name)).one_or_none()
+
+
+def listed(
+    connection: Connection, request: Any, caller: Caller, reach: str | None
+) -> tuple[list[Row[Any]], str]:
+    """A page of the users that `reach` administers."""
+    query = select(users)
+    for column, value in (
+        (users.c.domain_id, reach),
+        (users.c.domain_id, request.domain_id or None),
+        (users.c.name, request.name or None),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    return page(connection, query, [users.c.created_at, users.c.id], request, caller)
+
+
+def has_system_role(connection: Connection, id: str) -> bool:
+    """Whether the user has any role on the system."""
+    query = select(assignments.c.id).where(assignments.c.user_id == id, assignments.c.system).limit(1)
+    return connection.scalar(query) is not None
+
+
+def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:
+    """A new user. Raises NOT_FOUND for the domain, ALREADY_EXISTS."""
+    if rows.hold(connection, domains, values["domain_id"]) is None:
+        raise not_found("domain", values["domain_id"])
+    return rows.add(connection, users, "user", values)
+
+
+def update(connection: Connection, id: str, expected_revision: int, values: dict[str, Any]) -> Row[Any]:
+    """Change a user; disabling, or another password, revokes the user's tokens."""
+    before = rows.hold(connection, users, id, alone=True)
+    if before is not None and "name" in values:
+        other = named(connection, before.domain_id, values["name"])
+        if other is not None and other.id != id:
+            raise rows.name_taken("user", values["name"])
+    row = compare_and_swap(connection, users, id, expected_revision, values)
+    if before is not None and (
+        (before.enabled and not row.enabled) or before.password_hash != row.password_hash
+    ):
+        revocations.add(connection, user_id=id)
+    return row
+
+
+def remove(connection: Connection, id: str, expected_revision: int) -> None:
+    """Delete a user with the user's assignments, and revoke the user's tokens."""
+    rows.hold(connection, users, id, alone=True)
+    compare_and_swap(connection, users, id, expected_revision, {})
+    connection.execute(delete(users).where(users.c.id == id))
+    revocations.add(connection, user_id=id)

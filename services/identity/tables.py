@@ -1,0 +1,143 @@
+"""The tables of identity."""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from mesh import clock, ids, tables
+from mesh.columns import Id, Json, Timestamp
+
+TABLES = MetaData()
+tables.add_to(TABLES)
+
+
+def _columns() -> list[Column[Any]]:
+    """What every noun of identity has."""
+    return [
+        Id("id", primary_key=True, default=ids.new),
+        Column("name", String(255), nullable=False),
+        Column("description", Text, nullable=False, default=""),
+        Column("created_at", Timestamp, nullable=False, default=clock.now),
+        Column("updated_at", Timestamp, nullable=False, default=clock.now),
+        Column("revision", BigInteger, nullable=False, default=1),
+    ]
+
+
+domains = Table(
+    "domains",
+    TABLES,
+    *_columns(),
+    Column("enabled", Boolean, nullable=False, default=True),
+    UniqueConstraint("name"),
+    Index("domains_by_age", "created_at", "id"),
+)
+
+projects = Table(
+    "projects",
+    TABLES,
+    *_columns(),
+    Id("domain_id", ForeignKey("domains.id"), nullable=False),
+    Id("parent_id", ForeignKey("projects.id"), nullable=True, index=True),
+    Column("enabled", Boolean, nullable=False, default=True),
+    Column("tags", Json, nullable=False, default=list),
+    UniqueConstraint("domain_id", "name"),
+    Index("projects_by_age", "created_at", "id"),
+)
+
+users = Table(
+    "users",
+    TABLES,
+    *_columns(),
+    Id("domain_id", ForeignKey("domains.id"), nullable=False),
+    Column("email", String(255), nullable=False, default=""),
+    Column("enabled", Boolean, nullable=False, default=True),
+    Id("default_project_id", nullable=True),
+    Column("password_hash", Text, nullable=False, default=""),
+    Column("password_expires_at", Timestamp, nullable=True),
+    UniqueConstraint("domain_id", "name"),
+    Index("users_by_age", "created_at", "id"),
+)
+
+# The empty domain_id is that of the global roles.
+roles = Table(
+    "roles",
+    TABLES,
+    *_columns(),
+    Id("domain_id", nullable=False, default=""),
+    UniqueConstraint("domain_id", "name"),
+)
+
+# Exactly one of project_id, domain_id and system says what the role is on.
+assignments = Table(
+    "assignments",
+    TABLES,
+    Id("id", primary_key=True),
+    Id("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Id("role_id", ForeignKey("roles.id", ondelete="CASCADE"), nullable=False, index=True),
+    Id("project_id", ForeignKey("projects.id", ondelete="CASCADE"), nullable=True, index=True),
+    Id("domain_id", ForeignKey("domains.id", ondelete="CASCADE"), nullable=True, index=True),
+    Column("system", Boolean, nullable=False, default=False),
+    Column("inherited", Boolean, nullable=False, default=False),
+    Column("created_at", Timestamp, nullable=False, default=clock.now),
+    Index("assignments_by_age", "created_at", "id"),
+)
+
+endpoints = Table(
+    "endpoints",
+    TABLES,
+    Id("id", primary_key=True, default=ids.new),
+    Column("region", String(255), nullable=False),
+    Column("service_type", String(255), nullable=False),
+    Column("service_name", String(255), nullable=False),
+    Column("interface", String(16), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False, default=True),
+    Column("created_at", Timestamp, nullable=False, default=clock.now),
+    Column("updated_at", Timestamp, nullable=False, default=clock.now),
+    Column("revision", BigInteger, nullable=False, default=1),
+)
+
+# The empty project_id is the default of all projects.
+limits = Table(
+    "limits",
+    TABLES,
+    Column("service", String(255), primary_key=True),
+    Column("resource", String(255), primary_key=True),
+    Id("project_id", primary_key=True),
+    Column("limit", BigInteger, nullable=False),
+)
+
+# The revision is that of the event that told of it. Empty means any.
+revocations = Table(
+    "revocations",
+    TABLES,
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("token_id", String(64), nullable=False, default=""),
+    Id("user_id", nullable=False, default=""),
+    Id("project_id", nullable=False, default=""),
+    Id("domain_id", nullable=False, default=""),
+    Column("issued_before", Timestamp, nullable=False, index=True),
+    Column("expires_at", Timestamp, nullable=False, index=True),
+)
+
+# Whose login failed (a user's id, or a digest of a name that nobody has), and where from.
+login_failures = Table(
+    "login_failures",
+    TABLES,
+    Column("subject", String(64), primary_key=True),
+    Column("source", String(255), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("last_at", Timestamp, nullable=False, index=True),
+)
