@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any, Protocol
 
 import jwt
@@ -48,42 +49,32 @@ class Revocations:
 
     def __init__(self) -> None:
         self.generation = 0
-        self._by_kind: dict[str, dict[str, tuple[float, float]]] = {
-            "token": {},
-            "user": {},
-            "project": {},
-            "domain": {},
-        }
+        # By token, user, project and domain, where "" is any: issued before, and until when it matters.
+        self._held: dict[tuple[str, str, str, str], tuple[float, float]] = {}
 
     def add(self, revocation: resources_pb2.Revocation) -> None:
         """Take one into force."""
+        key = (revocation.token_id, revocation.user_id, revocation.project_id, revocation.domain_id)
         before = revocation.issued_before.ToMicroseconds() / 1e6
         until = revocation.expires_at.ToMicroseconds() / 1e6
-        for kind, held in self._by_kind.items():
-            id = getattr(revocation, f"{kind}_id")
-            if id:
-                had = held.get(id, (0.0, 0.0))
-                held[id] = (max(before, had[0]), max(until, had[1]))
+        had = self._held.get(key, (0.0, 0.0))
+        self._held[key] = (max(before, had[0]), max(until, had[1]))
         self.generation += 1
 
     def cover(self, caller: Caller, issued_at: float) -> bool:
-        """Whether a token with these claims is revoked."""
-        if caller.token_id in self._by_kind["token"]:
-            return True
-        about = (
-            ("user", caller.user_id),
-            ("project", caller.project_id),
-            ("domain", caller.domain_id),
-            ("domain", caller.user_domain_id),
+        """Whether a token with these claims is revoked: all that a revocation names must match."""
+        keys = product(
+            {"", caller.token_id},
+            {"", caller.user_id},
+            {"", caller.project_id},
+            {"", caller.domain_id, caller.user_domain_id},
         )
-        return any(issued_at < self._by_kind[kind].get(id, (0.0, 0.0))[0] for kind, id in about if id)
+        return any(issued_at < self._held[key][0] for key in keys if key in self._held)
 
     def forget_expired(self) -> None:
         """Drop those that no living token can meet."""
         now = time.time()
-        for held in self._by_kind.values():
-            for id in [id for id, (_, until) in held.items() if until < now]:
-                del held[id]
+        self._held = {key: held for key, held in self._held.items() if held[1] >= now}
 
 
 @dataclass(slots=True)
