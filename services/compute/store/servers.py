@@ -47,7 +47,7 @@ def neighbours(connection: Connection, project_id: str) -> dict[str, int]:
     counted = select(servers.c.host_id, func.count()).where(
         servers.c.project_id == project_id, servers.c.host_id.is_not(None)
     )
-    return dict(connection.execute(counted.group_by(servers.c.host_id)).tuples().all())
+    return {host_id: count for host_id, count in connection.execute(counted.group_by(servers.c.host_id))}
 
 
 def among(connection: Connection, ids: list[str]) -> set[str]:

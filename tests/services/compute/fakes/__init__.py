@@ -1,0 +1,1 @@
+"""The services that compute calls, in memory, behind their real contracts."""

@@ -1,0 +1,51 @@
+"""Image: descriptions of images."""
+
+from typing import Any
+
+from mesh import ids
+from mesh.caller import current
+from mesh.errors import not_found
+from mesh.server import Part, Runtime, Service
+from tests.services.compute.fakes.faults import Faulty
+from weft.image.v1 import image_service_pb2_grpc
+from weft.image.v1.resources_pb2 import DiskFormat, Image, ImageStatus, Visibility
+
+
+class Images(Faulty, image_service_pb2_grpc.ImageServiceServicer):
+    """Public ones are seen by everybody."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images: dict[str, Image] = {}
+
+    def part(self) -> Part:
+        def build(runtime: Runtime) -> Service:
+            return Service([(image_service_pb2_grpc.add_ImageServiceServicer_to_server, self)])
+
+        return Part("image", build)
+
+    def add_image(self, project_id: str, **fields: Any) -> Image:
+        given = {
+            "id": ids.new(),
+            "project_id": project_id,
+            "status": ImageStatus.IMAGE_STATUS_ACTIVE,
+            "disk_format": DiskFormat.DISK_FORMAT_QCOW2,
+            "size_bytes": 5 << 20,
+            "virtual_size_bytes": 1 << 30,
+            "sha256": "ab" * 32,
+            "visibility": Visibility.VISIBILITY_PRIVATE,
+        }
+        image = Image(**(given | fields))
+        self.images[image.id] = image
+        return image
+
+    async def GetImage(self, request: Any, context: Any) -> Image:
+        self.called("GetImage")
+        found = self.images.get(request.id)
+        hidden = found is None or (
+            found.visibility != Visibility.VISIBILITY_PUBLIC
+            and current().reach not in (None, found.project_id)
+        )
+        if hidden:
+            raise not_found("image", request.id)
+        return found
