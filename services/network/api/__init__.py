@@ -1,0 +1,1 @@
+"""Servicers of weft.network.v1: one file a noun."""

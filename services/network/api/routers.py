@@ -1,0 +1,158 @@
+"""RouterService."""
+
+from typing import Any
+
+from google.protobuf.empty_pb2 import Empty
+
+from mesh import masks
+from mesh.caller import Caller, current
+from mesh.errors import invalid
+from services.network import messages, model
+from services.network.addresses import check_routes
+from services.network.api.base import Api
+from services.network.store import networks, ports, subnets
+from services.network.store import routers as store
+from weft.network.v1 import resources_pb2 as pb
+from weft.network.v1 import router_service_pb2 as verbs
+from weft.network.v1 import router_service_pb2_grpc as grpc_base
+
+
+class Routers(grpc_base.RouterServiceServicer, Api):
+    """Routing between subnets, and out."""
+
+    async def GetRouter(self, request: verbs.GetRouterRequest, context: Any) -> pb.Router:
+        """NOT_FOUND."""
+        who = current()
+        return _shown(await self.database.read(store.get, request.id, who.reach), who)
+
+    async def ListRouters(self, request: verbs.ListRoutersRequest, context: Any) -> verbs.ListRoutersResponse:
+        """PAGE_TOKEN_INVALID."""
+        who = current()
+        found, token = await self.database.read(store.page, request, who, {"name": request.name})
+        return verbs.ListRoutersResponse(
+            routers=[_shown(router, who) for router in found], next_page_token=token
+        )
+
+    async def CreateRouter(self, request: verbs.CreateRouterRequest, context: Any) -> pb.Router:
+        """QUOTA_EXCEEDED, and what SetRouterGateway answers."""
+        who = current()
+        project_id = model.project_of(who)
+        limits = await self.limits.of(project_id)
+        values = {
+            "project_id": project_id,
+            "name": request.name,
+            "description": request.description,
+            "admin_state_up": not request.admin_state_down,
+        }
+
+        def create(connection: Any) -> pb.Router:
+            router = store.create(connection, values, limits)
+            if request.HasField("gateway"):
+                router = _lead_out(connection, router, request.gateway, who)
+            return _shown(router, who)
+
+        return await self.change(request, pb.Router, create)
+
+    async def UpdateRouter(self, request: verbs.UpdateRouterRequest, context: Any) -> pb.Router:
+        """NOT_FOUND, REVISION_MISMATCH, IN_USE, and what SetRouterGateway answers."""
+        who = current()
+        fields = dict.fromkeys(("name", "description", "admin_state_up", "gateway"), ...)
+        converters = {**fields, "routes": messages.route_pairs}
+        given = masks.apply(request.update_mask, request.router, converters)
+
+        def update(connection: Any) -> pb.Router:
+            router = store.get(connection, request.id, who.reach, "update")
+            values = {name: value for name, value in given.items() if name not in ("gateway", "routes")}
+            router = store.update(connection, router, request.expected_revision, values)
+            if "gateway" in given and given["gateway"] is None:
+                router = store.clear_gateway(connection, router)
+            elif "gateway" in given:
+                router = _lead_out(connection, router, given["gateway"], who)
+            if "routes" in given:
+                feet = [*router.interfaces, *([router.gateway] if router.gateway else [])]
+                routes = check_routes(given["routes"], [foot.cidr for foot in feet], "router.routes")
+                router = store.update(connection, router, 0, {"routes": routes})
+            return _shown(router, who)
+
+        return await self.change(request, pb.Router, update)
+
+    async def DeleteRouter(self, request: verbs.DeleteRouterRequest, context: Any) -> Empty:
+        """NOT_FOUND, IN_USE, REVISION_MISMATCH."""
+        who = current()
+
+        def delete(connection: Any) -> None:
+            router = store.get(connection, request.id, who.reach, "update")
+            store.delete_router(connection, router, request.expected_revision)
+
+        return await self.remove(request, delete)
+
+    async def AddRouterInterface(self, request: verbs.AddRouterInterfaceRequest, context: Any) -> pb.Router:
+        """NOT_FOUND, PERMISSION_DENIED, CIDR_OVERLAP, ADDRESS_IN_USE, IN_USE."""
+        who = current()
+        _check_one(request)
+
+        def add(connection: Any) -> pb.Router:
+            router = store.get(connection, request.id, who.reach, "update")
+            if request.port_id:
+                port = ports.get(connection, request.port_id, who.reach, "update")
+                return _shown(store.add_port(connection, router, port), who)
+            subnet = subnets.get(connection, request.subnet_id, who.reach, "share")
+            network = networks.get(connection, subnet.network_id, None)
+            if not model.administers(who):  # whoever has the gateway's address sees all that goes out
+                model.require_owned(network, who, "network.routers.add_interface")
+            return _shown(store.add_subnet(connection, router, network, subnet), who)
+
+        return await self.change(request, pb.Router, add)
+
+    async def RemoveRouterInterface(
+        self, request: verbs.RemoveRouterInterfaceRequest, context: Any
+    ) -> pb.Router:
+        """NOT_FOUND, IN_USE."""
+        who = current()
+        _check_one(request)
+
+        def remove(connection: Any) -> pb.Router:
+            router = store.get(connection, request.id, who.reach, "update")
+            interface = store.find_interface(router, request.subnet_id, request.port_id)
+            return _shown(store.remove_interface(connection, router, interface), who)
+
+        return await self.change(request, pb.Router, remove)
+
+    async def SetRouterGateway(self, request: verbs.SetRouterGatewayRequest, context: Any) -> pb.Router:
+        """NOT_FOUND, IN_USE, ADDRESSES_EXHAUSTED, CIDR_OVERLAP."""
+        who = current()
+
+        def set_gateway(connection: Any) -> pb.Router:
+            router = store.get(connection, request.id, who.reach, "update")
+            return _shown(_lead_out(connection, router, request.gateway, who), who)
+
+        return await self.change(request, pb.Router, set_gateway)
+
+    async def ClearRouterGateway(self, request: verbs.ClearRouterGatewayRequest, context: Any) -> pb.Router:
+        """NOT_FOUND, IN_USE."""
+        who = current()
+
+        def clear(connection: Any) -> pb.Router:
+            router = store.get(connection, request.id, who.reach, "update")
+            return _shown(store.clear_gateway(connection, router), who)
+
+        return await self.change(request, pb.Router, clear)
+
+
+def _shown(router: model.Router, who: Caller) -> pb.Router:
+    return messages.router(router, full=model.privileged(who))
+
+
+def _lead_out(
+    connection: Any, router: model.Router, gateway: pb.ExternalGateway, who: Caller
+) -> model.Router:
+    network = networks.get(connection, gateway.network_id, who.reach, "share")
+    if not network.external:
+        raise invalid("gateway.network_id", f"the network {network.id} is not external")
+    snat = gateway.snat_enabled if gateway.HasField("snat_enabled") else True
+    return store.set_gateway(connection, router, network, snat)
+
+
+def _check_one(request: Any) -> None:
+    if bool(request.subnet_id) == bool(request.port_id):
+        raise invalid("subnet_id", "name a subnet_id or a port_id, one of them")

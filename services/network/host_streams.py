@@ -1,0 +1,162 @@
+"""Streams of hosts' states: an idle host costs nothing, a change wakes those whose state depends on it.
+
+Every change appends an event in its own transaction. The events, also those of other replicas, are followed
+once for the process; an index from ids to streams says who has to look again. Whoever is awake then reads
+the newest rows, together with everybody else who waits at that moment, and sends what differs from what it
+sent last: however many changes came meanwhile, they are one message.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Collection
+
+from mesh import ids, outbox, watch
+from mesh.database import Database
+from mesh.errors import CloudError
+from services.network import event_keys, host_state
+from services.network.event_keys import Keys
+from services.network.state_changes import Sent
+from services.network.store import topology as topology_store
+from services.network.topology import Topology
+from weft.network.v1.host_state_pb2 import HostState
+
+# As many hosts as one snapshot is read for.
+_TOGETHER = 64
+# Events kept to be held against what a state that was being read meanwhile turns out to depend on.
+_RECENT = 4096
+_log = logging.getLogger(__name__)
+
+
+class Stream:
+    """One host's stream."""
+
+    def __init__(self, host_id: str) -> None:
+        self.id = ids.new()
+        self.host_id = host_id
+        self.depends: frozenset[str] = frozenset()
+        self.changed = asyncio.Event()
+        self.changed.set()
+
+
+class HostStreams:
+    """All streams of this process. `run` follows the events and must be running."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._streams: set[Stream] = set()
+        self._by_id: defaultdict[str, set[Stream]] = defaultdict(set)
+        self._recent: deque[tuple[int, Keys]] = deque(maxlen=_RECENT)
+        self._waiting: dict[Stream, asyncio.Future[HostState]] = {}
+        self._asked = asyncio.Event()
+
+    async def run(self) -> None:
+        """Follow the events and read states, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow())
+            group.create_task(self._read())
+
+    def open(self, host_id: str) -> Stream:
+        """A stream that is told of changes from now on."""
+        stream = Stream(host_id)
+        self._streams.add(stream)
+        self._by_id[host_id].add(stream)
+        return stream
+
+    def close(self, stream: Stream) -> None:
+        """Forget a stream."""
+        self._streams.discard(stream)
+        for key in (*stream.depends, stream.host_id):
+            self._unlist(key, stream)
+        waiting = self._waiting.pop(stream, None)
+        if waiting:
+            waiting.cancel()
+
+    async def states(self, stream: Stream) -> AsyncIterator[HostState]:
+        """All of the host's state, then each change, for ever."""
+        sent = Sent()
+        while True:
+            await stream.changed.wait()
+            stream.changed.clear()
+            changes = sent.next(await self._state(stream))
+            if changes is not None:
+                yield changes
+
+    async def _state(self, stream: Stream) -> HostState:
+        future = self._waiting[stream] = asyncio.get_running_loop().create_future()
+        self._asked.set()
+        return await future
+
+    async def _follow(self) -> None:
+        while True:
+            revision = await self._database.read(outbox.latest)
+            self._recent.clear()
+            # What was committed before we follow is not told: everybody looks once.
+            self._wake(self._streams)
+            try:
+                async for event in watch.stream(self._database, "", revision, None):
+                    self._heard(event.revision, event_keys.of(event))
+            except CloudError as error:
+                _log.warning("hosts' states are compared anew: %s", error.message)
+
+    def _heard(self, revision: int, keys: Keys) -> None:
+        self._recent.append((revision, keys))
+        for key in keys.ids | keys.hosts:
+            self._wake(self._by_id.get(key, ()))
+
+    def _wake(self, streams: Collection[Stream]) -> None:
+        for stream in streams:
+            stream.changed.set()
+
+    async def _read(self) -> None:
+        while True:
+            if not self._waiting:
+                self._asked.clear()
+                await self._asked.wait()
+            await self._answer(list(self._waiting)[:_TOGETHER])
+
+    async def _answer(self, streams: list[Stream]) -> None:
+        host_ids = {stream.host_id for stream in streams}
+        try:
+            topology = await self._database.read(topology_store.load, host_ids)
+            self._hand_out(streams, topology)
+        except Exception as error:  # noqa: BLE001 - it is raised where the states were asked for
+            self._fail(streams, error)
+
+    def _hand_out(self, streams: list[Stream], topology: Topology) -> None:
+        for stream in streams:
+            future = self._waiting.get(stream)
+            if future and not future.done():
+                state = host_state.of(topology, stream.host_id)
+                self._depend(stream, frozenset(host_state.depends(topology, stream.host_id)))
+                self._look_back(stream, topology.revision)
+                future.set_result(state)
+            self._waiting.pop(stream, None)
+
+    def _fail(self, streams: list[Stream], error: Exception) -> None:
+        """The hosts' streams break, and the hosts ask again."""
+        for stream in streams:
+            future = self._waiting.pop(stream, None)
+            if future and not future.done():
+                future.set_exception(error)
+
+    def _depend(self, stream: Stream, depends: frozenset[str]) -> None:
+        for key in stream.depends - depends:
+            self._unlist(key, stream)
+        for key in depends - stream.depends:
+            self._by_id[key].add(stream)
+        stream.depends = depends
+
+    def _look_back(self, stream: Stream, revision: int) -> None:
+        """Events that came while the state was read: of what it newly depends on, nobody woke it."""
+        newer = [keys for at, keys in self._recent if at > revision]
+        lost = len(self._recent) == _RECENT and self._recent[0][0] > revision + 1
+        if lost or any(keys.ids & stream.depends for keys in newer):
+            stream.changed.set()
+
+    def _unlist(self, key: str, stream: Stream) -> None:
+        listed = self._by_id.get(key)
+        if listed is not None:
+            listed.discard(stream)
+            if not listed:
+                del self._by_id[key]

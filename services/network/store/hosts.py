@@ -1,0 +1,79 @@
+"""Hosts that hold a stream of their state, and which of them are there."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, select, union, update
+
+from mesh import clock
+from services.network.store import events
+from services.network.store.rows import insert_unless_taken
+from services.network.tables import hosts, listeners, ports, routers
+
+# A host whose stream is gone for so long is taken to be away, and so is a process of this service that gave
+# no sign of life for so long, with all its streams.
+AWAY_AFTER = timedelta(seconds=30)
+_FORGOTTEN_AFTER = timedelta(days=1)
+
+
+def connect(
+    connection: Connection,
+    host_id: str,
+    vtep_address: str,
+    physical_networks: Sequence[str],
+    listener_id: str,
+    stream_id: str,
+) -> None:
+    """A host has opened a stream; the one it had before, if any, counts no more."""
+    values = {
+        "vtep_address": vtep_address,
+        "physical_networks": list(physical_networks),
+        "listener_id": listener_id,
+        "stream_id": stream_id,
+        "gone_at": None,
+    }
+    before = connection.execute(select(hosts).where(hosts.c.id == host_id).with_for_update()).one_or_none()
+    if before is None:
+        connection.execute(insert(hosts).values(id=host_id, **values))
+    else:
+        connection.execute(update(hosts).where(hosts.c.id == host_id).values(**values))
+    if before is None or before.vtep_address != vtep_address:
+        _touch_neighbours(connection, host_id)
+
+
+def disconnect(connection: Connection, host_id: str, stream_id: str) -> None:
+    """That stream has ended; nothing when the host has another one already."""
+    mine = and_(hosts.c.id == host_id, hosts.c.stream_id == stream_id)
+    connection.execute(update(hosts).where(mine).values(gone_at=clock.now()))
+
+
+def beat(connection: Connection, listener_id: str) -> None:
+    """The process `listener_id` lives: one row for all the hosts that it serves."""
+    seen = update(listeners).where(listeners.c.id == listener_id).values(seen_at=clock.now())
+    if not connection.execute(seen).rowcount:
+        insert_unless_taken(connection, listeners, {"id": listener_id, "seen_at": clock.now()})
+        old = listeners.c.seen_at < clock.now() - _FORGOTTEN_AFTER
+        connection.execute(delete(listeners).where(old))
+
+
+def present(moment: datetime) -> ColumnElement[bool]:
+    """Hosts that hold a stream now."""
+    return and_(hosts.c.gone_at.is_(None), _listened_to(moment))
+
+
+def away(moment: datetime) -> ColumnElement[bool]:
+    """Hosts without a stream for longer than AWAY_AFTER."""
+    return (hosts.c.gone_at < moment - AWAY_AFTER) | ~_listened_to(moment)
+
+
+def _listened_to(moment: datetime) -> ColumnElement[bool]:
+    fresh = listeners.c.seen_at >= moment - AWAY_AFTER
+    return exists().where(listeners.c.id == hosts.c.listener_id, fresh)
+
+
+def _touch_neighbours(connection: Connection, host_id: str) -> None:
+    """Other hosts send this one's packets elsewhere from now on."""
+    of_ports = select(ports.c.network_id).where(ports.c.host_id == host_id)
+    of_routers = select(routers.c.id).where(routers.c.host_id == host_id)
+    for id in connection.scalars(union(of_ports, of_routers)).all():
+        events.touch(connection, id)

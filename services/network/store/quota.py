@@ -1,0 +1,48 @@
+"""Quota: usage counted from the rows themselves, inside the unit of work that adds to them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, func, not_, select, true
+
+from mesh import limits as mesh_limits
+from mesh import locks
+from services.network import model
+from services.network.tables import (
+    floating_ips,
+    networks,
+    ports,
+    routers,
+    security_group_rules,
+    security_groups,
+    subnets,
+)
+
+# Ports of the network's own (DHCP, routers, floating IPs) are not counted.
+_COUNTED: dict[str, tuple[Table, ColumnElement[Any]]] = {
+    "networks": (networks, true()),
+    "subnets": (subnets, true()),
+    "ports": (ports, not_(ports.c.device_owner.startswith(model.OWN))),
+    "routers": (routers, true()),
+    "floating_ips": (floating_ips, true()),
+    "security_groups": (security_groups, true()),
+    "security_group_rules": (security_group_rules, true()),
+}
+
+
+def check(
+    connection: Connection, project_id: str, limits: Mapping[str, int], resource: str, requested: int = 1
+) -> None:
+    """QUOTA_EXCEEDED when `requested` more would pass the project's limit; -1 or no limit is none.
+
+    Until the unit commits nobody else adds to the same project.
+    """
+    locks.hold(connection, f"network/{project_id}")
+    mesh_limits.check(limits, resource, usage(connection, project_id, resource), requested)
+
+
+def usage(connection: Connection, project_id: str, resource: str) -> int:
+    """How many the project has."""
+    table, counted = _COUNTED[resource]
+    query = select(func.count()).select_from(table).where(table.c.project_id == project_id, counted)
+    return connection.scalar(query) or 0
