@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -11,7 +12,7 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from mesh import certificates
+from mesh import certificates, contract
 from mesh.certificates import Leaf
 from mesh.interceptor import Interceptor
 from weft.options.v1.access_pb2 import Access
@@ -38,14 +39,17 @@ class Handlers:
     def __init__(self) -> None:
         self.by_service: dict[str, dict[str, grpc.RpcMethodHandler]] = {}
 
-    def add_generic_rpc_handlers(self, handlers: Iterable[object]) -> None:
-        """The same handlers come by `add_registered_method_handlers` with their names."""
+    def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
+        """Keep the handlers of each service, asked for by the names that its contract lists."""
+        for handler in handlers:
+            service = handler.service_name()  # type: ignore[attr-defined]
+            self.by_service[service] = {
+                method.name: handler.service(SimpleNamespace(method=method.path, invocation_metadata=()))
+                for method in contract.methods(service)
+            }
 
-    def add_registered_method_handlers(
-        self, service: str, handlers: dict[str, grpc.RpcMethodHandler]
-    ) -> None:
-        """Keep the handlers of one service."""
-        self.by_service[service] = handlers
+    def add_registered_method_handlers(self, service: str, handlers: object) -> None:
+        """The same handlers once more: stubs made by older generators do not offer them so."""
 
 
 class Server:
