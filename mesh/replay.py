@@ -32,7 +32,8 @@ def once(
     key = _key(caller, request)
     insert = _INSERT[connection.dialect.name](requests).on_conflict_do_nothing()
     row = insert.values(**key, digest=_digest(request), response=b"", created_at=clock.now())
-    if connection.execute(row).rowcount:
+    # By what it returns: psycopg does not tell how many rows an INSERT made.
+    if connection.execute(row.returning(requests.c.request_id)).first() is not None:
         response = do()
         stored = update(requests).where(*_is(key)).values(response=response.SerializeToString())
         connection.execute(stored)
