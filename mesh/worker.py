@@ -117,15 +117,16 @@ class Worker:
         if stop is not None:
             self._turn_back(stop)
             return
-        step, record = self._flow.steps[position], self._records[position]
+        step = self._flow.steps[position]
         try:
             await (self._do_local(position) if step.local else self._do_remote(position))
         except (Fenced, CancelledFirst, JournalAway):
             raise
         except Reschedule as wish:
-            self._reschedule(wish, record)
+            self._reschedule(wish, self._records[position])
         except Exception as error:  # noqa: BLE001 - whatever a step raises, the operation must end
-            await self._failed_attempt(step, record, self._typed(error, step.name))
+            # Asked for only now: each write puts new records in the place of the old ones.
+            await self._failed_attempt(step, self._records[position], self._typed(error, step.name))
 
     def _reason_to_stop(self) -> CloudError | None:
         """Before the commit point, a cancellation or the flow's deadline turns it back."""
