@@ -39,12 +39,11 @@ def in_transition(status: str) -> bool:
     return status.endswith("ING")
 
 
-def require(row: Any, allowed: tuple[str, ...]) -> None:
-    """Raises WRONG_STATUS unless the server has one of these statuses and nothing is under way on it."""
-    if row.status not in allowed:
-        raise wrong_status("server", row.id, row.status, allowed)
-    if row.operation_id:
-        raise CloudError(
+class Busy(CloudError):
+    """Another operation, one that leaves the status alone, is under way on the server."""
+
+    def __init__(self, row: Any, allowed: tuple[str, ...]) -> None:
+        super().__init__(
             "WRONG_STATUS",
             f"The server {row.id} is busy with operation {row.operation_id}: follow that, then call again.",
             resource_type="server",
@@ -52,6 +51,15 @@ def require(row: Any, allowed: tuple[str, ...]) -> None:
             status=row.status,
             allowed=",".join(allowed),
         )
+        self.operation_id = row.operation_id
+
+
+def require(row: Any, allowed: tuple[str, ...]) -> None:
+    """Raises WRONG_STATUS unless the server has one of these statuses, Busy when something is under way."""
+    if row.status not in allowed:
+        raise wrong_status("server", row.id, row.status, allowed)
+    if row.operation_id:
+        raise Busy(row, allowed)
 
 
 def loss(guest_state: str, detail: str) -> str:

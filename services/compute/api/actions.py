@@ -99,8 +99,8 @@ class Actions:
         return await self._act(request, begin)
 
     async def _act(self, request: Any, begin: Begin) -> Server:
+        """Begin an operation, after the one that is under way where that leaves the status alone."""
         caller = current()
-        await self._idle(request.id)
 
         def unit(connection: Connection) -> Server:
             def do() -> Server:
@@ -109,17 +109,22 @@ class Actions:
 
             return replay.once(connection, caller, request, Server, do)
 
-        return shown(await self._database.write(unit), caller)
-
-    async def _idle(self, server_id: str) -> None:
-        """Wait for an operation that leaves the status alone: a volume is IN_USE just before it ends."""
-        row = await self._database.read(servers.find, server_id)
-        if row is not None and row.operation_id and not model.in_transition(row.status):
+        patience = asyncio.get_running_loop().time() + PATIENCE
+        while True:
             try:
-                async with asyncio.timeout(PATIENCE):
-                    await other_work.ended(self._database, row.operation_id)
-            except TimeoutError:
-                return  # the unit of work refuses the call, and names the operation
+                return shown(await self._database.write(unit), caller)
+            except model.Busy as busy:
+                if not await self._over(busy.operation_id, patience):
+                    raise
+
+    async def _over(self, operation_id: str, until: float) -> bool:
+        """Whether the operation ended in time: a volume is seen IN_USE just before its attachment ends."""
+        try:
+            async with asyncio.timeout_at(until):
+                await other_work.ended(self._database, operation_id)
+        except TimeoutError:
+            return False
+        return True
 
 
 def _volume_of(row: Row[Any], volume_id: str) -> dict[str, Any]:

@@ -44,10 +44,10 @@ def on_host(connection: Connection, host_id: str, *, lock: bool = False) -> list
 
 def neighbours(connection: Connection, project_id: str) -> dict[str, int]:
     """How many servers of the project each host has."""
-    counted = select(servers.c.host_id, func.count()).where(
-        servers.c.project_id == project_id, servers.c.host_id.is_not(None)
-    )
-    return {host_id: count for host_id, count in connection.execute(counted.group_by(servers.c.host_id))}
+    placed = (servers.c.project_id == project_id, servers.c.host_id.is_not(None))
+    counted = select(servers.c.host_id, func.count().label("servers")).where(*placed)
+    rows = connection.execute(counted.group_by(servers.c.host_id))
+    return {row.host_id: row.servers for row in rows}
 
 
 def among(connection: Connection, ids: list[str]) -> set[str]:

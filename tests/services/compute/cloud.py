@@ -3,15 +3,17 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from mesh import ids
+from mesh import clock, ids
 from mesh.caller import Caller
 from mesh.certificates import Authority
 from mesh.errors import CloudError
 from mesh.server import Runtime
 from mesh.settings import Settings
 from services.compute.__main__ import build
+from services.compute.store import hosts
 from services.compute.tables import servers
 from tests.services.compute.fakes.block import Block
 from tests.services.compute.fakes.image import Images
@@ -112,6 +114,13 @@ class Cloud:
         host.vcpus, host.memory_mib, host.disk_gib = 4, 8192, 100
         given = {"vcpu_ratio": 4.0, "memory_reserved_mib": 512} | fields
         return await self.agent(node).RegisterHost(RegisterHostRequest(host=host, **given))
+
+    async def host_falls_silent(self, node: Node) -> None:
+        """Its last heartbeat was long ago, and that was noticed."""
+        await self.runtime.database.write(hosts.mark_down, clock.now() + timedelta(seconds=1))
+        for other in self.nodes:
+            if other is not node:
+                await self.register(other)
 
     @property
     def wish(self) -> dict[str, Any]:

@@ -95,6 +95,7 @@ class Node(
         return machine.message()
 
     async def StopGuest(self, request: Any, context: Any) -> Guest:
+        await self.held("StopGuest")
         self.called("StopGuest")
         machine = self._guest(request.server_id)
         machine.state = "SHUTOFF"
@@ -102,12 +103,14 @@ class Node(
         return machine.message()
 
     async def RebootGuest(self, request: Any, context: Any) -> Guest:
+        await self.held("RebootGuest")
         self.called("RebootGuest")
         machine = self._guest(request.server_id)
         machine.state, self.hard = "RUNNING", request.hard
         return machine.message()
 
     async def DeleteGuest(self, request: Any, context: Any) -> Empty:
+        await self.held("DeleteGuest")
         self.called("DeleteGuest")
         self.guests.pop(request.server_id, None)
         return Empty()
