@@ -1,0 +1,1 @@
+"""The host agent: what makes one machine a host of the cloud."""

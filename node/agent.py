@@ -1,0 +1,142 @@
+"""The agent's side of being a host: it registers, gives signs of life, and says what room it has.
+
+Control may be away for as long as it likes: guests run on, and the agent comes back to it.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+
+from mesh.channel import Peers
+from mesh.errors import CloudError
+from mesh.settings import Node
+from node import inventory
+from node.disk.storage import Storage
+from node.guest.hypervisor import Hypervisor
+from node.inventory import Inventory
+from weft.block.v1.pool_service_pb2 import RegisterPoolRequest
+from weft.block.v1.pool_service_pb2_grpc import PoolServiceStub
+from weft.block.v1.resources_pb2 import Pool
+from weft.compute.v1.host_service_pb2 import HeartbeatRequest, RegisterHostRequest
+from weft.compute.v1.host_service_pb2_grpc import HostServiceStub
+from weft.compute.v1.resources_pb2 import Host
+
+VERSION = "0.1.0"
+_FIRST_WAIT, _LONGEST_WAIT = 0.25, 10.0
+_DEFAULT_INTERVAL = 5.0
+_log = logging.getLogger(__name__)
+
+
+class Superseded(Exception):
+    """Another agent has registered with this host's id."""
+
+
+class Agent:
+    """One host. `registered` is called each time that compute has taken the host in."""
+
+    def __init__(
+        self,
+        settings: Node,
+        host_id: str,
+        peers: Peers,
+        hypervisor: Hypervisor,
+        storage: Storage,
+        registered: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._host_id = host_id
+        self._name = inventory.host_name(settings)
+        self._peers = peers
+        self._hypervisor = hypervisor
+        self._storage = storage
+        self._registered = registered
+
+    async def run(self) -> None:
+        """Register, give signs of life, and register again when compute has forgotten the host.
+
+        Ends when another agent says that it is this host: the later one is believed, as after a restart.
+        """
+        try:
+            while True:
+                epoch = await self._insist(self._register)
+                _log.info("registered as host %s (%s), epoch %d", self._name, self._host_id, epoch)
+                self._registered()
+                await self._live(epoch)
+        except Superseded:
+            _log.error("another agent is registered as host %s: this one is cut off", self._host_id)
+
+    async def register_pool(self) -> None:
+        """Tell block of the pool of volumes on this host."""
+        room = await asyncio.to_thread(self._storage.room)
+        pool = Pool(
+            id=str(uuid.uuid5(uuid.UUID(self._host_id), "pool/file")),
+            name=self._name,
+            backend="file",
+            host_id=self._host_id,
+            host_address=self._settings.address,
+            capacity_bytes=self._settings.pool_bytes or room.total,
+        )
+        stub = self._peers.stub(PoolServiceStub, service="block")
+        await stub.RegisterPool(RegisterPoolRequest(pool=pool))
+
+    async def _insist(self, call: Callable) -> int:
+        """What `call` answers, however long control is away."""
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                return await call()
+            except CloudError as error:
+                _log.warning("control does not take this host yet: %s", error.message)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT)
+
+    async def _register(self) -> int:
+        has = await self._inventory()
+        host = Host(
+            id=self._host_id,
+            name=self._name,
+            address=self._settings.address,
+            hypervisor=self._hypervisor.kind,
+            versions={
+                "agent": VERSION,
+                "kernel": inventory.kernel(),
+                **await self._hypervisor.versions(),
+            },
+            vcpus=has.vcpus,
+            memory_mib=has.memory_mib,
+            disk_gib=has.disk_gib,
+        )
+        request = RegisterHostRequest(
+            host=host,
+            vcpu_ratio=self._settings.vcpu_ratio,
+            memory_reserved_mib=self._settings.memory_reserved_mib,
+            traits=has.traits,
+        )
+        return (await self._peers.stub(HostServiceStub, service="compute").RegisterHost(request)).epoch
+
+    async def _inventory(self) -> Inventory:
+        if self._hypervisor.kind == "simulated":
+            return inventory.SIMULATED
+        room = await asyncio.to_thread(self._storage.room)
+        return inventory.take(self._hypervisor.kind, room.total)
+
+    async def _live(self, epoch: int) -> None:
+        """Give signs of life until compute does not know the host any more."""
+        interval = _DEFAULT_INTERVAL
+        while True:
+            await asyncio.sleep(interval)
+            try:
+                interval = await self._beat(epoch) or _DEFAULT_INTERVAL
+            except CloudError as error:
+                if error.reason == "NOT_FOUND":
+                    return
+                if error.reason == "WRONG_STATUS":
+                    raise Superseded from error
+                _log.warning("compute did not hear this host: %s", error.message)
+
+    async def _beat(self, epoch: int) -> float:
+        free = (await asyncio.to_thread(self._storage.room)).free
+        beat = HeartbeatRequest(id=self._host_id, epoch=epoch, free_disk_bytes=free)
+        answer = await self._peers.stub(HostServiceStub, service="compute").Heartbeat(beat, timeout=10)
+        return answer.interval.ToTimedelta().total_seconds()

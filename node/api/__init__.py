@@ -1,0 +1,1 @@
+"""weft.node.v1 as this host serves it."""

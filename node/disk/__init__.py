@@ -1,0 +1,1 @@
+"""Images, disks and volumes of this host."""

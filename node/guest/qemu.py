@@ -1,0 +1,301 @@
+"""Guests of QEMU, by libvirt."""
+
+import asyncio
+import logging
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import libvirt
+
+from mesh.errors import CloudError
+from node.guest import events, xml
+from node.guest.connection import Connection
+from node.guest.devices import Disk
+from node.guest.hypervisor import PRESS_AGAIN_SECONDS, Hypervisor, Listener, Sighting
+from node.guest.libvirtd import Libvirtd
+from weft.node.v1.resources_pb2 import GuestSpec
+
+_log = logging.getLogger(__name__)
+_FORGET = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+)
+_LIVE, _CONFIG = libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
+_AGAIN_SECONDS = 0.2
+
+
+class QemuHypervisor(Hypervisor):
+    """`kind` is `kvm` or `tcg`. With no `uri` it keeps a libvirtd of its own in `state`."""
+
+    def __init__(self, kind: str, state: Path, host_id: str, uri: str = "") -> None:
+        self.kind = kind
+        self._host_id = host_id
+        self.daemon = Libvirtd(state, host_id)
+        self._connection = Connection(
+            uri or self.daemon.uri,
+            (lambda: None) if uri else self.daemon.ensure,
+            self._listen,
+            self._lost,
+        )
+        self._listener: Listener = lambda _id, _sighting: None
+        self._resync: Callable[[], None] = lambda: None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._broken = asyncio.Event()
+        self._rebooted: dict[str, asyncio.Event] = {}
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def open(self, listener: Listener, resync: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._listener, self._resync = listener, resync
+        await self._connection.run("connect", lambda connection: None)
+        self._watcher = asyncio.create_task(self._reconnect())
+
+    async def close(self) -> None:
+        if self._watcher:
+            self._watcher.cancel()
+        await asyncio.to_thread(self._connection.close)
+
+    async def versions(self) -> dict[str, str]:
+        number = await self._connection.run("ask the version of", lambda c: c.getLibVersion())
+        return {"libvirt": _dotted(number), "qemu": await asyncio.to_thread(_qemu_version)}
+
+    async def list(self) -> dict[str, Sighting]:
+        return await self._connection.run("list", lambda c: _list(c, self._host_id))
+
+    async def see(self, server_id: str) -> Sighting | None:
+        return await self._connection.run("look at", lambda c: _see(_find(c, server_id, self._host_id)))
+
+    async def define(self, spec: GuestSpec, disks: Sequence[Disk], console: Path) -> None:
+        document = xml.domain(spec, disks, console, self.kind, self._host_id)
+        await self._connection.run("define", lambda c: c.defineXML(document))
+
+    async def undefine(self, server_id: str) -> None:
+        await self.kill(server_id)
+        await self._on("undefine", server_id, lambda domain: domain.undefineFlags(_FORGET), missing_ok=True)
+
+    async def start(self, server_id: str) -> None:
+        await self._on("start", server_id, lambda d: None if d.isActive() else d.create())
+
+    async def ask_to_stop(self, server_id: str) -> None:
+        button = libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
+        await self._on("stop", server_id, lambda d: d.shutdownFlags(button) if d.isActive() else None)
+
+    async def kill(self, server_id: str) -> None:
+        await self._on("kill", server_id, _destroy, missing_ok=True)
+
+    async def ask_to_reboot(self, server_id: str, grace: float) -> bool:
+        obeyed = self._rebooted[server_id] = asyncio.Event()
+        button = libvirt.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN
+        try:
+            async with asyncio.timeout(grace):
+                while not obeyed.is_set():
+                    await self._on("reboot", server_id, lambda domain: domain.reboot(button))
+                    await _wait(obeyed, PRESS_AGAIN_SECONDS)
+        except TimeoutError:
+            return False
+        finally:
+            del self._rebooted[server_id]
+        return True
+
+    async def plug(self, server_id: str, disk: Disk) -> None:
+        document = xml.text(xml.disk(disk))
+
+        def plug(domain: libvirt.virDomain) -> None:
+            for flag in _flags(domain):
+                if _disk(domain, disk.serial, flag) is None:
+                    domain.attachDeviceFlags(document, flag)
+
+        await self._on("attach a disk to", server_id, plug)
+
+    async def unplug(self, server_id: str, serial: str, patience: float) -> bool:
+        try:
+            async with asyncio.timeout(patience):
+                await self._until("detach a disk from", server_id, lambda d: _detach(d, serial))
+        except TimeoutError:
+            return False
+        return True
+
+    async def grow(self, server_id: str, serial: str, size_bytes: int) -> None:
+        def grow(domain: libvirt.virDomain) -> None:
+            if domain.isActive() and (element := _disk(domain, serial, _LIVE)) is not None:
+                domain.blockResize(xml.target_of(element), size_bytes, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
+
+        await self._on("resize a disk of", server_id, grow)
+
+    async def copy(self, server_id: str, serial: str, target: Path) -> None:
+        await self._on("copy a disk of", server_id, lambda d: _begin_copy(d, serial, target))
+        try:
+            await self._until("look at a copy of", server_id, _copied)
+        except asyncio.CancelledError:
+            await self._on("end a copy of", server_id, lambda d: d.abortJob())
+            raise
+
+    async def _until(self, name: str, server_id: str, done: Callable[[libvirt.virDomain], bool]) -> None:
+        while True:
+            if await self._on(name, server_id, done):
+                return
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _on(self, name: str, server_id: str, fn: Callable, *, missing_ok: bool = False):
+        def work(connection: libvirt.virConnect):
+            domain = _find(connection, server_id, self._host_id)
+            if domain is None:
+                if missing_ok:
+                    return None
+                raise CloudError(
+                    "HYPERVISOR_FAILED", f"The guest {server_id} is not defined here.", detail="no domain"
+                )
+            return fn(domain)
+
+        return await self._connection.run(name, work)
+
+    def _listen(self, connection: libvirt.virConnect) -> None:
+        """With a new connection. Events of domains that are not ours are dropped where they come in."""
+        kinds = (
+            (libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._lifecycle),
+            (libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, self._reboot),
+        )
+        for kind, callback in kinds:
+            connection.domainEventRegisterAny(None, kind, callback, None)
+
+    def _lifecycle(self, _c: object, domain: libvirt.virDomain, event: int, detail: int, _o: object) -> None:
+        gone = event == libvirt.VIR_DOMAIN_EVENT_UNDEFINED
+        seen = events.lifecycle(event, detail)
+        if (gone or seen) and domain.name().startswith(_PREFIX):
+            self._tell(self._listener, domain.UUIDString(), seen)
+
+    def _reboot(self, _c: object, domain: libvirt.virDomain, _o: object) -> None:
+        self._tell(self._obeyed, domain.UUIDString())
+
+    def _obeyed(self, server_id: str) -> None:
+        if waiting := self._rebooted.get(server_id):
+            waiting.set()
+
+    def _lost(self) -> None:
+        self._tell(self._broken.set)
+
+    def _tell(self, fn: Callable[..., None], *args: object) -> None:
+        """From libvirt's thread to the agent's loop, unless that has ended."""
+        if self._loop and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(fn, *args)
+
+    async def _reconnect(self) -> None:
+        """When the connection breaks, make it again at once: events come only over a connection."""
+        while True:
+            await self._broken.wait()
+            self._broken.clear()
+            _log.warning("the connection to libvirt broke")
+            try:
+                await self._connection.run("connect", lambda connection: None)
+            except CloudError as error:
+                _log.error("libvirt does not answer: %s", error.message)
+                await asyncio.sleep(2)
+                self._broken.set()
+                continue
+            self._resync()
+
+
+_PREFIX = "weft-"
+
+
+def _find(connection: libvirt.virConnect, server_id: str, host_id: str) -> libvirt.virDomain | None:
+    """The guest's domain, if it is there and carries weft's mark."""
+    try:
+        domain = connection.lookupByUUIDString(server_id)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return None
+        raise
+    return domain if _is_ours(domain, host_id) else None
+
+
+def _is_ours(domain: libvirt.virDomain, host_id: str) -> bool:
+    try:
+        mark = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, xml.NAMESPACE)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN_METADATA, libvirt.VIR_ERR_NO_DOMAIN):
+            return False
+        raise
+    return xml.host_of(mark) == host_id
+
+
+def _list(connection: libvirt.virConnect, host_id: str) -> dict[str, Sighting]:
+    ours = (domain for domain in connection.listAllDomains() if _is_ours(domain, host_id))
+    return {domain.UUIDString(): events.sighting(*domain.state()) for domain in ours}
+
+
+def _see(domain: libvirt.virDomain | None) -> Sighting | None:
+    return None if domain is None else events.sighting(*domain.state())
+
+
+def _destroy(domain: libvirt.virDomain) -> None:
+    try:
+        if domain.isActive():
+            domain.destroy()
+    except libvirt.libvirtError as error:
+        # It went by itself between the two.
+        if error.get_error_code() not in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN):
+            raise
+
+
+def _flags(domain: libvirt.virDomain) -> tuple[int, ...]:
+    return (_LIVE, _CONFIG) if domain.isActive() else (_CONFIG,)
+
+
+def _disk(domain: libvirt.virDomain, serial: str, flag: int):
+    document = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE if flag == _CONFIG else 0)
+    return xml.disk_with_serial(document, serial)
+
+
+def _detach(domain: libvirt.virDomain, serial: str) -> bool:
+    """Ask for the disk; whether the guest let go of it. The lasting definition loses it last."""
+    for flag in _flags(domain):
+        element = _disk(domain, serial, flag)
+        if element is None:
+            continue
+        try:
+            domain.detachDeviceFlags(xml.text(element), flag)
+        except libvirt.libvirtError as error:
+            # The guest has been asked before and has not answered yet.
+            if "in the process of unplug" not in str(error):
+                raise
+        if flag == _LIVE and _disk(domain, serial, flag) is not None:
+            return False
+    return True
+
+
+def _begin_copy(domain: libvirt.virDomain, serial: str, target: Path) -> None:
+    document = domain.XMLDesc(0)
+    element = xml.disk_with_serial(document, serial)
+    if element is None:
+        raise CloudError("HYPERVISOR_FAILED", "The guest has no such disk.", detail="no disk")
+    domain.backupBegin(xml.backup(xml.target_of(element), xml.targets(document), target), None, 0)
+
+
+def _copied(domain: libvirt.virDomain) -> bool:
+    if domain.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE:
+        return False
+    done = domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
+    if not done.get("success", True):
+        detail = str(done.get("errmsg", "the copy failed"))
+        raise CloudError("HYPERVISOR_FAILED", "libvirt could not copy the guest's disk.", detail=detail)
+    return True
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Until it is set, but no longer."""
+    await asyncio.wait([asyncio.ensure_future(event.wait())], timeout=seconds)
+
+
+def _dotted(number: int) -> str:
+    return f"{number // 1_000_000}.{number // 1_000 % 1_000}.{number % 1_000}"
+
+
+def _qemu_version() -> str:
+    """Asked of QEMU itself: libvirt would first probe every machine type, which takes seconds."""
+    said = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=False)
+    words = said.stdout.split()
+    return words[3] if len(words) > 3 else ""
