@@ -1,0 +1,187 @@
+"""The crash matrix: compute's flows die before and after each step and each undo, and fail at each step.
+
+Whatever happens: the server ends as told, every other service agrees with it, and once it is deleted nothing
+of it is left anywhere.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from mesh.flow import Flow
+from services.compute.flows.boot import BOOT
+from services.compute.flows.delete import DELETE
+from services.compute.flows.volumes import ATTACH, DETACH
+from tests.services.compute.cloud import Cloud, status
+from tests.services.compute.perils import Died, Point, Survivor, doomed, passing
+from weft.block.v1.resources_pb2 import Volume
+from weft.compute.v1.resources_pb2 import Server
+from weft.compute.v1.server_service_pb2 import (
+    AttachVolumeRequest,
+    CreateServerRequest,
+    DeleteServerRequest,
+    DetachVolumeRequest,
+    NetworkRequest,
+    NewBootVolume,
+    VolumeRequest,
+)
+
+Act = Callable[[Cloud, Server], Awaitable[Server]]
+Plan = dict[Point, list[BaseException]]
+
+
+def forward(flow: Flow) -> list[Point]:
+    return [(when, step.name) for step in flow.steps for when in ("before do", "after do")]
+
+
+def backward(flow: Flow) -> list[Point]:
+    undone = [step for step in flow.steps[: flow.commit_position] if step.undo]
+    return [(when, step.name) for step in undone for when in ("before undo", "after undo")]
+
+
+def deaths(flow: Flow) -> Iterator[Plan]:
+    for point in forward(flow):
+        yield {point: [Died()]}
+        yield {point: [Died(), Died()]}
+
+
+def deaths_on_the_way_back(flow: Flow) -> Iterator[Plan]:
+    last = ("before do", flow.steps[flow.commit_position].name)
+    for point in backward(flow):
+        yield {last: [doomed()], point: [Died()]}
+
+
+def failures(flow: Flow) -> Iterator[Plan]:
+    for position, step in enumerate(flow.steps):
+        for when in ("before do", "after do"):
+            if position <= flow.commit_position:
+                yield {(when, step.name): [doomed()]}
+
+
+def failures_that_pass(flow: Flow) -> Iterator[Plan]:
+    for step in flow.steps:
+        yield {("after do", step.name): [passing()]}
+
+
+async def booted(cloud: Cloud) -> tuple[Server, Volume]:
+    """A server with a port made for it and one that was there, a boot volume made for it and another."""
+    data = cloud.block.add_volume(cloud.member.project_id)
+    port = cloud.networks.add_port(cloud.network)
+    wish = CreateServerRequest(
+        name="x",
+        flavor_id=cloud.flavor.id,
+        new_volume=NewBootVolume(image_id=cloud.image.id, delete_on_termination=True),
+        volumes=[VolumeRequest(volume_id=data.id)],
+        networks=[NetworkRequest(network_id=cloud.network.id), NetworkRequest(port_id=port.id)],
+    )
+    made = await cloud.member.servers.CreateServer(wish)
+    return await cloud.member.settled(made), data
+
+
+async def attach(cloud: Cloud, server: Server) -> Server:
+    volume = cloud.block.add_volume(cloud.member.project_id)
+    request = AttachVolumeRequest(id=server.id, volume_id=volume.id)
+    return await cloud.member.settled(await cloud.member.servers.AttachVolume(request))
+
+
+async def detach(cloud: Cloud, server: Server) -> Server:
+    volume_id = next(volume.volume_id for volume in server.volumes if not volume.boot)
+    request = DetachVolumeRequest(id=server.id, volume_id=volume_id)
+    return await cloud.member.settled(await cloud.member.servers.DetachVolume(request))
+
+
+async def assert_nothing_is_left(cloud: Cloud, server: Server) -> None:
+    """After its deletion nobody has anything of it; what was there before it is free again."""
+    await cloud.member.delete(server)
+    await cloud.assert_consistent()
+    assert cloud.placement.consumers == {}
+    assert all(not port.device_id for port in cloud.networks.ports.values())
+    assert cloud.block.attachments == {}
+    assert not any(volume.bootable for volume in cloud.block.volumes.values())
+    cloud.networks.ports.clear()
+    cloud.block.volumes.clear()
+
+
+async def assert_all_agree(cloud: Cloud, plan: Plan, ended: Server, expected: str) -> None:
+    assert status(ended) == expected, (plan, ended.status_reason)
+    assert not any(plan.values()), f"not reached: {plan}"
+    await cloud.assert_consistent()
+
+
+@pytest.mark.parametrize(("plans", "expected"), [(deaths, "ACTIVE"), (failures_that_pass, "ACTIVE")])
+async def test_a_boot_that_dies_or_stumbles_anywhere_comes_to_its_end(
+    compute: Cloud, plans: Any, expected: str
+) -> None:
+    async with Survivor(compute) as survivor:
+        for plan in plans(BOOT):
+            survivor.perils.plan = plan
+            server, _ = await booted(compute)
+            await assert_all_agree(compute, plan, server, expected)
+            await assert_nothing_is_left(compute, server)
+        assert survivor.deaths == (2 * 3 * len(BOOT.steps) if plans is deaths else 0)
+
+
+@pytest.mark.parametrize("plans", [failures, deaths_on_the_way_back])
+async def test_a_boot_that_fails_anywhere_leaves_nothing(compute: Cloud, plans: Any) -> None:
+    async with Survivor(compute) as survivor:
+        for plan in plans(BOOT):
+            survivor.perils.plan = plan
+            server, data = await booted(compute)
+            await assert_all_agree(compute, plan, server, "ERROR")
+            assert server.status_reason == "on purpose"
+            assert compute.block.status_of(data.id) == "AVAILABLE"
+            await assert_nothing_is_left(compute, server)
+
+
+@pytest.mark.parametrize("plans", [deaths, failures_that_pass])
+async def test_a_deletion_that_dies_or_stumbles_anywhere_comes_to_its_end(compute: Cloud, plans: Any) -> None:
+    async with Survivor(compute) as survivor:
+        for plan in plans(DELETE):
+            server, _ = await booted(compute)
+            survivor.perils.plan = plan
+            await assert_nothing_is_left(compute, server)
+            assert not any(plan.values()), plan
+
+
+async def test_a_deletion_that_fails_before_its_commit_point_leaves_the_server_as_it_was(
+    compute: Cloud,
+) -> None:
+    async with Survivor(compute) as survivor:
+        for plan in (
+            {("before do", "stop other work"): [doomed()]},
+            {("before do", "delete guest"): [doomed()]},
+        ):
+            server, _ = await booted(compute)
+            survivor.perils.plan = plan
+            await compute.member.servers.DeleteServer(DeleteServerRequest(id=server.id))
+            kept = await compute.member.settled(server)
+            await assert_all_agree(compute, plan, kept, "ACTIVE")
+            await assert_nothing_is_left(compute, server)
+
+
+@pytest.mark.parametrize(
+    ("flow", "act", "change"), [(ATTACH, attach, 1), (DETACH, detach, -1)], ids=["attach", "detach"]
+)
+async def test_a_volume_moves_wholly_or_not_at_all(compute: Cloud, flow: Flow, act: Act, change: int) -> None:
+    async with Survivor(compute) as survivor:
+        for plans, moved in (
+            (deaths, change),
+            (failures_that_pass, change),
+            (_failures_before_the_effect, 0),
+            (deaths_on_the_way_back, 0),
+        ):
+            for plan in plans(flow):
+                server, _ = await booted(compute)
+                survivor.perils.plan = plan
+                ended = await act(compute, server)
+                await assert_all_agree(compute, plan, ended, "ACTIVE")
+                assert len(ended.volumes) - len(server.volumes) == moved, plan
+                await assert_nothing_is_left(compute, server)
+
+
+def _failures_before_the_effect(flow: Flow) -> Iterator[Plan]:
+    """Detaching has no undo in the guest: a failure after that took it away is none of the guest's."""
+    for plan in failures(flow):
+        if ("after do", "detach in guest") not in plan:
+            yield plan
