@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.gateway.conftest import Cloud
 
@@ -68,7 +68,7 @@ def test_recent_work_is_listed_and_one_trace_is_drawn_as_a_waterfall(
     page.uncheck("#operations")
     page.fill("#resource", image["id"])
     page.press("#resource", "Enter")
-    page.wait_for_function("document.querySelectorAll('#list tbody tr').length === 2")
+    expect(page.locator("#list tbody tr")).to_have_count(2)
     page.click("#list tbody tr.failed a")
     page.wait_for_selector(".waterfall .row.failed")
     names = page.locator(".waterfall .name").all_inner_texts()
