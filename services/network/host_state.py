@@ -136,7 +136,7 @@ def _router(topology: Topology, router: Router) -> pb.HostRouter:
             (subnet.gateway_ip for subnet in outside if subnet.id == router.gateway.subnet_id), ""
         )
         state.floating_ips.extend(
-            pb.HostFloatingIp(id=ip.id, address=ip.address, fixed_ip=ip.fixed_ip, port_id=ip.port_id)
+            pb.HostFloatingIp(id=ip.id, address=ip.address, fixed_ip=ip.fixed_ip, port_id=ip.port_id or "")
             for ip in topology.floating_ips.get(router.id, ())
         )
     return state

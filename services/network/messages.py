@@ -1,10 +1,10 @@
 """Values as the contract's messages. What only administrators see is left out for everybody else."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from google.protobuf.message import Message
 
-from mesh.caller import Caller
 from mesh.clock import to_proto
 from services.network import model
 from services.network.security_groups import RuleSpec
@@ -136,11 +136,6 @@ def of(value: model.Resource, *, full: bool) -> Message:
     return _BY_TYPE[type(value)](value, full=full)  # type: ignore[operator]
 
 
-def shown(value: model.Resource, caller: Caller) -> Message:
-    """The message of a resource, as this caller may see it."""
-    return of(value, full=model.privileged(caller))
-
-
 def hide(message: Message) -> None:
     """Take out of a full message what only administrators see."""
     for field in ("segmentation_id", "physical_network", "host_id"):
@@ -202,7 +197,7 @@ def _gateway(value: model.Router) -> pb.ExternalGateway | None:
     )
 
 
-def _common(value: model.Resource) -> dict[str, object]:
+def _common(value: model.Resource) -> dict[str, Any]:
     return {
         "id": value.id,
         "project_id": value.project_id,

@@ -176,17 +176,16 @@ def _check_update(before: model.Port, network: model.Network, values: dict[str, 
         port_rows.refuse_own(before)
     _check_device(values.get("device_owner", ""), values.get("device_id", ""), who)
     secured = values.get("port_security_enabled", before.port_security_enabled)
-    if not secured and values.get("security_group_ids", before.security_group_ids):
-        raise invalid("port.port_security_enabled", "take the port's security groups from it first")
-    if who.reach in (None, network.project_id) or model.administers(who):
-        return
     kept = {ip.ip_address for ip in before.fixed_ips}
     asked = [
         *(ip.ip_address for ip in values.get("fixed_ips", ()) if ip.ip_address and ip.ip_address not in kept),
         *("allowed_address_pairs" for _ in values.get("allowed_address_pairs", ())),
         *(() if secured else ("port_security_enabled",)),
     ]
-    _refuse_asked(asked, "network.ports.update", who)
+    if who.reach not in (None, network.project_id) and not model.administers(who):
+        _refuse_asked(asked, "network.ports.update", who)
+    if not secured and values.get("security_group_ids", before.security_group_ids):
+        raise invalid("port.port_security_enabled", "take the port's security groups from it first")
 
 
 def _refuse_asked(asked: list[str], permission: str, who: Caller) -> None:

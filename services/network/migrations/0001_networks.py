@@ -11,6 +11,20 @@ down_revision = None
 
 def upgrade() -> None:
     tables.create(op)
+    _hosts()
+    _listeners()
+    _networks()
+    _security_groups()
+    _ports()
+    _routers()
+    _security_group_rules()
+    _subnets()
+    _fixed_ips()
+    _floating_ips()
+    _port_security_groups()
+
+
+def _hosts() -> None:
     op.create_table(
         "hosts",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -21,12 +35,18 @@ def upgrade() -> None:
         sa.Column("gone_at", columns.Timestamp(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
+
+
+def _listeners() -> None:
     op.create_table(
         "listeners",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("seen_at", columns.Timestamp(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+
+
+def _networks() -> None:
     op.create_table(
         "networks",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -52,6 +72,8 @@ def upgrade() -> None:
     with op.batch_alter_table("networks", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_networks_project_id"), ["project_id"], unique=False)
 
+
+def _security_groups() -> None:
     op.create_table(
         "security_groups",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -67,6 +89,8 @@ def upgrade() -> None:
     with op.batch_alter_table("security_groups", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_security_groups_project_id"), ["project_id"], unique=False)
 
+
+def _ports() -> None:
     op.create_table(
         "ports",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -101,6 +125,8 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_ports_host_id"), ["host_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_ports_project_id"), ["project_id"], unique=False)
 
+
+def _routers() -> None:
     op.create_table(
         "routers",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -128,6 +154,8 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_routers_host_id"), ["host_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_routers_project_id"), ["project_id"], unique=False)
 
+
+def _security_group_rules() -> None:
     op.create_table(
         "security_group_rules",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -157,6 +185,8 @@ def upgrade() -> None:
             batch_op.f("ix_security_group_rules_remote_group_id"), ["remote_group_id"], unique=False
         )
 
+
+def _subnets() -> None:
     op.create_table(
         "subnets",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -184,6 +214,8 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_subnets_network_id"), ["network_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_subnets_project_id"), ["project_id"], unique=False)
 
+
+def _fixed_ips() -> None:
     op.create_table(
         "fixed_ips",
         sa.Column("subnet_id", sa.String(length=36), nullable=False),
@@ -202,6 +234,8 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_fixed_ips_ip_address"), ["ip_address"], unique=False)
         batch_op.create_index(batch_op.f("ix_fixed_ips_port_id"), ["port_id"], unique=False)
 
+
+def _floating_ips() -> None:
     op.create_table(
         "floating_ips",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -236,6 +270,8 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_floating_ips_project_id"), ["project_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_floating_ips_router_id"), ["router_id"], unique=False)
 
+
+def _port_security_groups() -> None:
     op.create_table(
         "port_security_groups",
         sa.Column("port_id", sa.String(length=36), nullable=False),

@@ -72,7 +72,7 @@ def _candidates(connection: Connection, router: model.Router) -> list[Candidate]
     external = connection.execute(select(networks).where(networks.c.id == router.gateway_network_id)).one()
     count = func.count()
     going_out = select(routers.c.host_id, count).where(routers.c.id != router.id).group_by(routers.c.host_id)
-    busy = dict(connection.execute(going_out).all())
+    busy: dict[str, int] = dict(connection.execute(going_out).all())
     having = _hosts_with_ports(connection, router)
     return [
         Candidate(host.id, having.get(host.id, 0), busy.get(host.id, 0))

@@ -10,7 +10,7 @@ from mesh import paging
 from mesh.caller import Caller
 from mesh.errors import not_found
 
-_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 # "update": nobody else changes the row, nor makes things that belong to it, until we commit. "share": nobody
 # deletes it. SQLite has one writer, and needs neither.
 Lock = Literal["", "update", "share"]
@@ -42,7 +42,9 @@ def get(
 def insert_unless_taken(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row unless one with the same key is there, also one that another is just committing."""
     statement = _INSERT[connection.dialect.name](table).values(**values).on_conflict_do_nothing()
-    return bool(connection.execute(statement).rowcount)
+    # By what it returns: psycopg does not tell how many rows an INSERT made.
+    key = next(iter(table.primary_key))
+    return connection.execute(statement.returning(key)).one_or_none() is not None
 
 
 def filtered(query: Select[Any], table: Table, **wanted: object) -> Select[Any]:

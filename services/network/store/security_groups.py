@@ -180,7 +180,7 @@ def _add_rules(
 ) -> list[str]:
     added = []
     for spec in specs:
-        values = {
+        values: dict[str, Any] = {
             "id": ids.new(),
             "project_id": project_id,
             "description": description,
