@@ -56,7 +56,7 @@ class StorageDaemons(Exports):
 
     def address(self, export_id: str) -> str:
         if not self._host:
-            return f"unix:{self._folder / export_id}.nbd"
+            return f"unix:{self._file(export_id, 'nbd')}"
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         with closing(socket.socket(family)) as probe:
             probe.bind((self._host, 0))
@@ -104,7 +104,14 @@ class StorageDaemons(Exports):
             file = {"driver": "file", "filename": str(target)}
             await monitor.ask("blockdev-add", driver="raw", node_name="copy", file=file)
             try:
-                await monitor.ask("blockdev-backup", job_id="copy", device="disk", target="copy", sync="full")
+                await monitor.ask(
+                    "blockdev-backup",
+                    job_id="copy",
+                    device="disk",
+                    target="copy",
+                    sync="full",
+                    auto_dismiss=False,
+                )
                 await _finish(monitor)
             finally:
                 await monitor.ask("blockdev-del", node_name="copy")
@@ -128,10 +135,15 @@ class StorageDaemons(Exports):
         return pid if export_id.encode() in command else None
 
     def _file(self, export_id: str, ending: str) -> Path:
-        return self._folder / f"{export_id}.{ending}"
+        return self._folder / f"{_short(export_id)}.{ending}"
 
     def _files(self, export_id: str) -> list[Path]:
         return [self._file(export_id, ending) for ending in ("pid", "qmp", "nbd")]
+
+
+def _short(export_id: str) -> str:
+    """Paths of unix sockets have to be short; the command line holds the whole id."""
+    return export_id.replace("-", "")[:16]
 
 
 def _where(address: str) -> dict[str, str]:

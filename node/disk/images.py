@@ -141,7 +141,8 @@ class ImageCache(Images):
         request = FetchImageRequest(image_id=wanted.image_id, sha256=wanted.sha256, offset=offset)
         stub = self._peers.stub(TransferServiceStub, service="image")
         with part.open("ab") as file:
-            async for chunk in stub.FetchImage(request, timeout=_FETCH_SECONDS):
+            chunks: Any = stub.FetchImage(request, timeout=_FETCH_SECONDS)
+            async for chunk in chunks:
                 await asyncio.to_thread(_append, file, digest, chunk.data)
         if _length(part) < wanted.size_bytes:
             message = "The image service ended the transfer too early."

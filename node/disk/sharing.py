@@ -1,6 +1,7 @@
 """Volumes and snapshots that another host may reach."""
 
 import logging
+from functools import partial
 from pathlib import Path
 
 from mesh.errors import CloudError
@@ -37,9 +38,7 @@ class Sharing:
         """Serve again what the ledger has and no daemon does: after a reboot, or when one died."""
         gone = [e for e in self._pool.ledger.exports.values() if not self._exports.running(e.id)]
         for export in gone:
-            await self._turns.take(
-                lambda export=export: self._restore(export), turns.volume(export.volume_id)
-            )
+            await self._turns.take(partial(self._restore, export), turns.volume(export.volume_id))
         return [export.id for export in gone]
 
     async def _begin(self, request: ExportVolumeRequest) -> NbdConnection:

@@ -72,7 +72,8 @@ class Connection:
             self._ensure()
             try:
                 self._connection = libvirt.open(self._uri)
-                self._connection.setKeepAlive(5, 3)
+                if self._uri.startswith("qemu"):  # the others live in this process
+                    self._connection.setKeepAlive(5, 3)
                 self._connection.registerCloseCallback(self._closed, None)
                 self._prepare(self._connection)
             except libvirt.libvirtError as error:
@@ -106,4 +107,4 @@ def failed(name: str, error: libvirt.libvirtError) -> CloudError:
     """The typed error of a libvirt error; the log has it in full."""
     _log.warning("libvirt refused %s: %s", name, error)
     detail = _PATH.sub("(path)", str(error.get_error_message() or error))
-    return CloudError("HYPERVISOR_FAILED", f"libvirt refused to {name} the guest: {detail}", detail=detail)
+    return CloudError("HYPERVISOR_FAILED", f"libvirt refused ({name}): {detail}", detail=detail)

@@ -17,12 +17,7 @@ from node.guest.libvirtd import Libvirtd
 from weft.node.v1.resources_pb2 import GuestSpec
 
 _log = logging.getLogger(__name__)
-_FORGET = (
-    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
-)
+_FORGET = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
 _LIVE, _CONFIG = libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
 _AGAIN_SECONDS = 0.2
 
@@ -59,14 +54,14 @@ class QemuHypervisor(Hypervisor):
         await asyncio.to_thread(self._connection.close)
 
     async def versions(self) -> dict[str, str]:
-        number = await self._connection.run("ask the version of", lambda c: c.getLibVersion())
+        number = await self._connection.run("version", lambda c: c.getLibVersion())
         return {"libvirt": _dotted(number), "qemu": await asyncio.to_thread(_qemu_version)}
 
     async def list(self) -> dict[str, Sighting]:
         return await self._connection.run("list", lambda c: _list(c, self._host_id))
 
     async def see(self, server_id: str) -> Sighting | None:
-        return await self._connection.run("look at", lambda c: _see(_find(c, server_id, self._host_id)))
+        return await self._connection.run("see", lambda c: _see(_find(c, server_id, self._host_id)))
 
     async def define(self, spec: GuestSpec, disks: Sequence[Disk], console: Path) -> None:
         document = xml.domain(spec, disks, console, self.kind, self._host_id)
@@ -108,12 +103,12 @@ class QemuHypervisor(Hypervisor):
                 if _disk(domain, disk.serial, flag) is None:
                     domain.attachDeviceFlags(document, flag)
 
-        await self._on("attach a disk to", server_id, plug)
+        await self._on("attach disk", server_id, plug)
 
     async def unplug(self, server_id: str, serial: str, patience: float) -> bool:
         try:
             async with asyncio.timeout(patience):
-                await self._until("detach a disk from", server_id, lambda d: _detach(d, serial))
+                await self._until("detach disk", server_id, lambda d: _detach(d, serial))
         except TimeoutError:
             return False
         return True
@@ -123,14 +118,14 @@ class QemuHypervisor(Hypervisor):
             if domain.isActive() and (element := _disk(domain, serial, _LIVE)) is not None:
                 domain.blockResize(xml.target_of(element), size_bytes, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
 
-        await self._on("resize a disk of", server_id, grow)
+        await self._on("resize disk", server_id, grow)
 
     async def copy(self, server_id: str, serial: str, target: Path) -> None:
-        await self._on("copy a disk of", server_id, lambda d: _begin_copy(d, serial, target))
+        await self._on("copy disk", server_id, lambda d: _begin_copy(d, serial, target))
         try:
-            await self._until("look at a copy of", server_id, _copied)
+            await self._until("copy job", server_id, _copied)
         except asyncio.CancelledError:
-            await self._on("end a copy of", server_id, lambda d: d.abortJob())
+            await self._on("abort copy", server_id, lambda d: d.abortJob())
             raise
 
     async def _until(self, name: str, server_id: str, done: Callable[[libvirt.virDomain], bool]) -> None:

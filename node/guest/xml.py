@@ -13,14 +13,15 @@ NAMESPACE = "urn:weft:guest:1"
 TAG = f"{{{NAMESPACE}}}guest"
 # Free slots for disks that come while the guest runs; the guest's firmware counts every slot at each boot.
 SPARE_SLOTS = 8
+_TYPES = {"tcg": "qemu"}
 _Element = ElementTree.Element
 _add = ElementTree.SubElement
 ElementTree.register_namespace("weft", NAMESPACE)
 
 
 def domain(spec: GuestSpec, disks: Sequence[Disk], console: Path, kind: str, host_id: str) -> str:
-    """The domain of a guest; `kind` is `kvm` or `tcg`. The mark in its metadata says whose it is."""
-    root = _Element("domain", type="kvm" if kind == "kvm" else "qemu")
+    """The domain of a guest; `kind` is `kvm` or `tcg`, or libvirt's word. Its metadata says whose it is."""
+    root = _Element("domain", type=_TYPES.get(kind, kind))
     _add(root, "name").text = f"weft-{spec.server_id}"
     _add(root, "uuid").text = spec.server_id
     _add(_add(root, "metadata"), TAG, operation=spec.operation_id, host=host_id)
