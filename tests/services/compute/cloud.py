@@ -1,6 +1,6 @@
 """A compute service that is real among fakes, people who use it, and what must always hold."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -174,11 +174,9 @@ def event(server: Server, state: str, **fields: Any) -> GuestEvent:
 
 
 @asynccontextmanager
-async def cloud_of(
-    settings: Settings, authority: Authority, free_port: Callable[[], int]
-) -> AsyncIterator[Cloud]:
+async def cloud_of(settings: Settings, authority: Authority) -> AsyncIterator[Cloud]:
     """All of it, running."""
-    nodes = [Node(name, f"127.0.0.1:{free_port()}") for name in ("alpha", "beta")]
+    nodes = [Node(name, f"unix:{settings.state}/run/{name}.sock") for name in ("alpha", "beta")]
     fakes = Placement(), Networks(), Block(), Images()
     others = [fake.part() for fake in (*fakes, *nodes)]
     async with house(settings, authority, {"compute": build}, others) as running:
