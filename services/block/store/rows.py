@@ -1,0 +1,19 @@
+"""Rows as values."""
+
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from sqlalchemy import Column, ColumnElement, Row, true
+
+V = TypeVar("V")
+
+
+def value(cls: type[V], row: Row[Any], **more: Any) -> V:
+    """The dataclass whose fields are columns of the row; `more` gives those that are not."""
+    names = (field.name for field in fields(cls) if field.name not in more)  # type: ignore[arg-type]
+    return cls(**{name: row._mapping[name] for name in names if name in row._mapping}, **more)
+
+
+def within(reach: str | None, column: Column[Any]) -> ColumnElement[bool]:
+    """The condition for what a project reaches; None reaches all."""
+    return true() if reach is None else column == reach

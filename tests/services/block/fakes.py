@@ -1,0 +1,161 @@
+"""A host's agent, the image service and compute, as far as block calls them: in memory, behind real gRPC."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from google.protobuf.empty_pb2 import Empty
+
+from mesh.errors import CloudError, not_found
+from weft.block.v1.resources_pb2 import NbdConnection
+from weft.compute.v1.resources_pb2 import Server
+from weft.compute.v1.server_service_pb2_grpc import ServerServiceServicer
+from weft.image.v1.image_service_pb2_grpc import ImageServiceServicer
+from weft.image.v1.resources_pb2 import Image
+from weft.node.v1.guest_service_pb2_grpc import GuestServiceServicer
+from weft.node.v1.resources_pb2 import HostVolume
+from weft.node.v1.volume_service_pb2_grpc import HostVolumeServiceServicer
+
+Hook = Callable[[], Awaitable[None]]
+
+
+class FakeHost(HostVolumeServiceServicer, GuestServiceServicer):
+    """Keeps volumes, snapshots and exports; `before` and `after` an RPC's effect a test may intervene."""
+
+    def __init__(self) -> None:
+        self.volumes: dict[str, HostVolume] = {}
+        self.sources: dict[str, str] = {}
+        self.snapshots: dict[str, str] = {}
+        self.exports: dict[str, str] = {}
+        self.told: list[tuple[str, str, int]] = []
+        self.before: dict[str, Hook] = {}
+        self.after: dict[str, Hook] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing at all is kept."""
+        return not (self.volumes or self.snapshots or self.exports)
+
+    async def _around(self, rpc: str, effect: Callable[[], Any]) -> Any:
+        if rpc in self.before:
+            await self.before[rpc]()
+        answer = effect()
+        if rpc in self.after:
+            await self.after[rpc]()
+        return answer
+
+    async def CreateVolume(self, request: Any, context: Any) -> HostVolume:
+        def effect() -> HostVolume:
+            source = request.WhichOneof("source") or ""
+            known = {"snapshot_id": self.snapshots, "source_volume_id": self.volumes}.get(source)
+            if known is not None and getattr(request, source) not in known:
+                raise not_found("source", getattr(request, source))
+            self.sources[request.volume_id] = source
+            made = HostVolume(volume_id=request.volume_id, size_bytes=request.size_bytes, format="qcow2")
+            return self.volumes.setdefault(request.volume_id, made)
+
+        return await self._around("CreateVolume", effect)
+
+    async def DeleteVolume(self, request: Any, context: Any) -> Empty:
+        def effect() -> Empty:
+            if request.volume_id in self.exports.values():
+                raise CloudError("IN_USE", "It is exported.")
+            self.volumes.pop(request.volume_id, None)
+            return Empty()
+
+        return await self._around("DeleteVolume", effect)
+
+    async def ExtendVolume(self, request: Any, context: Any) -> HostVolume:
+        def effect() -> HostVolume:
+            volume = self.volumes[request.volume_id]
+            volume.size_bytes = max(volume.size_bytes, request.size_bytes)
+            return volume
+
+        return await self._around("ExtendVolume", effect)
+
+    async def CreateSnapshot(self, request: Any, context: Any) -> Empty:
+        def effect() -> Empty:
+            self.snapshots[request.snapshot_id] = request.volume_id
+            return Empty()
+
+        return await self._around("CreateSnapshot", effect)
+
+    async def DeleteSnapshot(self, request: Any, context: Any) -> Empty:
+        def effect() -> Empty:
+            self.snapshots.pop(request.snapshot_id, None)
+            return Empty()
+
+        return await self._around("DeleteSnapshot", effect)
+
+    async def ExportVolume(self, request: Any, context: Any) -> NbdConnection:
+        def effect() -> NbdConnection:
+            self.exports[request.export_id] = request.volume_id
+            return NbdConnection(address="192.0.2.1:10809", export=request.export_id)
+
+        return await self._around("ExportVolume", effect)
+
+    async def UnexportVolume(self, request: Any, context: Any) -> Empty:
+        def effect() -> Empty:
+            self.exports.pop(request.export_id, None)
+            return Empty()
+
+        return await self._around("UnexportVolume", effect)
+
+    async def ResizeVolume(self, request: Any, context: Any) -> Empty:
+        def effect() -> Empty:
+            self.told.append((request.server_id, request.volume_id, request.size_bytes))
+            return Empty()
+
+        return await self._around("ResizeVolume", effect)
+
+
+class FakeImages(ImageServiceServicer):
+    """Images by id."""
+
+    def __init__(self) -> None:
+        self.images: dict[str, Image] = {}
+
+    async def GetImage(self, request: Any, context: Any) -> Image:
+        if request.id not in self.images:
+            raise not_found("image", request.id)
+        return self.images[request.id]
+
+
+class FakeServers(ServerServiceServicer):
+    """Servers by id."""
+
+    def __init__(self) -> None:
+        self.servers: dict[str, Server] = {}
+
+    async def GetServer(self, request: Any, context: Any) -> Server:
+        if request.id not in self.servers:
+            raise not_found("server", request.id)
+        return self.servers[request.id]
+
+
+class Gate:
+    """A hook that says when somebody has come to it, and holds them there until it is opened."""
+
+    def __init__(self) -> None:
+        self.reached, self._open = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self) -> None:
+        self.reached.set()
+        await self._open.wait()
+
+    def open(self) -> None:
+        """Let everybody through."""
+        self._open.set()
+
+
+def failing(reason: str, times: int = 1 << 30) -> Hook:
+    """A hook that refuses so many times."""
+    left = times
+
+    async def refuse() -> None:
+        nonlocal left
+        if left:
+            left -= 1
+            raise CloudError(reason, f"The test says {reason}.")
+
+    return refuse
