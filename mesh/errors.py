@@ -80,6 +80,7 @@ class CloudError(Exception):
         self.message = message
         self.fields = dict(fields or {})
         self.retry_after = retry_after
+        self.trace_id = ""  # of the failed call, where the error came by one
         self.metadata = {key: str(value) for key, value in metadata.items()}
 
     @property
@@ -162,13 +163,14 @@ def _typed_details(error: CloudError) -> Iterable[object]:
 
 def from_status(status: status_pb2.Status) -> CloudError:
     """The CloudError that a status tells of; a status without a reason of ours is mapped by its code."""
-    info, bad, retry = (
+    info, bad, retry, asked = (
         error_details_pb2.ErrorInfo(),
         error_details_pb2.BadRequest(),
         error_details_pb2.RetryInfo(),
+        error_details_pb2.RequestInfo(),
     )
     for detail in status.details:
-        for target in (info, bad, retry):
+        for target in (info, bad, retry, asked):
             if detail.Is(target.DESCRIPTOR):
                 detail.Unpack(target)
     if info.domain != DOMAIN or info.reason not in _CODES:
@@ -181,6 +183,7 @@ def from_status(status: status_pb2.Status) -> CloudError:
         retry_after=retry.retry_delay.ToMicroseconds() / 1e6 if retry.HasField("retry_delay") else None,
     )
     error.metadata.update(info.metadata)
+    error.trace_id = asked.request_id
     return error
 
 
