@@ -25,8 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "protos"
 GENERATED = ROOT / "generated"
 VALIDATE = "buf/validate/validate.proto"
-# What errors carry inside of Any: no contract imports it, and the edge must know it to write errors as JSON.
-DETAILS = "google/rpc/error_details.proto"
+# What errors are made of: no contract imports it, but the edge and clients must know it to read them.
+ERRORS = ("google/rpc/error_details.proto", "google/rpc/status.proto")
 # grpcio-tools brings google/protobuf, googleapis-common-protos the rest of google/.
 INCLUDES = (
     SOURCES,
@@ -62,7 +62,7 @@ def ours() -> list[str]:
 def write_image(path: Path, validate_set: Path) -> None:
     """Writes all contracts and what they import as one descriptor set, with every source position."""
     outputs = ("--include_imports", "--include_source_info", f"--descriptor_set_out={path}")
-    protoc(validate_set, [*ours(), DETAILS], *outputs)
+    protoc(validate_set, [*ours(), *ERRORS], *outputs)
 
 
 def generate(target: Path) -> int:

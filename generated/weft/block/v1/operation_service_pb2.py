@@ -23,12 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
-from weft.block.v1 import resources_pb2 as weft_dot_block_dot_v1_dot_resources__pb2
 from weft.operation.v1 import operation_pb2 as weft_dot_operation_dot_v1_dot_operation__pb2
 from weft.options.v1 import access_pb2 as weft_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%weft/block/v1/operation_service.proto\x12\rweft.block.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1dweft/block/v1/resources.proto\x1a!weft/operation/v1/operation.proto\x1a\x1cweft/options/v1/access.proto2\xb1\x05\n\x10OperationService\x12\x9a\x01\n\x0cGetOperation\x12&.weft.operation.v1.GetOperationRequest\x1a\x1c.weft.operation.v1.Operation\"D\x90\x02\x01\xaa\xbb\x18\x1c\n\x14\x62lock.operations.get\x10\x01\x18\x02 \x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/block/v1/operations/{id}\x12\xa7\x01\n\x0eListOperations\x12(.weft.operation.v1.ListOperationsRequest\x1a).weft.operation.v1.ListOperationsResponse\"@\x90\x02\x01\xaa\xbb\x18\x1d\n\x15\x62lock.operations.list\x10\x01\x18\x02 \x01\x82\xd3\xe4\x93\x02\x16\x12\x14/block/v1/operations\x12\xa8\x01\n\x0eWatchOperation\x12(.weft.operation.v1.WatchOperationRequest\x1a\x1c.weft.operation.v1.Operation\"L\x90\x02\x01\xaa\xbb\x18\x1e\n\x16\x62lock.operations.watch\x10\x01\x18\x02 \x01\x82\xd3\xe4\x93\x02!\x12\x1f/block/v1/operations/{id}:watch0\x01\x12\xaa\x01\n\x0f\x43\x61ncelOperation\x12).weft.operation.v1.CancelOperationRequest\x1a\x1c.weft.operation.v1.Operation\"N\xaa\xbb\x18\x1f\n\x17\x62lock.operations.cancel\x10\x01\x18\x02 \x02\x82\xd3\xe4\x93\x02%\" /block/v1/operations/{id}:cancel:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%weft/block/v1/operation_service.proto\x12\rweft.block.v1\x1a\x1cgoogle/api/annotations.proto\x1a!weft/operation/v1/operation.proto\x1a\x1cweft/options/v1/access.proto2\xb1\x05\n\x10OperationService\x12\x9a\x01\n\x0cGetOperation\x12&.weft.operation.v1.GetOperationRequest\x1a\x1c.weft.operation.v1.Operation\"D\x90\x02\x01\xaa\xbb\x18\x1c\n\x14\x62lock.operations.get\x10\x01\x18\x02 \x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/block/v1/operations/{id}\x12\xa7\x01\n\x0eListOperations\x12(.weft.operation.v1.ListOperationsRequest\x1a).weft.operation.v1.ListOperationsResponse\"@\x90\x02\x01\xaa\xbb\x18\x1d\n\x15\x62lock.operations.list\x10\x01\x18\x02 \x01\x82\xd3\xe4\x93\x02\x16\x12\x14/block/v1/operations\x12\xa8\x01\n\x0eWatchOperation\x12(.weft.operation.v1.WatchOperationRequest\x1a\x1c.weft.operation.v1.Operation\"L\x90\x02\x01\xaa\xbb\x18\x1e\n\x16\x62lock.operations.watch\x10\x01\x18\x02 \x01\x82\xd3\xe4\x93\x02!\x12\x1f/block/v1/operations/{id}:watch0\x01\x12\xaa\x01\n\x0f\x43\x61ncelOperation\x12).weft.operation.v1.CancelOperationRequest\x1a\x1c.weft.operation.v1.Operation\"N\xaa\xbb\x18\x1f\n\x17\x62lock.operations.cancel\x10\x01\x18\x02 \x02\x82\xd3\xe4\x93\x02%\" /block/v1/operations/{id}:cancel:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +42,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPERATIONSERVICE'].methods_by_name['WatchOperation']._serialized_options = b'\220\002\001\252\273\030\036\n\026block.operations.watch\020\001\030\002 \001\202\323\344\223\002!\022\037/block/v1/operations/{id}:watch'
   _globals['_OPERATIONSERVICE'].methods_by_name['CancelOperation']._loaded_options = None
   _globals['_OPERATIONSERVICE'].methods_by_name['CancelOperation']._serialized_options = b'\252\273\030\037\n\027block.operations.cancel\020\001\030\002 \002\202\323\344\223\002%\" /block/v1/operations/{id}:cancel:\001*'
-  _globals['_OPERATIONSERVICE']._serialized_start=183
-  _globals['_OPERATIONSERVICE']._serialized_end=872
+  _globals['_OPERATIONSERVICE']._serialized_start=152
+  _globals['_OPERATIONSERVICE']._serialized_end=841
 # @@protoc_insertion_point(module_scope)

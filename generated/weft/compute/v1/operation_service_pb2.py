@@ -23,12 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
-from weft.compute.v1 import resources_pb2 as weft_dot_compute_dot_v1_dot_resources__pb2
 from weft.operation.v1 import operation_pb2 as weft_dot_operation_dot_v1_dot_operation__pb2
 from weft.options.v1 import access_pb2 as weft_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'weft/compute/v1/operation_service.proto\x12\x0fweft.compute.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fweft/compute/v1/resources.proto\x1a!weft/operation/v1/operation.proto\x1a\x1cweft/options/v1/access.proto2\xc1\x05\n\x10OperationService\x12\x9e\x01\n\x0cGetOperation\x12&.weft.operation.v1.GetOperationRequest\x1a\x1c.weft.operation.v1.Operation\"H\x90\x02\x01\xaa\xbb\x18\x1e\n\x16\x63ompute.operations.get\x10\x01\x18\x02 \x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/compute/v1/operations/{id}\x12\xab\x01\n\x0eListOperations\x12(.weft.operation.v1.ListOperationsRequest\x1a).weft.operation.v1.ListOperationsResponse\"D\x90\x02\x01\xaa\xbb\x18\x1f\n\x17\x63ompute.operations.list\x10\x01\x18\x02 \x01\x82\xd3\xe4\x93\x02\x18\x12\x16/compute/v1/operations\x12\xac\x01\n\x0eWatchOperation\x12(.weft.operation.v1.WatchOperationRequest\x1a\x1c.weft.operation.v1.Operation\"P\x90\x02\x01\xaa\xbb\x18 \n\x18\x63ompute.operations.watch\x10\x01\x18\x02 \x01\x82\xd3\xe4\x93\x02#\x12!/compute/v1/operations/{id}:watch0\x01\x12\xae\x01\n\x0f\x43\x61ncelOperation\x12).weft.operation.v1.CancelOperationRequest\x1a\x1c.weft.operation.v1.Operation\"R\xaa\xbb\x18!\n\x19\x63ompute.operations.cancel\x10\x01\x18\x02 \x02\x82\xd3\xe4\x93\x02\'\"\"/compute/v1/operations/{id}:cancel:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'weft/compute/v1/operation_service.proto\x12\x0fweft.compute.v1\x1a\x1cgoogle/api/annotations.proto\x1a!weft/operation/v1/operation.proto\x1a\x1cweft/options/v1/access.proto2\xc1\x05\n\x10OperationService\x12\x9e\x01\n\x0cGetOperation\x12&.weft.operation.v1.GetOperationRequest\x1a\x1c.weft.operation.v1.Operation\"H\x90\x02\x01\xaa\xbb\x18\x1e\n\x16\x63ompute.operations.get\x10\x01\x18\x02 \x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/compute/v1/operations/{id}\x12\xab\x01\n\x0eListOperations\x12(.weft.operation.v1.ListOperationsRequest\x1a).weft.operation.v1.ListOperationsResponse\"D\x90\x02\x01\xaa\xbb\x18\x1f\n\x17\x63ompute.operations.list\x10\x01\x18\x02 \x01\x82\xd3\xe4\x93\x02\x18\x12\x16/compute/v1/operations\x12\xac\x01\n\x0eWatchOperation\x12(.weft.operation.v1.WatchOperationRequest\x1a\x1c.weft.operation.v1.Operation\"P\x90\x02\x01\xaa\xbb\x18 \n\x18\x63ompute.operations.watch\x10\x01\x18\x02 \x01\x82\xd3\xe4\x93\x02#\x12!/compute/v1/operations/{id}:watch0\x01\x12\xae\x01\n\x0f\x43\x61ncelOperation\x12).weft.operation.v1.CancelOperationRequest\x1a\x1c.weft.operation.v1.Operation\"R\xaa\xbb\x18!\n\x19\x63ompute.operations.cancel\x10\x01\x18\x02 \x02\x82\xd3\xe4\x93\x02\'\"\"/compute/v1/operations/{id}:cancel:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +42,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPERATIONSERVICE'].methods_by_name['WatchOperation']._serialized_options = b'\220\002\001\252\273\030 \n\030compute.operations.watch\020\001\030\002 \001\202\323\344\223\002#\022!/compute/v1/operations/{id}:watch'
   _globals['_OPERATIONSERVICE'].methods_by_name['CancelOperation']._loaded_options = None
   _globals['_OPERATIONSERVICE'].methods_by_name['CancelOperation']._serialized_options = b'\252\273\030!\n\031compute.operations.cancel\020\001\030\002 \002\202\323\344\223\002\'\"\"/compute/v1/operations/{id}:cancel:\001*'
-  _globals['_OPERATIONSERVICE']._serialized_start=189
-  _globals['_OPERATIONSERVICE']._serialized_end=894
+  _globals['_OPERATIONSERVICE']._serialized_start=156
+  _globals['_OPERATIONSERVICE']._serialized_end=861
 # @@protoc_insertion_point(module_scope)

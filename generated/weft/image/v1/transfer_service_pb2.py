@@ -23,11 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
-from weft.image.v1 import resources_pb2 as weft_dot_image_dot_v1_dot_resources__pb2
 from weft.options.v1 import access_pb2 as weft_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/image/v1/transfer_service.proto\x12\rweft.image.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1dweft/image/v1/resources.proto\x1a\x1cweft/options/v1/access.proto\"o\n\x11\x46\x65tchImageRequest\x12\x1a\n\x08image_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12%\n\x06sha256\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x17\n\x06offset\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\"\n\x12\x46\x65tchImageResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\x88\x01\n\x0fTransferService\x12u\n\nFetchImage\x12 .weft.image.v1.FetchImageRequest\x1a!.weft.image.v1.FetchImageResponse\" \x90\x02\x01\xaa\xbb\x18\x19\n\x15image.transfers.fetch\x18\x04\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/image/v1/transfer_service.proto\x12\rweft.image.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cweft/options/v1/access.proto\"o\n\x11\x46\x65tchImageRequest\x12\x1a\n\x08image_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12%\n\x06sha256\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x17\n\x06offset\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\"\n\x12\x46\x65tchImageResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\x88\x01\n\x0fTransferService\x12u\n\nFetchImage\x12 .weft.image.v1.FetchImageRequest\x1a!.weft.image.v1.FetchImageResponse\" \x90\x02\x01\xaa\xbb\x18\x19\n\x15image.transfers.fetch\x18\x04\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,10 +41,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FETCHIMAGEREQUEST'].fields_by_name['offset']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_TRANSFERSERVICE'].methods_by_name['FetchImage']._loaded_options = None
   _globals['_TRANSFERSERVICE'].methods_by_name['FetchImage']._serialized_options = b'\220\002\001\252\273\030\031\n\025image.transfers.fetch\030\004'
-  _globals['_FETCHIMAGEREQUEST']._serialized_start=145
-  _globals['_FETCHIMAGEREQUEST']._serialized_end=256
-  _globals['_FETCHIMAGERESPONSE']._serialized_start=258
-  _globals['_FETCHIMAGERESPONSE']._serialized_end=292
-  _globals['_TRANSFERSERVICE']._serialized_start=295
-  _globals['_TRANSFERSERVICE']._serialized_end=431
+  _globals['_FETCHIMAGEREQUEST']._serialized_start=114
+  _globals['_FETCHIMAGEREQUEST']._serialized_end=225
+  _globals['_FETCHIMAGERESPONSE']._serialized_start=227
+  _globals['_FETCHIMAGERESPONSE']._serialized_end=261
+  _globals['_TRANSFERSERVICE']._serialized_start=264
+  _globals['_TRANSFERSERVICE']._serialized_end=400
 # @@protoc_insertion_point(module_scope)

@@ -24,10 +24,9 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
-from weft.compute.v1 import resources_pb2 as weft_dot_compute_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!weft/telemetry/v1/resources.proto\x12\x11weft.telemetry.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fweft/compute/v1/resources.proto\"\xb8\x01\n\tSpanEvent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12@\n\nattributes\x18\x03 \x03(\x0b\x32,.weft.telemetry.v1.SpanEvent.AttributesEntry\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xcd\x03\n\x04Span\x12\x0f\n\x07span_id\x18\x01 \x01(\t\x12\x16\n\x0eparent_span_id\x18\x02 \x01(\t\x12\x10\n\x08trace_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0f\n\x07service\x18\x05 \x01(\t\x12)\n\x04kind\x18\x06 \x01(\x0e\x32\x1b.weft.telemetry.v1.SpanKind\x12.\n\nstarted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\x06status\x18\t \x01(\x0e\x32\x1d.weft.telemetry.v1.SpanStatus\x12\x16\n\x0estatus_message\x18\n \x01(\t\x12;\n\nattributes\x18\x0b \x03(\x0b\x32\'.weft.telemetry.v1.Span.AttributesEntry\x12,\n\x06\x65vents\x18\x0c \x03(\x0b\x32\x1c.weft.telemetry.v1.SpanEvent\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x93\x02\n\x0cTraceSummary\x12\x10\n\x08trace_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12.\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05spans\x18\x05 \x01(\x05\x12\x0e\n\x06\x65rrors\x18\x06 \x01(\x05\x12\x12\n\nproject_id\x18\x07 \x01(\t\x12\x14\n\x0coperation_id\x18\x08 \x01(\t\x12\x16\n\x0eoperation_kind\x18\t \x01(\t\x12\x13\n\x0bresource_id\x18\n \x01(\t\x12\x10\n\x08services\x18\x0b \x03(\t\"a\n\x05Trace\x12\x30\n\x07summary\x18\x01 \x01(\x0b\x32\x1f.weft.telemetry.v1.TraceSummary\x12&\n\x05spans\x18\x02 \x03(\x0b\x32\x17.weft.telemetry.v1.Span*\x99\x01\n\x08SpanKind\x12\x19\n\x15SPAN_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12SPAN_KIND_INTERNAL\x10\x01\x12\x14\n\x10SPAN_KIND_SERVER\x10\x02\x12\x14\n\x10SPAN_KIND_CLIENT\x10\x03\x12\x16\n\x12SPAN_KIND_PRODUCER\x10\x04\x12\x16\n\x12SPAN_KIND_CONSUMER\x10\x05*T\n\nSpanStatus\x12\x1b\n\x17SPAN_STATUS_UNSPECIFIED\x10\x00\x12\x12\n\x0eSPAN_STATUS_OK\x10\x01\x12\x15\n\x11SPAN_STATUS_ERROR\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!weft/telemetry/v1/resources.proto\x12\x11weft.telemetry.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x01\n\tSpanEvent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12@\n\nattributes\x18\x03 \x03(\x0b\x32,.weft.telemetry.v1.SpanEvent.AttributesEntry\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xcd\x03\n\x04Span\x12\x0f\n\x07span_id\x18\x01 \x01(\t\x12\x16\n\x0eparent_span_id\x18\x02 \x01(\t\x12\x10\n\x08trace_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0f\n\x07service\x18\x05 \x01(\t\x12)\n\x04kind\x18\x06 \x01(\x0e\x32\x1b.weft.telemetry.v1.SpanKind\x12.\n\nstarted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\x06status\x18\t \x01(\x0e\x32\x1d.weft.telemetry.v1.SpanStatus\x12\x16\n\x0estatus_message\x18\n \x01(\t\x12;\n\nattributes\x18\x0b \x03(\x0b\x32\'.weft.telemetry.v1.Span.AttributesEntry\x12,\n\x06\x65vents\x18\x0c \x03(\x0b\x32\x1c.weft.telemetry.v1.SpanEvent\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x93\x02\n\x0cTraceSummary\x12\x10\n\x08trace_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12.\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05spans\x18\x05 \x01(\x05\x12\x0e\n\x06\x65rrors\x18\x06 \x01(\x05\x12\x12\n\nproject_id\x18\x07 \x01(\t\x12\x14\n\x0coperation_id\x18\x08 \x01(\t\x12\x16\n\x0eoperation_kind\x18\t \x01(\t\x12\x13\n\x0bresource_id\x18\n \x01(\t\x12\x10\n\x08services\x18\x0b \x03(\t\"a\n\x05Trace\x12\x30\n\x07summary\x18\x01 \x01(\x0b\x32\x1f.weft.telemetry.v1.TraceSummary\x12&\n\x05spans\x18\x02 \x03(\x0b\x32\x17.weft.telemetry.v1.Span*\x99\x01\n\x08SpanKind\x12\x19\n\x15SPAN_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12SPAN_KIND_INTERNAL\x10\x01\x12\x14\n\x10SPAN_KIND_SERVER\x10\x02\x12\x14\n\x10SPAN_KIND_CLIENT\x10\x03\x12\x16\n\x12SPAN_KIND_PRODUCER\x10\x04\x12\x16\n\x12SPAN_KIND_CONSUMER\x10\x05*T\n\nSpanStatus\x12\x1b\n\x17SPAN_STATUS_UNSPECIFIED\x10\x00\x12\x12\n\x0eSPAN_STATUS_OK\x10\x01\x12\x15\n\x11SPAN_STATUS_ERROR\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,20 +37,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SPANEVENT_ATTRIBUTESENTRY']._serialized_options = b'8\001'
   _globals['_SPAN_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_SPAN_ATTRIBUTESENTRY']._serialized_options = b'8\001'
-  _globals['_SPANKIND']._serialized_start=1183
-  _globals['_SPANKIND']._serialized_end=1336
-  _globals['_SPANSTATUS']._serialized_start=1338
-  _globals['_SPANSTATUS']._serialized_end=1422
-  _globals['_SPANEVENT']._serialized_start=155
-  _globals['_SPANEVENT']._serialized_end=339
-  _globals['_SPANEVENT_ATTRIBUTESENTRY']._serialized_start=290
-  _globals['_SPANEVENT_ATTRIBUTESENTRY']._serialized_end=339
-  _globals['_SPAN']._serialized_start=342
-  _globals['_SPAN']._serialized_end=803
-  _globals['_SPAN_ATTRIBUTESENTRY']._serialized_start=290
-  _globals['_SPAN_ATTRIBUTESENTRY']._serialized_end=339
-  _globals['_TRACESUMMARY']._serialized_start=806
-  _globals['_TRACESUMMARY']._serialized_end=1081
-  _globals['_TRACE']._serialized_start=1083
-  _globals['_TRACE']._serialized_end=1180
+  _globals['_SPANKIND']._serialized_start=1150
+  _globals['_SPANKIND']._serialized_end=1303
+  _globals['_SPANSTATUS']._serialized_start=1305
+  _globals['_SPANSTATUS']._serialized_end=1389
+  _globals['_SPANEVENT']._serialized_start=122
+  _globals['_SPANEVENT']._serialized_end=306
+  _globals['_SPANEVENT_ATTRIBUTESENTRY']._serialized_start=257
+  _globals['_SPANEVENT_ATTRIBUTESENTRY']._serialized_end=306
+  _globals['_SPAN']._serialized_start=309
+  _globals['_SPAN']._serialized_end=770
+  _globals['_SPAN_ATTRIBUTESENTRY']._serialized_start=257
+  _globals['_SPAN_ATTRIBUTESENTRY']._serialized_end=306
+  _globals['_TRACESUMMARY']._serialized_start=773
+  _globals['_TRACESUMMARY']._serialized_end=1048
+  _globals['_TRACE']._serialized_start=1050
+  _globals['_TRACE']._serialized_end=1147
 # @@protoc_insertion_point(module_scope)
