@@ -1,7 +1,7 @@
 """A running network service, on SQLite or PostgreSQL, and the people, services and hosts that call it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from mesh import ids
 from mesh.certificates import Authority
 from mesh.channel import Client
 from mesh.errors import CloudError
-from mesh.settings import DatabaseSection, Settings
+from mesh.settings import DatabaseSection, ServiceSection, Settings
 from services.network.__main__ import build
 from tests.services.harness import House, house, person
 from weft.network.v1 import (
@@ -198,6 +198,19 @@ async def weft(cloud: Settings, authority: Authority) -> AsyncIterator[Cloud]:
     """A network service on SQLite."""
     async with house(cloud, authority, {"network": build}) as running:
         yield Cloud(running)
+
+
+@pytest.fixture
+async def replicas(
+    cloud: Settings, authority: Authority, free_port: Callable[[], int]
+) -> AsyncIterator[tuple[Cloud, Cloud]]:
+    """Two network services on one database."""
+    addresses = {name: f"127.0.0.1:{free_port()}" for name in ("network", "identity")}
+    sections = {name: ServiceSection(at, [at]) for name, at in addresses.items()}
+    other = msgspec.structs.replace(cloud, services={**cloud.services, **sections})
+    builds = {"network": build}
+    async with house(cloud, authority, builds) as first, house(other, authority, builds) as second:
+        yield Cloud(first), Cloud(second)
 
 
 @pytest.fixture

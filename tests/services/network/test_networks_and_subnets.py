@@ -2,8 +2,6 @@
 
 import asyncio
 
-import pytest
-
 from mesh import ids
 from tests.services.harness import until
 from tests.services.network.conftest import Api, Cloud, refused
@@ -125,30 +123,30 @@ def _route(destination: str, next_hop: str) -> dict:
     return {"cidr": "10.0.0.0/24", "host_routes": [{"destination": destination, "next_hop": next_hop}]}
 
 
-@pytest.mark.parametrize(
-    ("fields", "reason"),
-    [
-        ({"cidr": "10.0.0.1/24"}, "INVALID_ARGUMENT"),
-        ({"cidr": "not a cidr"}, "INVALID_ARGUMENT"),
-        ({"cidr": "127.0.0.0/8"}, "INVALID_ARGUMENT"),
-        ({"cidr": "169.254.169.0/24"}, "INVALID_ARGUMENT"),
-        ({"cidr": "0.0.0.0/0"}, "INVALID_ARGUMENT"),
-        ({"cidr": "224.0.0.0/8"}, "INVALID_ARGUMENT"),
-        ({"cidr": "10.0.0.0/24", "name": "x" * 10_000}, "INVALID_ARGUMENT"),
-        ({"cidr": "10.0.0.0/24", "gateway_ip": "10.0.1.1"}, "ADDRESS_OUT_OF_RANGE"),
-        ({"cidr": "10.0.0.0/24", "gateway_ip": "10.0.0.255"}, "ADDRESS_OUT_OF_RANGE"),
-        ({"cidr": "10.0.0.0/24", "gateway_ip": "10.0.0.1", "no_gateway": True}, "INVALID_ARGUMENT"),
-        (_route("::/0", "10.0.0.3"), "INVALID_ARGUMENT"),
-        (_route("10.9.0.0/24", "10.0.1.3"), "INVALID_ARGUMENT"),
-        (_pool("10.0.0.9", "10.0.0.2"), "INVALID_ARGUMENT"),
-        (_pool("10.0.0.1", "10.0.0.2"), "INVALID_ARGUMENT"),
-        (_pool("9.0.0.1", "9.0.0.2"), "ADDRESS_OUT_OF_RANGE"),
-        ({"cidr": "10.0.0.0/32"}, "ADDRESSES_EXHAUSTED"),
-    ],
+_UNSOUND = (
+    ({"cidr": "10.0.0.1/24"}, "INVALID_ARGUMENT"),
+    ({"cidr": "not a cidr"}, "INVALID_ARGUMENT"),
+    ({"cidr": "127.0.0.0/8"}, "INVALID_ARGUMENT"),
+    ({"cidr": "169.254.169.0/24"}, "INVALID_ARGUMENT"),
+    ({"cidr": "0.0.0.0/0"}, "INVALID_ARGUMENT"),
+    ({"cidr": "224.0.0.0/8"}, "INVALID_ARGUMENT"),
+    ({"cidr": "10.0.0.0/24", "name": "x" * 10_000}, "INVALID_ARGUMENT"),
+    ({"cidr": "10.0.0.0/24", "gateway_ip": "10.0.1.1"}, "ADDRESS_OUT_OF_RANGE"),
+    ({"cidr": "10.0.0.0/24", "gateway_ip": "10.0.0.255"}, "ADDRESS_OUT_OF_RANGE"),
+    ({"cidr": "10.0.0.0/24", "gateway_ip": "10.0.0.1", "no_gateway": True}, "INVALID_ARGUMENT"),
+    (_route("::/0", "10.0.0.3"), "INVALID_ARGUMENT"),
+    (_route("10.9.0.0/24", "10.0.1.3"), "INVALID_ARGUMENT"),
+    (_pool("10.0.0.9", "10.0.0.2"), "INVALID_ARGUMENT"),
+    (_pool("10.0.0.1", "10.0.0.2"), "INVALID_ARGUMENT"),
+    (_pool("9.0.0.1", "9.0.0.2"), "ADDRESS_OUT_OF_RANGE"),
+    ({"cidr": "10.0.0.0/32"}, "ADDRESSES_EXHAUSTED"),
 )
-async def test_an_unsound_subnet_is_refused_and_leaves_nothing(mine: Api, fields: dict, reason: str):
+
+
+async def test_unsound_subnets_are_refused_and_leave_nothing(mine: Api):
     network = await mine.CreateNetwork()
-    await refused(mine.CreateSubnet(network_id=network.id, **fields), reason)
+    for fields, reason in _UNSOUND:
+        await refused(mine.CreateSubnet(network_id=network.id, **fields), reason)
     assert not (await mine.ListSubnets()).subnets
     assert not (await mine.ListPorts()).ports
     await mine.CreateSubnet(network_id=network.id, cidr="10.0.0.0/24")

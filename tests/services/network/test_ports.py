@@ -144,10 +144,10 @@ async def test_a_ports_addresses_groups_and_flags_change(mine: Api):
     assert set(error.fields) == {"update_mask.host_id", "update_mask.nonsense"}
 
 
-@pytest.mark.parametrize("mac", ["01:00:5e:00:00:01", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", "nonsense"])
-async def test_a_mac_of_no_single_device_is_refused(mine: Api, mac: str):
+async def test_macs_of_no_single_device_are_refused(mine: Api):
     network, _ = await mine.network_with_subnet()
-    await refused(mine.CreatePort(network_id=network.id, mac_address=mac), "INVALID_ARGUMENT")
+    for mac in ("01:00:5e:00:00:01", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", "nonsense"):
+        await refused(mine.CreatePort(network_id=network.id, mac_address=mac), "INVALID_ARGUMENT")
     assert await mine.CreatePort(network_id=network.id, mac_address="02:00:00:00:00:77")
 
 
