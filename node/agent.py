@@ -125,7 +125,6 @@ class Agent:
         """Give signs of life until compute does not know the host any more."""
         interval = _DEFAULT_INTERVAL
         while True:
-            await asyncio.sleep(interval)
             try:
                 interval = await self._beat(epoch) or _DEFAULT_INTERVAL
             except CloudError as error:
@@ -134,6 +133,7 @@ class Agent:
                 if error.reason == "WRONG_STATUS":
                     raise Superseded from error
                 _log.warning("compute did not hear this host: %s", error.message)
+            await asyncio.sleep(interval)
 
     async def _beat(self, epoch: int) -> float:
         free = (await asyncio.to_thread(self._storage.room)).free

@@ -1,0 +1,161 @@
+"""All parts of one host put together, real or simulated."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mesh.errors import CloudError
+from mesh.reconcile import Sweep
+from mesh.server import Runtime, Service
+from mesh.settings import Node
+from node import inventory
+from node.agent import Agent
+from node.api.guests import GuestServicer
+from node.api.volumes import HostVolumeServicer, ImageCacheServicer
+from node.disk.disks import GuestDisks
+from node.disk.exports import Exports, StorageDaemons
+from node.disk.images import ImageCache, Images
+from node.disk.pool import Pool
+from node.disk.sharing import Sharing
+from node.disk.simulated import SimulatedExports, SimulatedImages, SimulatedStorage
+from node.disk.snapshots import Snapshots
+from node.disk.storage import FileStorage, Storage
+from node.disk.volumes import Volumes
+from node.guest import accelerator
+from node.guest.attachments import Attachments
+from node.guest.boots import Boots
+from node.guest.guests import Guests
+from node.guest.hypervisor import Hypervisor
+from node.guest.power import Power
+from node.guest.qemu import QemuHypervisor
+from node.guest.simulated import SimulatedHypervisor
+from node.ledger import Ledger
+from node.reports import Reports
+from node.sweep import HostSweep
+from node.turns import Turns
+from node.wire import SimulatedWire, Wire
+from weft.node.v1.guest_service_pb2_grpc import add_GuestServiceServicer_to_server
+from weft.node.v1.image_cache_service_pb2_grpc import add_ImageCacheServiceServicer_to_server
+from weft.node.v1.volume_service_pb2_grpc import add_HostVolumeServiceServicer_to_server
+
+POOL_SECONDS = 60.0
+SWEEP_SECONDS = 30.0
+_OPEN_AGAIN_SECONDS = 2.0
+# Guests that boot at the same time where nothing is emulated.
+_MANY_BOOTS = 64
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What does the work: everything else is the same on every host."""
+
+    hypervisor: Hypervisor
+    storage: Storage
+    images: Images
+    exports: Exports
+    boots: Boots
+
+
+def machine(settings: Node, host_id: str, peers: Any) -> Machine:
+    """What the settings ask for. Blocks while KVM is tried, the first time."""
+    if settings.hypervisor == "simulated":
+        boots = Boots(_MANY_BOOTS)
+        return Machine(
+            SimulatedHypervisor(), SimulatedStorage(), SimulatedImages(), SimulatedExports(), boots
+        )
+    state = Path(settings.state)
+    kind = accelerator.choose(settings.hypervisor, state)
+    return Machine(
+        QemuHypervisor(kind, state / "libvirt", host_id, settings.libvirt_uri),
+        FileStorage(state),
+        ImageCache(state / "images", peers),
+        StorageDaemons(state / "exports", _export_host(settings)),
+        Boots(settings.max_booting if kind == "tcg" else _MANY_BOOTS),
+    )
+
+
+def _export_host(settings: Node) -> str:
+    """Where other hosts reach this one's exports; "" is a unix socket, for hosts on one machine."""
+    if settings.vtep_address or settings.address.startswith("unix:"):
+        return settings.vtep_address
+    return settings.address.rpartition(":")[0].strip("[]")
+
+
+class HostParts:
+    """One host's parts, as `build` wires them."""
+
+    def __init__(self, settings: Node, host_id: str, peers: Any, ledger: Ledger, machine: Machine) -> None:
+        state, turns = Path(settings.state), Turns()
+        hypervisor, storage = machine.hypervisor, machine.storage
+        self.turns = turns
+        self.ledger = ledger
+        self.hypervisor = hypervisor
+        self.pool = Pool(state, ledger, storage)
+        self.disks = GuestDisks(state, storage, machine.images, self.pool)
+        self.guests = Guests(ledger, hypervisor, self.disks, turns)
+        wire = SimulatedWire if hypervisor.kind == "simulated" else Wire
+        self.wire = wire(settings, peers, host_id, self.guests)
+        self.power = Power(ledger, hypervisor, self.disks, self.wire, machine.boots, turns)
+        self.attachments = Attachments(ledger, hypervisor, self.disks, turns)
+        self.volumes = Volumes(self.pool, machine.images, hypervisor, turns)
+        self.snapshots = Snapshots(self.pool, machine.exports, hypervisor, turns)
+        self.sharing = Sharing(self.pool, machine.exports, turns)
+        self.reports = Reports(host_id, peers, hypervisor)
+        self.agent = Agent(settings, host_id, peers, hypervisor, storage, self.reports.resync)
+        self.sweep = self._sweep(state, machine)
+        self.servicers = [
+            (add_GuestServiceServicer_to_server, GuestServicer(self.guests, self.power, self.attachments)),
+            (
+                add_HostVolumeServiceServicer_to_server,
+                HostVolumeServicer(self.volumes, self.snapshots, self.sharing),
+            ),
+            (add_ImageCacheServiceServicer_to_server, ImageCacheServicer(machine.images)),
+        ]
+
+    def _sweep(self, state: Path, machine: Machine) -> HostSweep | None:
+        if not isinstance(machine.images, ImageCache):
+            return None
+        return HostSweep(
+            state, self.ledger, self.hypervisor, self.pool, self.disks, machine.images, self.sharing
+        )
+
+    async def be_a_host(self) -> None:
+        """Open the hypervisor, however long that takes, and be a host from then on."""
+        while True:
+            try:
+                await self.hypervisor.open(self.reports.heard, self.reports.resync)
+                break
+            except CloudError as error:
+                _log.error("no guests can run here: %s", error.message)
+                await asyncio.sleep(_OPEN_AGAIN_SECONDS)
+        await asyncio.gather(self.agent.run(), self.power.resume())
+
+    async def close(self) -> None:
+        """End what is ours; guests, exports and the network stay as they are."""
+        await self.turns.drain()
+        await self.wire.stop()
+        await self.hypervisor.close()
+
+
+async def build(runtime: Runtime) -> Service:
+    """The host agent as a part of a process."""
+    settings = runtime.settings.node
+    host_id = inventory.host_id(settings)
+    ledger = Ledger(runtime.database)
+    await ledger.load()
+    made = await asyncio.to_thread(machine, settings, host_id, runtime.peers)
+    parts = HostParts(settings, host_id, runtime.peers, ledger, made)
+    background: list[Callable[[], Awaitable[None]]] = [
+        parts.be_a_host,
+        parts.reports.run,
+        Sweep("pool", POOL_SECONDS, parts.agent.register_pool).run,
+    ]
+    if parts.sweep is not None:
+        await asyncio.to_thread(parts.sweep.clear_debris)
+        background.append(Sweep("host", SWEEP_SECONDS, parts.sweep.run).run)
+    await parts.wire.start()
+    return Service(parts.servicers, background, closing=parts.close)
