@@ -71,6 +71,7 @@ class Verb:
     takes_stream: bool
     gives_stream: bool
     idempotent: bool
+    permission: str
     contracts: "Contracts" = field(repr=False, compare=False)
 
     @property
@@ -140,7 +141,8 @@ class Contracts:
             module=file.name.removesuffix(".proto").replace("/", ".") + "_pb2_grpc",
             help=help, input=method.input_type, output=method.output_type,
             takes_stream=method.client_streaming, gives_stream=method.server_streaming,
-            idempotent=bool(method.options.idempotency_level), contracts=self,
+            idempotent=bool(method.options.idempotency_level),
+            permission=method.options.Extensions[access_pb2.access].permission, contracts=self,
         )  # fmt: skip
 
     @cache  # noqa: B019 - there is one set of contracts in a process

@@ -1,6 +1,7 @@
 """`weft`: commands made from the contracts, and those that run, show and check a cloud."""
 
 import importlib
+import os
 import sys
 
 import click
@@ -101,7 +102,7 @@ def main() -> None:
 
 
 def _said(error: Exception) -> int:
-    """The exit status of an error that was told; others are defects, and raised."""
+    """The exit status of an error that was told. What is no answer of a cloud is a defect, and said to be."""
     from mesh.errors import CloudError
     from mesh.settings import SettingsError
 
@@ -110,4 +111,7 @@ def _said(error: Exception) -> int:
         return failures.status(error)
     if isinstance(error, SettingsError):
         failures.fail(str(error), failures.SETTINGS)
-    raise error
+    if os.environ.get("WEFT_TRACEBACK"):
+        raise error
+    failures.fail(f"a defect of weft: {type(error).__name__}: {error} (WEFT_TRACEBACK=1 shows where)")
+    return failures.FAILED

@@ -1,6 +1,7 @@
 """Answers as people and programs want them: a table, JSON, YAML, or ids alone."""
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ _LEFT_OUT = {
     "tags", "metadata", "extra_specs", "user_id",
 }  # fmt: skip
 _WIDEST = 7
+_PIPED = 1000
 
 output = click.option(
     "-o", "--output", type=click.Choice(["table", "json", "yaml", "id"]), default="table", show_default=True,
@@ -28,7 +30,7 @@ columns = click.option("--columns", metavar="A,B,...", help="Which columns a tab
 def plain(message: Message) -> dict[str, Any]:
     """A message as plain values, enums without their prefix, numbers as numbers."""
     values = json_format.MessageToDict(
-        message, preserving_proto_field_names=True, always_print_fields_with_no_presence=True
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
     return _tidy(values, message.DESCRIPTOR)
 
@@ -94,11 +96,15 @@ def _columns(rows: list[dict[str, Any]]) -> list[str]:
     plain = [
         name
         for name in (rows[0] if rows else {})
-        if name in there and not any(isinstance(row.get(name), dict) for row in rows)
+        if name in there and not any(_nested(row.get(name)) for row in rows)
     ]
     first = [name for name in _FIRST if name in plain]
     rest = [name for name in plain if name not in first and name not in _LEFT_OUT]
     return (first + rest)[:_WIDEST]
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(v, dict) for v in value))
 
 
 def _cell(value: Any) -> str:
@@ -133,6 +139,6 @@ def _print_table(names: list[str], rows: list[list[str]]) -> None:
         table.add_column(name, overflow="fold", no_wrap=name == "id")
     for row in rows:
         table.add_row(*row)
-    console = Console(highlight=False, markup=False)
     # What is piped on is read by programs, which do not want it cut to a terminal's width.
-    console.print(table, width=None if console.is_terminal else 400)
+    width = None if sys.stdout.isatty() else _PIPED
+    Console(highlight=False, markup=False, width=width).print(table)

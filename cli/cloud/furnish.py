@@ -1,6 +1,7 @@
 """What a fresh one-machine cloud begins with: flavors, and the network that floating IPs come from."""
 
-from cli.cloud.layout import OUTSIDE
+from cli.cloud import health
+from cli.cloud.layout import OUTSIDE, Layout
 from mesh import ids
 from mesh.channel import Client
 from mesh.errors import CloudError
@@ -18,10 +19,12 @@ EXTERNAL = "outside"
 FLAVORS = (("tiny", 1, 128, 1), ("small", 1, 512, 5), ("medium", 2, 2048, 20), ("large", 4, 8192, 40))
 
 
-async def furnish(client: Client) -> None:
-    """Make what is missing; as the administrator of the whole system."""
-    await _flavors(client)
-    await _external(client)
+async def furnish(layout: Layout) -> None:
+    """Make what is missing, as the administrator: flavors of the whole system, a network of his project."""
+    async with await health.administrator(layout) as client:
+        await _flavors(client)
+    async with await health.administrator(layout, project="admin") as client:
+        await _external(client)
 
 
 async def _flavors(client: Client) -> None:

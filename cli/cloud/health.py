@@ -7,13 +7,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from cli.cloud.layout import Layout
 from cli.cloud.processes import Process, parts
+from cli.identity import scope
 from mesh.certificates import Authority, Identity
 from mesh.channel import Client, connect
 from mesh.errors import CloudError
 from mesh.settings import PORTS
 from weft.compute.v1 import host_service_pb2, host_service_pb2_grpc
 from weft.compute.v1.resources_pb2 import HOST_STATUS_UP
-from weft.identity.v1 import key_service_pb2, key_service_pb2_grpc, resources_pb2
+from weft.identity.v1 import key_service_pb2, key_service_pb2_grpc
 from weft.identity.v1 import token_service_pb2 as tokens
 from weft.identity.v1.token_service_pb2_grpc import TokenServiceStub
 
@@ -72,13 +73,14 @@ async def hosts(layout: Layout) -> list[Health]:
     return [Health(name, "" if name in up else "it has not registered yet") for name in layout.names]
 
 
-async def administrator(layout: Layout) -> Client:
-    """A client of the gateway as the first administrator, for the whole system."""
+async def administrator(layout: Layout, project: str = "") -> Client:
+    """A client of the gateway as the first administrator: for the whole system, or in a project."""
     client = connect(layout.endpoint, layout.ca)
     try:
         password = (await asyncio.to_thread(layout.admin_password.read_text)).strip()
         credential = tokens.PasswordCredential(user_name="admin", password=password)
-        request = tokens.CreateTokenRequest(password=credential, scope=resources_pb2.Scope(system=True))
+        wanted = scope(project=project, system=not project)
+        request = tokens.CreateTokenRequest(password=credential, scope=wanted)
         client.token = (await client.stub(TokenServiceStub).CreateToken(request, timeout=10)).token
     except BaseException:
         await client.close()

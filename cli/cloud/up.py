@@ -131,8 +131,7 @@ async def _well(layout: Layout, say: Callable[[str], None]) -> None:
     await until(health.services)
     await until(_listed(health.gateway))
     await until(health.hosts)
-    async with await health.administrator(layout) as client:
-        await furnish.furnish(client)
+    await furnish.furnish(layout)
 
 
 def _listed(ask: Callable[[Layout], Awaitable[Any]]) -> Callable[[Layout], Awaitable[list[Any]]]:

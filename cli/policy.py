@@ -1,0 +1,54 @@
+"""`weft policy`: the access rules of the contracts, held against a token."""
+
+import asyncio
+import sys
+
+import click
+
+from cli import failures
+from cli.contract import Verb, contracts
+from cli.session import Session
+
+
+@click.group()
+def policy() -> None:
+    """See why a call is allowed or not."""
+
+
+@policy.command()
+@click.argument("what")
+@click.pass_obj
+def explain(session: Session, what: str) -> None:
+    """Say whether your token allows a call, and why.
+
+    WHAT is a permission (compute.servers.create), an RPC (CreateServer), or `RESOURCE VERB` as one word
+    (server.create). Exit status 4 when it is refused.
+    """
+    import importlib
+
+    from cli.identity import token_info
+    from mesh import access, contract
+    from mesh.caller import Caller, Kind
+
+    verb = _find(what)
+    if verb is None:
+        failures.fail(f"no contract has a permission or RPC {what}", failures.MISSING)
+        return
+    info = asyncio.run(token_info(session))
+    caller = Caller(
+        Kind.USER, info.user_id, info.user_name, info.project_id, info.domain_id, info.user_domain_id,
+        info.scope, frozenset(info.roles),
+    )  # fmt: skip
+    importlib.import_module(verb.module)
+    lines = access.explain(contract.method(verb.path), caller)
+    click.echo("\n".join(lines))
+    if not lines[-1].startswith("Allowed"):
+        sys.exit(failures.DENIED)
+
+
+def _find(what: str) -> Verb | None:
+    every = [verb for verbs in contracts().verbs.values() for verb in verbs.values()]
+    for verb in every:
+        if what in (verb.permission, verb.rpc, f"{verb.resource}.{verb.name}", verb.path):
+            return verb
+    return None
