@@ -25,11 +25,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """An engine, and how this kind of database wants to be used."""
+    """An engine, and how this kind of database wants to be used: `begin` opens a transaction and a savepoint,
+    `between` makes the next one.
+    """
 
     name: str
     engine: Engine
-    begin: str
+    begin: tuple[str, ...]
+    between: tuple[str, ...]
     writers: int
     readers: int
     connect_reader: Callable[[], Connection]
@@ -72,11 +75,14 @@ def _sqlite(path: Path) -> Backend:
     def writer() -> Connection:
         return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
+    begin = ("BEGIN IMMEDIATE", "SAVEPOINT unit")
+    between = ("RELEASE SAVEPOINT unit", "SAVEPOINT unit")
+
     def lost(connection: Connection) -> bool:
         # A full disk or an I/O error makes SQLite roll the whole transaction back by itself.
         return not connection.connection.driver_connection.in_transaction
 
-    return Backend("sqlite", engine, "BEGIN IMMEDIATE", 1, 4, reader, writer, lost, file=path)
+    return Backend("sqlite", engine, begin, between, 1, 4, reader, writer, lost, file=path)
 
 
 def _postgresql(url: str) -> Backend:
@@ -95,10 +101,13 @@ def _postgresql(url: str) -> Backend:
     def writer() -> Connection:
         return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
+    begin = ("BEGIN; SAVEPOINT unit",)  # one round trip each
+    between = ("RELEASE SAVEPOINT unit; SAVEPOINT unit",)
+
     def lost(connection: Connection) -> bool:
         return connection.invalidated or connection.connection.driver_connection.closed
 
-    return Backend("postgresql", engine, "BEGIN", 2, 8, reader, writer, lost, schema=schema)
+    return Backend("postgresql", engine, begin, between, 2, 8, reader, writer, lost, schema=schema)
 
 
 def _state(error: BaseException) -> str:

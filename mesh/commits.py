@@ -134,22 +134,23 @@ class Writer:
         failed: list[tuple[Unit, BaseException]] = []
         again: list[Unit] = []
         execute = connection.connection.driver_connection.execute
-        execute(self._backend.begin)
+        for statement in self._backend.begin:
+            execute(statement)
         for unit in units:
-            execute("SAVEPOINT unit")
+            if unit is not units[0]:
+                for statement in self._backend.between:
+                    execute(statement)
             try:
                 unit.run(connection)
             except BaseException as error:
                 if self._backend.lost(connection):
                     raise
                 execute("ROLLBACK TO SAVEPOINT unit")
-                execute("RELEASE SAVEPOINT unit")
                 if backends.passing(error) and unit.attempts < ATTEMPTS:
                     again.append(unit)
                 else:
                     failed.append((unit, _translated(error)))
             else:
-                execute("RELEASE SAVEPOINT unit")
                 done.append(unit)
         execute("COMMIT")
         return done, failed, again

@@ -95,6 +95,7 @@ class FlowEngine:
         self._tending: asyncio.Task[None] | None = None
         self._alone: IO[str] | None = None
         self._renewed = 0.0
+        self._backlog = False
 
     async def start(self) -> None:
         """Begin to work, first on what others left."""
@@ -140,11 +141,10 @@ class FlowEngine:
         await worker.run()
 
     def _ended(self, id: str, task: asyncio.Task[None]) -> None:
-        full = len(self._workers) >= self._concurrency
         self._workers.pop(id, None)
         if not task.cancelled() and task.exception() is not None:
             _log.error("the worker of operation %s died", id, exc_info=task.exception())
-        if full:
+        if self._backlog and len(self._workers) < self._concurrency * 3 // 4:
             self._database.nudges.notify(NUDGE)
 
     def _changed(self, id: str) -> None:
@@ -160,7 +160,7 @@ class FlowEngine:
                     _log.warning("the flow engine waits: %s", error.message)
                 except Exception:  # noqa: BLE001 - logged; the next round tries again
                     _log.exception("a round of the flow engine failed")
-                await listener.wait(POLL)
+                await listener.wait(min(POLL, self.lease.total_seconds() / 4))
 
     async def _round(self) -> None:
         if self._workers:
@@ -168,15 +168,16 @@ class FlowEngine:
             await self._renew()
         room = self._concurrency - len(self._workers)
         if room <= 0:
+            self._backlog = True
             return
         alone = self._alone is not None
         found = await self._database.read(journal.claimable, list(self._flows), self.owner, alone, room)
-        for id in found:
-            if id not in self._workers:
-                entry = await self._database.write(journal.claim, id, self.owner, alone, self.lease)
-                if entry is not None:
-                    _log.info("taking up operation %s (%s), epoch %d", entry.id, entry.kind, entry.epoch)
-                    self.adopt(entry)
+        self._backlog = len(found) == room
+        wanted = [id for id in found if id not in self._workers]
+        if wanted:
+            taken = await self._database.write(journal.claim, wanted, self.owner, alone, self.lease)
+            for entry in taken:
+                self.adopt(entry)
 
     async def _hear_cancellations(self) -> None:
         for id in await self._database.read(journal.cancelled, self.owner):

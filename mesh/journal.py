@@ -134,6 +134,9 @@ def failure_of(row: Row[Any]) -> Failure | None:
     return _decode_failure(row.error) if row.error else None
 
 
+_BEGIN = insert(operations)
+
+
 def begin(
     connection: Connection,
     flow: Flow,
@@ -171,30 +174,29 @@ def begin(
         owner=owner,
         epoch=1 if owner else 0,
     )
-    connection.execute(
-        insert(operations).values(
-            id=made.id,
-            kind=made.kind,
-            target_type=made.target_type,
-            target_id=target_id,
-            project_id=project_id,
-            user_id=acting.user_id,
-            caller=caller.encode(acting),
-            state=made.state,
-            input=msgspec.json.encode(input).decode(),
-            journal=_encode(made.journal).decode(),
-            traceparent=traceparent,
-            created_at=now,
-            updated_at=now,
-            deadline=made.deadline,
-            revision=1,
-            committed=False,
-            cancel_requested=False,
-            owner=owner,
-            epoch=made.epoch,
-            lease_until=now + lease if owner else NEVER,
-        )
-    )
+    values = {
+        "id": made.id,
+        "kind": made.kind,
+        "target_type": made.target_type,
+        "target_id": target_id,
+        "project_id": project_id,
+        "user_id": acting.user_id,
+        "caller": caller.encode(acting),
+        "state": made.state,
+        "input": msgspec.json.encode(input).decode(),
+        "journal": _encode(made.journal).decode(),
+        "traceparent": traceparent,
+        "created_at": now,
+        "updated_at": now,
+        "deadline": made.deadline,
+        "revision": 1,
+        "committed": False,
+        "cancel_requested": False,
+        "owner": owner,
+        "epoch": made.epoch,
+        "lease_until": now + lease if owner else NEVER,
+    }
+    connection.execute(_BEGIN, values)
     return made
 
 
@@ -260,19 +262,19 @@ def claimable(connection: Connection, kinds: list[str], owner: str, alone: bool,
     return list(connection.scalars(query))
 
 
-def claim(connection: Connection, id: str, owner: str, alone: bool, lease: timedelta) -> Entry | None:
-    """Take one operation over, its epoch counted up; None when somebody else was first or it has ended."""
+def claim(connection: Connection, ids: list[str], owner: str, alone: bool, lease: timedelta) -> list[Entry]:
+    """Take operations over, their epochs counted up; not those where somebody else was first."""
     now = clock.now()
     free = operations.c.lease_until < now
     if alone:
         free = or_(free, operations.c.owner != owner)
-    row = connection.execute(
+    rows = connection.execute(
         update(operations)
-        .where(operations.c.id == id, operations.c.state.in_(ACTIVE), free)
+        .where(operations.c.id.in_(ids), operations.c.state.in_(ACTIVE), free)
         .values(owner=owner, epoch=operations.c.epoch + 1, lease_until=now + lease)
         .returning(operations)
-    ).one_or_none()
-    return entry(row) if row is not None else None
+    )
+    return [entry(row) for row in rows]
 
 
 def renew(connection: Connection, owner: str, ids: list[str], lease: timedelta) -> None:

@@ -65,10 +65,10 @@ class OperationServicer:
 
     def _cancel(self, connection: Connection, id: str, reach: str | None) -> Row[Any]:
         row = _visible(connection, id, reach)
-        if row.state in ("UNWINDING", "CANCELLED") and (row.cancel_requested or row.state == "UNWINDING"):
+        if row.state in ("UNWINDING", "CANCELLED"):
             return row
         if not journal.cancel(connection, id):
-            status = "past its commit point" if row.committed else row.state
+            status = "past its commit point" if row.state in journal.ACTIVE else row.state
             raise wrong_status("operation", id, status, ("PENDING", "RUNNING"))
         nudges = self._database.nudges
         after_commit(connection, lambda: nudges.notify(NUDGE))

@@ -12,6 +12,8 @@ from mesh.tables import event_head, events
 
 KEPT = timedelta(hours=24)
 NUDGE = "events"
+_NEXT = update(event_head).values(revision=event_head.c.revision + 1).returning(event_head.c.revision)
+_APPEND = insert(events)
 
 
 def append(
@@ -26,20 +28,17 @@ def append(
 
     Revisions grow in the order of commits: whoever appends holds the head until it commits.
     """
-    revision = connection.scalar(
-        update(event_head).values(revision=event_head.c.revision + 1).returning(event_head.c.revision)
-    )
-    connection.execute(
-        insert(events).values(
-            revision=revision,
-            type=type,
-            resource_type=resource_type,
-            resource_id=resource_id,
-            project_id=project_id,
-            payload=payload.SerializeToString(),
-            created_at=clock.now(),
-        )
-    )
+    revision = connection.scalar(_NEXT)
+    row = {
+        "revision": revision,
+        "type": type,
+        "resource_type": resource_type,
+        "resource_id": resource_id,
+        "project_id": project_id,
+        "payload": payload.SerializeToString(),
+        "created_at": clock.now(),
+    }
+    connection.execute(_APPEND, row)
     nudges = database_of(connection).nudges
     after_commit(connection, lambda: nudges.notify(NUDGE))
     return revision
