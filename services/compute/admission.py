@@ -7,11 +7,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
-
 from mesh.caller import Caller
 from mesh.channel import Peers
-from mesh.database import Database
+from mesh.database import Connection, Database
 from mesh.errors import CloudError, invalid, wrong_status
 from services.compute import connections, messages, model
 from services.compute.store import flavors, hosts, key_pairs
@@ -76,7 +74,7 @@ class Admission:
         image_id = request.image_id or request.new_volume.image_id
         if not image_id:
             return None
-        stub = self._peers.stub(ImageServiceStub, service="image")
+        stub: Any = self._peers.stub(ImageServiceStub, service="image")
         image = await stub.GetImage(GetImageRequest(id=image_id))
         if image.status != ImageStatus.IMAGE_STATUS_ACTIVE:
             status = ImageStatus.Name(image.status).removeprefix("IMAGE_STATUS_")
@@ -92,7 +90,7 @@ class Admission:
 
     async def _rehearse_volume(self, request: CreateServerRequest) -> None:
         wanted = request.new_volume
-        stub = self._peers.stub(VolumeServiceStub, service="block")
+        stub: Any = self._peers.stub(VolumeServiceStub, service="block")
         await stub.CreateVolume(
             CreateVolumeRequest(
                 image_id=wanted.image_id,
@@ -104,7 +102,7 @@ class Admission:
 
     async def _volumes(self, request: CreateServerRequest) -> list[dict[str, Any]]:
         """Those that exist already, the one to boot from first."""
-        wanted = [
+        wanted: list[dict[str, Any]] = [
             {"volume_id": v.volume_id, "delete_on_termination": v.delete_on_termination, "boot": False}
             for v in request.volumes
         ]
@@ -113,7 +111,7 @@ class Admission:
         ids = [volume["volume_id"] for volume in wanted]
         if len(set(ids)) < len(ids):
             raise invalid("volumes", "names a volume twice.")
-        stub = self._peers.stub(VolumeServiceStub, service="block")
+        stub: Any = self._peers.stub(VolumeServiceStub, service="block")
         found = await asyncio.gather(*(stub.GetVolume(GetVolumeRequest(id=id)) for id in ids))
         for volume in found:
             check_available(volume)

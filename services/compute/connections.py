@@ -36,7 +36,7 @@ async def security_groups(peers: Peers, request: CreateServerRequest) -> list[Se
     """The groups named, by id or name. Raises NOT_FOUND, INVALID_ARGUMENT for a name that several have."""
     if not request.security_groups:
         return []
-    stub = peers.stub(SecurityGroupServiceStub, service="network")
+    stub: Any = peers.stub(SecurityGroupServiceStub, service="network")
     known: list[SecurityGroup] = []
     page = ListSecurityGroupsRequest(page_size=1000)
     while True:
@@ -60,7 +60,7 @@ def _group(known: list[SecurityGroup], word: str) -> SecurityGroup:
 
 async def _only_network(peers: Peers, caller: Caller) -> Network | None:
     """The project's own one, or else the one that is shared with everybody."""
-    stub = peers.stub(NetworkServiceStub, service="network")
+    stub: Any = peers.stub(NetworkServiceStub, service="network")
     answer = await stub.ListNetworks(ListNetworksRequest(page_size=1000))
     inner = [network for network in answer.networks if not network.external]
     own = [network for network in inner if network.project_id == caller.project_id]
@@ -82,7 +82,7 @@ def _check_distinct(request: CreateServerRequest) -> None:
 
 
 async def _checked(peers: Peers, wish: NetworkRequest, path: str) -> dict[str, Any]:
-    ports = peers.stub(PortServiceStub, service="network")
+    ports: Any = peers.stub(PortServiceStub, service="network")
     network_id = wish.network_id
     if wish.port_id:
         port = await ports.GetPort(GetPortRequest(id=wish.port_id))
@@ -96,7 +96,7 @@ async def _checked(peers: Peers, wish: NetworkRequest, path: str) -> dict[str, A
                 used_by_id=port.device_id,
             )
         network_id = port.network_id
-    stub = peers.stub(NetworkServiceStub, service="network")
+    stub: Any = peers.stub(NetworkServiceStub, service="network")
     network = await stub.GetNetwork(GetNetworkRequest(id=network_id))
     if wish.fixed_ip:
         await ports.CreatePort(

@@ -9,9 +9,8 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection
-
 from mesh import clock
+from mesh.database import Connection
 from services.compute import model
 from services.compute.store import servers
 from weft.compute.v1.host_service_pb2 import GuestEvent, GuestState, ReportGuestEventsRequest

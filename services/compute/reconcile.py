@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection
-
 from mesh import clock
+from mesh.database import Connection
 from mesh.errors import CloudError
 from mesh.reconcile import Sweep
 from services.compute import guest, guest_reports, model
@@ -77,7 +76,7 @@ class Reconciler:
 
     async def free_orphans(self) -> None:
         """Placement holds nothing for a server that is not there."""
-        stub = self._app.peers.stub(AllocationServiceStub, service="placement")
+        stub: Any = self._app.peers.stub(AllocationServiceStub, service="placement")
         for host_id in await self._app.database.read(hosts.all_):
             claims = await self._consumers(stub, host_id)
             there = await self._app.database.read(servers.among, claims)

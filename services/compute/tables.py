@@ -1,5 +1,7 @@
 """The tables of the compute service."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -21,7 +23,7 @@ tables.add_to(metadata)
 operations = metadata.tables["operations"]
 
 
-def _stamps() -> list[Column]:  # type: ignore[type-arg]
+def _stamps() -> list[Column[Any]]:
     return [
         Column("created_at", Timestamp, nullable=False, default=clock.now),
         Column("updated_at", Timestamp, nullable=False, default=clock.now),

@@ -4,11 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection, Row
-
 from mesh import ids, replay
 from mesh.caller import Caller, current
-from mesh.database import Database
+from mesh.database import Connection, Database, Row
 from mesh.errors import CloudError, invalid, not_found, wrong_status
 from services.compute import messages, model, other_work
 from services.compute.admission import check_available
@@ -76,7 +74,7 @@ class Actions:
         before = await self._database.read(replay.answered, current(), request, Server)
         if before is not None:
             return shown(before, current())
-        stub = self._app.peers.stub(VolumeServiceStub, service="block")
+        stub: Any = self._app.peers.stub(VolumeServiceStub, service="block")
         check_available(await stub.GetVolume(GetVolumeRequest(id=request.volume_id)))
 
         def begin(connection: Connection, row: Row[Any], caller: Caller) -> Row[Any]:

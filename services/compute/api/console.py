@@ -2,6 +2,7 @@
 
 import asyncio
 import codecs
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -22,6 +23,7 @@ from weft.node.v1.guest_service_pb2 import GetConsoleRequest, GetConsoleResponse
 # What a host keeps at most of one log, in bytes.
 _KEPT = 1 << 20
 _LOOK_EVERY = 0.3
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 class Console:
@@ -39,7 +41,7 @@ class Console:
         part = await self._part(row.host_id, row.id, -1)
         text = part.data.decode(errors="replace")
         if request.lines:
-            text = "".join(text.splitlines(keepends=True)[-request.lines :])
+            text = "".join(_LINE.findall(text)[-request.lines :])
         return GetConsoleOutputResponse(output=text, size_bytes=part.size_bytes)
 
     async def FollowConsole(
@@ -48,7 +50,7 @@ class Console:
         """Until the server stops or is gone. A server that is being made is waited for."""
         reach, offset = current().reach, request.offset
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        row = await self._database.read(servers.get, request.id, reach)
+        row: Any = await self._database.read(servers.get, request.id, reach)
         while row is not None:
             runs = row.status in ("BUILDING", "STARTING", "ACTIVE", "REBOOTING", "PAUSED", "STOPPING")
             part = await self._part(row.host_id, row.id, offset) if row.host_id else GetConsoleResponse()

@@ -3,11 +3,10 @@
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
-from sqlalchemy import Connection
 
 from mesh import ids, masks, rehearsal, replay
 from mesh.caller import Caller, current
-from mesh.database import Database
+from mesh.database import Connection, Database
 from mesh.errors import CloudError
 from services.compute import messages, model
 from services.compute.store import flavors

@@ -4,12 +4,11 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.empty_pb2 import Empty
-from sqlalchemy import Connection
 
 from mesh import masks, rehearsal, replay
 from mesh.caller import Caller, Kind, current
 from mesh.channel import Peers
-from mesh.database import Database
+from mesh.database import Connection, Database
 from mesh.errors import CloudError, invalid
 from services.compute import guest_reports, messages
 from services.compute.store import hosts
@@ -60,7 +59,7 @@ class HostService(HostServiceServicer):
         _only_itself(request.host.id, current())
         if not (request.host.name and request.host.address):
             raise invalid("host", "needs id, name and address.")
-        stub = self._peers.stub(ProviderServiceStub, service="placement")
+        stub: Any = self._peers.stub(ProviderServiceStub, service="placement")
         await stub.SyncProvider(_provider(request))
         return await self._database.write(_register, request, current())
 

@@ -3,11 +3,10 @@
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
-from sqlalchemy import Connection
 
 from mesh import replay
 from mesh.caller import Caller, current
-from mesh.database import Database
+from mesh.database import Connection, Database
 from mesh.errors import CloudError, invalid
 from services.compute import messages, ssh_keys
 from services.compute.store import key_pairs

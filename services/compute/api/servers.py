@@ -1,12 +1,11 @@
 """ServerService: making, reading, changing and deleting. What is done with one is in actions and console."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
-
-from sqlalchemy import Connection
 
 from mesh import ids, masks, rehearsal, replay, watch
 from mesh.caller import Caller, current
+from mesh.database import Connection
 from mesh.errors import CloudError
 from mesh.flow import submit
 from mesh.limits import Limits
@@ -110,7 +109,11 @@ def _administrators_only(field: str, caller: Caller) -> CloudError:
 
 
 def _create(
-    connection: Connection, request: CreateServerRequest, caller: Caller, plan: Plan, limits: dict[str, int]
+    connection: Connection,
+    request: CreateServerRequest,
+    caller: Caller,
+    plan: Plan,
+    limits: Mapping[str, int],
 ) -> Server:
     """The row, the operation and its plan, in one unit of work."""
 
@@ -155,9 +158,10 @@ def _delete(connection: Connection, request: DeleteServerRequest, caller: Caller
             return Server(id=request.id)
         if row.status == "DELETING":
             return messages.server(row)
-        servers.change(connection, row.id, {}, request.expected_revision)
-        other = row.operation_id or ""
-        changed = endings.begin(connection, row, DELETE, "DELETING", caller, other_operation_id=other)
+        expected, other = request.expected_revision, row.operation_id or ""
+        changed = endings.begin(
+            connection, row, DELETE, "DELETING", caller, expected_revision=expected, other_operation_id=other
+        )
         return messages.server(changed)
 
     return replay.once(connection, caller, request, Server, do)

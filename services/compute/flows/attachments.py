@@ -145,7 +145,7 @@ def _boot_volume(run: Run) -> CreateVolumeRequest:
 async def _settled(peers: Peers, volume: Volume) -> Volume:
     """The volume once block is done with making it."""
     if volume.status == VolumeStatus.VOLUME_STATUS_CREATING:
-        operations = peers.stub(OperationServiceStub, service="block")
+        operations: Any = peers.stub(OperationServiceStub, service="block")
         following = operations.WatchOperation(WatchOperationRequest(id=volume.operation_id))
         _ = [operation.state async for operation in following]
     return await _volumes(peers).GetVolume(GetVolumeRequest(id=volume.id))

@@ -18,9 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection
-
 from mesh import clock
+from mesh.database import Connection
 from mesh.errors import CloudError
 from mesh.flow import Flow, Reschedule, Run, Step
 from services.compute import guest, scheduling
@@ -58,7 +57,7 @@ async def claim_host(run: Run) -> dict[str, Any]:
     for attempt in range(1, _CLAIMS + 1):
         try:
             candidates = await _candidates(run)
-            held = (await _claim(run, candidates)).allocations
+            held = list((await _claim(run, candidates)).allocations)
             break
         except CloudError as error:
             if error.reason == "CAPACITY_EXCEEDED" and attempt < _CLAIMS:
@@ -164,7 +163,7 @@ async def _candidates(run: Run) -> list[Candidate]:
         forbidden_traits=needs["forbidden_traits"],
         in_tree=input["host_id"],
     )
-    stub = run.app.peers.stub(CandidateServiceStub, service="placement")
+    stub: Any = run.app.peers.stub(CandidateServiceStub, service="placement")
     answer = await stub.ListCandidates(ListCandidatesRequest(groups=[group]))
     roots = [candidate.root_id for candidate in answer.candidates]
     known, neighbours = await run.app.database.read(_hosts_and_neighbours, roots, run.project_id)
@@ -198,7 +197,9 @@ def _with_history(run: Run, error: CloudError) -> CloudError:
     if error.reason != "NO_VALID_HOST" or not run.excluded:
         return error
     tried = " ".join(item["why"] for item in run.excluded)
-    return CloudError("NO_VALID_HOST", f"{error.message} Tried before: {tried}", **error.metadata)
+    filters, count = error.metadata["filters"], error.metadata["hosts"]
+    message = f"{error.message} Tried before: {tried}"
+    return CloudError("NO_VALID_HOST", message, filters=filters, hosts=count)
 
 
 @contextmanager

@@ -14,8 +14,7 @@ as it was. A host that is DOWN and that an operator has disabled is written off:
 
 from typing import Any
 
-from sqlalchemy import Connection
-
+from mesh.database import Connection
 from mesh.flow import Flow, Run, Step
 from services.compute import other_work
 from services.compute.flows import attachments, endings, ports
@@ -64,7 +63,7 @@ async def delete_volumes(run: Run) -> None:
 
 async def free_host(run: Run) -> None:
     """Give back what it has of its host."""
-    stub = run.app.peers.stub(AllocationServiceStub, service="placement")
+    stub: Any = run.app.peers.stub(AllocationServiceStub, service="placement")
     await stub.DeleteAllocations(DeleteAllocationsRequest(consumer_id=run.target_id))
 
 

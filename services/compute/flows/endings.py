@@ -6,10 +6,9 @@ it made, for the deletion to take away, and leaves status and operation alone.
 
 from typing import Any
 
-from sqlalchemy import Connection, Row
-
 from mesh import clock
 from mesh.caller import Caller
+from mesh.database import Connection, Row
 from mesh.errors import CloudError
 from mesh.flow import Flow, Run, submit
 from services.compute import model
@@ -17,9 +16,16 @@ from services.compute.store import servers
 
 
 def begin(
-    connection: Connection, row: Row[Any], flow: Flow, status: str, caller: Caller, **input: Any
+    connection: Connection,
+    row: Row[Any],
+    flow: Flow,
+    status: str,
+    caller: Caller,
+    *,
+    expected_revision: int = 0,
+    **input: Any,
 ) -> Row[Any]:
-    """Submit the flow and put the server into `status`; the row as it is then."""
+    """Submit the flow and put the server into `status`; the row as it is then. Raises REVISION_MISMATCH."""
     operation_id = submit(
         connection,
         flow,
@@ -28,7 +34,8 @@ def begin(
         caller=caller,
         input={**input, "previous_status": row.status},
     )
-    return servers.change(connection, row.id, {"status": status, "operation_id": operation_id})
+    values = {"status": status, "operation_id": operation_id}
+    return servers.change(connection, row.id, values, expected_revision)
 
 
 def succeed(connection: Connection, run: Run, status: str = "", guest_state: str = "", **values: Any) -> None:

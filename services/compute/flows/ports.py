@@ -123,7 +123,7 @@ async def _one(run: Run, position: int, wish: Mapping[str, Any]) -> Port:
 
 
 async def _subnets(run: Run, network_ids: list[str]) -> dict[str, Subnet]:
-    stub = run.app.peers.stub(SubnetServiceStub, service="network")
+    stub: Any = run.app.peers.stub(SubnetServiceStub, service="network")
     answers = await all_of(
         stub.ListSubnets(ListSubnetsRequest(network_id=network_id, page_size=1000))
         for network_id in network_ids

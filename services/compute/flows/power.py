@@ -7,9 +7,9 @@ server.reboot    reboot guest    a guest that does not run is started       -
 """
 
 from google.protobuf.duration_pb2 import Duration
-from sqlalchemy import Connection
 
 from mesh import clock
+from mesh.database import Connection
 from mesh.errors import CloudError
 from mesh.flow import Flow, Run, Step
 from services.compute.flows import endings

@@ -12,8 +12,8 @@ server.detach_volume    begin detach     DETACHING                         IN_US
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict, ParseDict
-from sqlalchemy import Connection
 
+from mesh.database import Connection
 from mesh.errors import CloudError
 from mesh.flow import Flow, Run, Step
 from services.compute.flows import endings

@@ -11,12 +11,24 @@ down_revision = None
 
 def upgrade() -> None:
     tables.create(op)
+    _create_flavor_access()
+    _create_flavors()
+    _create_hosts()
+    _create_key_pairs()
+    _create_servers()
+    _create_user_data()
+
+
+def _create_flavor_access() -> None:
     op.create_table(
         "flavor_access",
         sa.Column("flavor_id", sa.String(length=36), nullable=False),
         sa.Column("project_id", sa.String(length=36), nullable=False),
         sa.PrimaryKeyConstraint("flavor_id", "project_id"),
     )
+
+
+def _create_flavors() -> None:
     op.create_table(
         "flavors",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -35,6 +47,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name"),
     )
+
+
+def _create_hosts() -> None:
     op.create_table(
         "hosts",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -57,6 +72,9 @@ def upgrade() -> None:
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+
+
+def _create_key_pairs() -> None:
     op.create_table(
         "key_pairs",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -71,6 +89,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("user_id", "name", name="key_pairs_by_user"),
         info={"resource_type": "key_pair"},
     )
+
+
+def _create_servers() -> None:
     op.create_table(
         "servers",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -114,6 +135,8 @@ def upgrade() -> None:
         batch_op.create_index("servers_by_age", ["created_at", "id"], unique=False)
         batch_op.create_index("servers_by_project_and_age", ["project_id", "created_at", "id"], unique=False)
 
+
+def _create_user_data() -> None:
     op.create_table(
         "user_data",
         sa.Column("server_id", sa.String(length=36), nullable=False),
