@@ -17,7 +17,7 @@ from mesh.caller import Caller, Kind
 from mesh.certificates import Authority, Identity
 from mesh.channel import Client, connect
 from mesh.server import Build, Part, Runtime, Service, part_of, running
-from mesh.settings import Settings, Tracing
+from mesh.settings import PORTS, ServiceSection, Settings, Tracing
 from mesh.tokens import unauthenticated
 from weft.identity.v1 import limit_service_pb2, limit_service_pb2_grpc
 from weft.identity.v1.resources_pb2 import Limit
@@ -109,8 +109,7 @@ async def house(
     settings: Settings, authority: Authority, builds: dict[str, Build], others: Iterable[Part] = ()
 ) -> AsyncIterator[House]:
     """The services of `builds`, identity's limits and `others`, running within the block."""
-    # Nobody collects traces here, and an exporter that waits for somebody holds up the end of each test.
-    settings = structs.replace(settings, tracing=Tracing(enabled=False))
+    settings = _quiet(settings)
     people, limits = People(), FakeLimits()
     add_limits = limit_service_pb2_grpc.add_LimitServiceServicer_to_server
     identity = Part("identity", verified(people, lambda _: Service([(add_limits, limits)])))
@@ -121,6 +120,13 @@ async def house(
         real.append(part)
     async with running(settings, [identity, *others, *real]) as runtimes, AsyncExitStack() as stack:
         yield House(settings, authority, people, runtimes, limits, stack)
+
+
+def _quiet(settings: Settings) -> Settings:
+    """On unix sockets, which nobody else's test can take, and without traces, which nobody collects here."""
+    run = settings.state / "run"
+    services = {name: ServiceSection(address=f"unix:{run}/{name}.sock") for name in PORTS}
+    return structs.replace(settings, services=services, tracing=Tracing(enabled=False))
 
 
 def verified(people: People, build: Callable[[Runtime], Any]) -> Build:

@@ -1,17 +1,20 @@
 """The content of images: upload and download."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
 from mesh.caller import current
-from mesh.errors import invalid, wrong_status
+from mesh.errors import CloudError, invalid, wrong_status
 from services.image import messages, reading, store
 from services.image.api.base import Api
 from weft.image.v1 import image_service_pb2 as verbs
 from weft.image.v1 import resources_pb2 as pb
 
+_DRAIN = 10.0  # seconds
 _CONTENT_TYPE = "application/octet-stream"
 
 
@@ -24,8 +27,12 @@ class ContentApi(Api):
         first = await anext(request_iterator, None)
         if first is None or not first.id:
             raise invalid("id", "the first message must name the image")
-        chunks = _chunks(first, request_iterator)
-        return messages.image(await self._uploads.receive(current(), first.id, chunks))
+        try:
+            image = await self._uploads.receive(current(), first.id, _chunks(first, request_iterator))
+        except CloudError:
+            await _drain(request_iterator)
+            raise
+        return messages.image(image)
 
     async def DownloadImage(
         self, request: verbs.DownloadImageRequest, context: Any
@@ -37,6 +44,14 @@ class ContentApi(Api):
         path = self._contents.blobs.path(image.sha256)
         async for piece in reading.pieces(path, request.offset, request.length):
             yield HttpBody(content_type=_CONTENT_TYPE, data=piece)
+
+
+async def _drain(requests: AsyncIterator[verbs.UploadImageRequest]) -> None:
+    """Hear the uploader out, for a while: gRPC's Python client loses an error that comes while it sends."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN):
+            async for _ in requests:
+                continue
 
 
 async def _chunks(

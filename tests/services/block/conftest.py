@@ -1,6 +1,6 @@
 """A running block service with two hosts, and the image service and compute as fakes."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,9 +149,10 @@ class Block:
 
 
 @pytest.fixture
-async def world(cloud: Settings, authority: Authority, free_port: Callable[[], int]) -> AsyncIterator[Cloud]:
+async def world(cloud: Settings, authority: Authority) -> AsyncIterator[Cloud]:
     """Block with two hosts whose pools are registered."""
-    hosts = [Host(ids.new(), ids.new(), f"127.0.0.1:{free_port()}", FakeHost()) for _ in range(2)]
+    run = cloud.state / "run"
+    hosts = [Host(ids.new(), ids.new(), f"unix:{run}/host{number}.sock", FakeHost()) for number in range(2)]
     images, servers = FakeImages(), FakeServers()
     others = [
         Part("image", lambda _: Service([(add_ImageServiceServicer_to_server, images)])),

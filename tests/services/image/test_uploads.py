@@ -9,11 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from mesh import clock
 from mesh.certificates import Authority
 from mesh.errors import CloudError
-from mesh.settings import Settings, load
+from mesh.settings import Image, Settings
 from services.image import model, store, upload
 from services.image.__main__ import build
 from services.image.reconcile import end_dead_uploads
@@ -293,7 +294,7 @@ def small_disk() -> Iterator[Path]:
 async def test_a_full_disk_is_said_and_nothing_stays(
     cloud: Settings, authority: Authority, small_disk: Path
 ) -> None:
-    settings = load(environ=_environ(cloud) | {"WEFT_IMAGE__STORE": str(small_disk / "images")})
+    settings = structs.replace(cloud, image=Image(store=str(small_disk / "images")))
     async with house(settings, authority, {"image": build}) as running:
         images = _of(running)
         image = await images.create()
@@ -341,9 +342,3 @@ async def _is(images: Images, image_id: str, status: int) -> bool:
 def _of(running: House) -> Images:
     caller = person("5f0c7a3e-6f43-4b5e-9a55-0d6f7b1f0a11", "member")
     return Images(running.user("image", caller).stub(ImageServiceStub), caller.project_id)
-
-
-def _environ(cloud: Settings) -> dict[str, str]:
-    names = {name: section.address for name, section in cloud.services.items()}
-    environ = {f"WEFT_SERVICES__{name.upper()}__ADDRESS": address for name, address in names.items()}
-    return environ | {"WEFT_CLOUD__STATE": cloud.cloud.state}
