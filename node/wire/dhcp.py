@@ -82,7 +82,7 @@ class Responder:
         except BlockingIOError:
             return
         except OSError as error:  # the tap is gone or down
-            log.info("DHCP on %s: %s", tap, error)
+            log.debug("DHCP on %s: %s", tap, error)
 
     def _answer(self, tap: str, place: _Place, frame: bytes) -> None:
         request = dhcp_packet.parse(frame)

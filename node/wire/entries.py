@@ -13,6 +13,7 @@ _CONVERGED = (
     17,
     19,
 )  # ENOENT, EEXIST, ENODEV: it is as it should be, or its link is gone and told of itself
+_MASTER = 0x04  # NTF_MASTER: the entry is the bridge's
 
 
 def change_forwards(ip: IPRoute, gone: Iterable[Forward], new: Iterable[Forward]) -> dict[str, str]:
@@ -45,7 +46,7 @@ def _forward(ip: IPRoute, verb: str, item: Forward) -> None:
     if item.remote:
         ip.fdb(verb, ifindex=index, lladdr=item.mac, dst=item.remote)
     else:
-        ip.fdb(verb, ifindex=index, lladdr=item.mac, state="noarp", flags="master")
+        ip.fdb(verb, ifindex=index, lladdr=item.mac, state="noarp", flags=_MASTER)
 
 
 def _neighbour(ip: IPRoute, verb: str, item: Neighbour) -> None:

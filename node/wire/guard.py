@@ -40,20 +40,20 @@ _REQUIRE_SEEN = (
     f"meta mark & {SEEN} != 0 meta mark set 0",
 )
 _SENDER = (
-    "iifname . ether saddr != @mac drop",
-    "ether type arp arp htype 1 iifname . arp saddr ether . arp saddr ip @arp accept",
-    "ether type arp arp htype 1 iifname . arp saddr ether . arp saddr ip @arp_net accept",
+    "iifname . ether saddr != @mac_ok drop",
+    "ether type arp arp htype 1 iifname . arp saddr ether . arp saddr ip @arp_ok accept",
+    "ether type arp arp htype 1 iifname . arp saddr ether . arp saddr ip @arp_net_ok accept",
     "ether type arp drop",
     "ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept",
     "udp sport 67 udp dport 68 drop",
     "udp sport 547 udp dport 546 drop",
     "icmpv6 type { nd-router-advert, nd-redirect } drop",
-    "icmpv6 type nd-neighbor-advert iifname . @th,64,128 != @nd drop",
+    "icmpv6 type nd-neighbor-advert iifname . @th,64,128 != @nd_ok drop",
     "ip6 saddr :: icmpv6 type { nd-neighbor-solicit, mld2-listener-report } accept",
-    "ether type ip iifname . ether saddr . ip saddr @ip4 accept",
-    "ether type ip iifname . ether saddr . ip saddr @ip4_net accept",
-    "ether type ip6 iifname . ether saddr . ip6 saddr @ip6 accept",
-    "ether type ip6 iifname . ether saddr . ip6 saddr @ip6_net accept",
+    "ether type ip iifname . ether saddr . ip saddr @ip4_ok accept",
+    "ether type ip iifname . ether saddr . ip saddr @ip4_net_ok accept",
+    "ether type ip6 iifname . ether saddr . ip6 saddr @ip6_ok accept",
+    "ether type ip6 iifname . ether saddr . ip6 saddr @ip6_net_ok accept",
     "drop",
 )
 _CHAINS = {
@@ -63,14 +63,14 @@ _CHAINS = {
     "postrouting": Chain.of(*_REQUIRE_SEEN, hook=Hook("filter", "postrouting", 300)),
 }
 _SPECS = {
-    "mac": "type ifname . ether_addr;",
-    "arp": "type ifname . ether_addr . ipv4_addr;",
-    "arp_net": "type ifname . ether_addr . ipv4_addr; flags interval;",
-    "ip4": "type ifname . ether_addr . ipv4_addr;",
-    "ip4_net": "type ifname . ether_addr . ipv4_addr; flags interval;",
-    "ip6": "type ifname . ether_addr . ipv6_addr;",
-    "ip6_net": "type ifname . ether_addr . ipv6_addr; flags interval;",
-    "nd": "typeof iifname . @th,64,128;",
+    "mac_ok": "type ifname . ether_addr;",
+    "arp_ok": "type ifname . ether_addr . ipv4_addr;",
+    "arp_net_ok": "type ifname . ether_addr . ipv4_addr; flags interval;",
+    "ip4_ok": "type ifname . ether_addr . ipv4_addr;",
+    "ip4_net_ok": "type ifname . ether_addr . ipv4_addr; flags interval;",
+    "ip6_ok": "type ifname . ether_addr . ipv6_addr;",
+    "ip6_net_ok": "type ifname . ether_addr . ipv6_addr; flags interval;",
+    "nd_ok": "typeof iifname . @th,64,128;",
 }
 
 
@@ -113,8 +113,8 @@ def link_local(mac: str) -> IPv6Address:
 
 def _allowed(tap: str, port: host_state_pb2.HostPort) -> Iterator[tuple[str, str]]:
     for mac, addresses in senders(port).items():
-        yield "mac", f"{tap} . {mac}"
-        yield "arp", f"{tap} . {mac} . 0.0.0.0"  # a probe whether an address is free (RFC 5227)
+        yield "mac_ok", f"{tap} . {mac}"
+        yield "arp_ok", f"{tap} . {mac} . 0.0.0.0"  # a probe whether an address is free (RFC 5227)
         found = [ip_network(address, strict=False) for address in addresses]
         found.append(ip_network(link_local(mac)))
         for version in (4, 6):
@@ -126,9 +126,9 @@ def _of_version(tap: str, mac: str, version: int, networks: list) -> Iterator[tu
     for network in collapse_addresses(networks):
         single = network.prefixlen == network.max_prefixlen
         where = network.network_address if single else network
-        suffix = "" if single else "_net"
-        yield f"ip{version}{suffix}", f"{tap} . {mac} . {where}"
+        suffix = "ok" if single else "net_ok"
+        yield f"ip{version}_{suffix}", f"{tap} . {mac} . {where}"
         if version == 4:
-            yield f"arp{suffix}", f"{tap} . {mac} . {where}"
+            yield f"arp_{suffix}", f"{tap} . {mac} . {where}"
         elif single:
-            yield "nd", f"{tap} . {int(network.network_address):#x}"
+            yield "nd_ok", f"{tap} . {int(network.network_address):#x}"

@@ -44,7 +44,10 @@ def space(network: pb.HostNetwork, ports: list[pb.HostPort], host_id: str) -> Sp
         name=names.metadata_space(network.id, host_id),
         interfaces={inner: Interface(inner, mac(network.id), network.mtu, frozenset(addresses))},
         neighbours=frozenset(
-            Neighbour(inner, fixed.ip_address, port.mac_address) for port in ports for fixed in port.fixed_ips
+            Neighbour(inner, fixed.ip_address, port.mac_address)
+            for port in ports
+            for fixed in port.fixed_ips
+            if ":" not in fixed.ip_address
         ),
         rules=_RULES,
     )

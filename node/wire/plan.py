@@ -197,7 +197,10 @@ class _Draft:
                 yield Forward(link, remote.mac_address, remote.vtep_address)
 
     def neighbours(self) -> Iterator[Neighbour]:
-        """Who is elsewhere, and routers: the bridge answers for them, so that no question crosses hosts."""
+        """Who is elsewhere, and routers: the bridge answers for them, so that no question crosses hosts.
+
+        Of IPv4 alone: on bridges of ours the host's own IPv6 is off, and its neighbours with it.
+        """
         for network, name in self._networks():
             if self._tunnelled(network):
                 for remote in network.remote_ports:
@@ -219,7 +222,7 @@ class _Draft:
 
 
 def _known(link: str, addresses: Iterable[str], mac: str) -> Iterator[Neighbour]:
-    yield from (Neighbour(link, address, mac) for address in addresses)
+    yield from (Neighbour(link, address, mac) for address in addresses if ":" not in address)
 
 
 def _foreign_macs(port: pb.HostPort) -> bool:

@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from mesh import settings
 from mesh.channel import Peers
 from node.metadata import documents
@@ -18,7 +16,6 @@ from node.wire.dhcp import Responder
 from node.wire.events import LinkEvents
 from node.wire.kernel import Kernel, Result
 from node.wire.metadata import MetadataServer
-from node.wire.nft import NftError
 from node.wire.plan import Site
 from node.wire.readiness import Readiness
 from node.wire.stream import Reports, Wishes
@@ -137,8 +134,8 @@ class Wire:
         wanted, self._stale = self._state.copy(), False
         try:
             result = await self._in_thread(partial(self._kernel.converge, verify=verify), wanted)
-        except (NftError, NetlinkError, OSError) as error:
-            log.error("cannot wire this host: %s", error)
+        except Exception as error:  # whatever it is, it is told of and tried again
+            log.exception("cannot wire this host")
             result = Result(failed=dict.fromkeys(wanted.ports, str(error)), healthy=False)
         self._reports.add(self._readiness.learn(result))
         await self._serve(wanted, result)
