@@ -1,5 +1,6 @@
 """A compute service that is real among fakes, people who use it, and what must always hold."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from tests.services.compute.fakes.image import Images
 from tests.services.compute.fakes.network import Networks
 from tests.services.compute.fakes.node import Node
 from tests.services.compute.fakes.placement import Placement
-from tests.services.harness import House, house, person, until
+from tests.services.harness import House, house, person
 from weft.compute.v1 import (
     flavor_service_pb2_grpc,
     host_service_pb2_grpc,
@@ -32,6 +33,7 @@ from weft.compute.v1.flavor_service_pb2 import CreateFlavorRequest
 from weft.compute.v1.host_service_pb2 import GuestEvent, GuestState, RegisterHostRequest
 from weft.compute.v1.resources_pb2 import Flavor, Host, Server, ServerStatus
 from weft.compute.v1.server_service_pb2 import CreateServerRequest, DeleteServerRequest, GetServerRequest
+from weft.operation.v1.operation_pb2 import WatchOperationRequest
 
 
 class User:
@@ -51,12 +53,14 @@ class User:
 
     async def settled(self, server: Server) -> Server:
         """The server once nothing is under way on it."""
+        async with asyncio.timeout(10):
+            while (server := await self.get(server.id)).operation_id:
+                await self._over(server.operation_id)
+        return server
 
-        async def idle() -> bool:
-            return not (await self.get(server.id)).operation_id
-
-        await until(idle)
-        return await self.get(server.id)
+    async def _over(self, operation_id: str) -> None:
+        async for _ in self.operations.WatchOperation(WatchOperationRequest(id=operation_id)):
+            pass
 
     async def boot(self, **fields: Any) -> Server:
         """A server, ACTIVE or in ERROR."""
@@ -64,8 +68,10 @@ class User:
 
     async def delete(self, server: Server) -> None:
         """The server is gone."""
-        await self.servers.DeleteServer(DeleteServerRequest(id=server.id))
-        await until(lambda: self.gone(server))
+        begun = await self.servers.DeleteServer(DeleteServerRequest(id=server.id))
+        async with asyncio.timeout(10):
+            await self._over(begun.operation_id)
+        assert await self.gone(server)
 
     async def gone(self, server: Server) -> bool:
         try:
