@@ -35,7 +35,8 @@ def free_port() -> Callable[[], int]:
 @pytest.fixture
 def cloud(state: Path, free_port: Callable[[], int]) -> settings.Settings:
     """Settings with every address on a free port and all state in the test's directory."""
-    environ = {"WEFT_CLOUD__STATE": str(state), "WEFT_CLOUD__LOG_FORMAT": "text"}
+    # Spans have nowhere to go in most tests, and waiting for a collector would cost each a second.
+    environ = {"WEFT_CLOUD__STATE": str(state), "WEFT_TRACING__ENABLED": "false"}
     for name in settings.PORTS:
         environ[f"WEFT_SERVICES__{name.upper()}__ADDRESS"] = f"127.0.0.1:{free_port()}"
     for key in ("ADDRESS", "DIALECTS", "ADMIN"):
