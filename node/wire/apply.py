@@ -26,7 +26,7 @@ def apply(ip: IPRoute, have: Picture, want: Picture, *, anew: bool = False) -> O
     """
     outcome = Outcome()
     _filters(have, want, outcome, anew)
-    _new_spaces(have, want, outcome)
+    _new_spaces(want, outcome)
     _links(ip, have, want, outcome)
     _entries(ip, have, want, outcome)
     _settle_spaces(have, want, outcome)
@@ -41,12 +41,10 @@ def _filters(have: Picture, want: Picture, outcome: Outcome, anew: bool) -> None
         outcome.done += commands
 
 
-def _new_spaces(have: Picture, want: Picture, outcome: Outcome) -> None:
-    for name in want.spaces.keys() - have.spaces.keys():
-        _try(outcome, name, f"made {name}", lambda name=name: namespaces.create(name))
-    for name in want.spaces.keys() & have.spaces.keys():
+def _new_spaces(want: Picture, outcome: Outcome) -> None:
+    for name, space in want.spaces.items():
         if namespaces.identity(name) is None:
-            _try(outcome, name, f"made {name} again", lambda name=name: namespaces.create(name))
+            _try(outcome, name, f"made {name}", lambda space=space: spaces.create(space))
 
 
 def _links(ip: IPRoute, have: Picture, want: Picture, outcome: Outcome) -> None:

@@ -211,10 +211,19 @@ class _Draft:
                     address = str(ip_interface(end.address).ip)
                     yield from _known(self.bridges[end.network_id], [address], end.mac_address)
 
+    def _residents(self, network: pb.HostNetwork) -> Iterator[tuple[str, str]]:
+        """Who has which address on a network, here and elsewhere."""
+        for remote in network.remote_ports:
+            yield from ((address, remote.mac_address) for address in remote.ip_addresses)
+        for port in self.ports:
+            if port.network_id == network.id:
+                yield from ((fixed.ip_address, port.mac_address) for fixed in port.fixed_ips)
+
     def spaces(self) -> Iterator[Space]:
         mtus = {network.id: network.mtu for network, _ in self._networks()}
+        residents = {network.id: dict(self._residents(network)) for network, _ in self._networks()}
         for router in self.routers:
-            yield routers.space(router, self.site.host_id, mtus)
+            yield routers.space(router, self.site.host_id, mtus, residents)
         for network, _ in self._networks():
             if metadata_space.wanted(network):
                 ports = [port for port in self.ports if port.network_id == network.id]

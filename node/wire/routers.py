@@ -8,13 +8,15 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_interface
 
 from node.wire import names
-from node.wire.picture import Interface, Route, Space
+from node.wire.picture import Interface, Neighbour, Route, Space
 from node.wire.ruleset import Chain, Elements, Hook, Ruleset, Table
 from weft.network.v1 import host_state_pb2 as pb
 
 
-def space(router: pb.HostRouter, host_id: str, mtus: Mapping[str, int]) -> Space:
-    """The router's namespace; `mtus` of networks by id."""
+def space(
+    router: pb.HostRouter, host_id: str, mtus: Mapping[str, int], residents: Mapping[str, Mapping[str, str]]
+) -> Space:
+    """The router's namespace; by network id its MTU, and who lives there: MACs by address."""
     interfaces = [_interface(item, mtus) for item in router.interfaces]
     if router.HasField("external"):
         floating = [f"{item.address}/32" for item in router.floating_ips]
@@ -23,6 +25,7 @@ def space(router: pb.HostRouter, host_id: str, mtus: Mapping[str, int]) -> Space
         name=names.router_space(router.id, host_id),
         interfaces={item.name: item for item in interfaces},
         routes=frozenset(_routes(router)),
+        neighbours=frozenset(_neighbours(router, residents)),
         rules=_translation(router),
         forwarding=True,
     )
@@ -45,6 +48,15 @@ def _interface(
         addresses=frozenset((str(ip_interface(item.address)), *(floating or ()))),
         announce=floating is not None,
     )
+
+
+def _neighbours(router: pb.HostRouter, residents: Mapping[str, Mapping[str, str]]) -> Iterator[Neighbour]:
+    """Guests need not be asked for. On another host they could not be: its own copy would get the answer."""
+    for end in router.interfaces:
+        own, link = str(ip_interface(end.address).ip), names.router_inner(end.port_id)
+        for address, mac in residents.get(end.network_id, {}).items():
+            if address != own:
+                yield Neighbour(link, address, mac)
 
 
 def _routes(router: pb.HostRouter) -> Iterator[Route]:

@@ -25,6 +25,14 @@ def missing_ends(have: Space | None, want: Space) -> set[str]:
     }
 
 
+def create(want: Space) -> None:
+    """Make the namespace, with its settings before it has links: those take them over. Raises OSError."""
+    namespaces.create(want.name)
+    with namespaces.inside(want.name):
+        for key, value in observe.settings_differ(observe.inside(want.forwarding)).items():
+            links.write_setting(key, value)
+
+
 def settle(have: Space, want: Space) -> list[str]:
     """Make the namespace as wanted; what was done. Raises NetlinkError, NftError or OSError."""
     with namespaces.inside(want.name), IPRoute() as ip:
