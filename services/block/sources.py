@@ -35,8 +35,8 @@ class Elsewhere:
     """Asks other services, on behalf of the caller."""
 
     def __init__(self, peers: Peers) -> None:
-        self._images = peers.stub(ImageServiceStub, service="image")
-        self._servers = peers.stub(ServerServiceStub, service="compute")
+        self._images: Any = peers.stub(ImageServiceStub, service="image")
+        self._servers: Any = peers.stub(ServerServiceStub, service="compute")
 
     async def image(self, image_id: str) -> Source:
         """An image as a source. Raises NOT_FOUND, and WRONG_STATUS unless it is ACTIVE."""

@@ -1,5 +1,7 @@
 """Tables of the block service."""
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, MetaData, String, Table, Text
 
 from mesh import clock, ids, tables
@@ -9,7 +11,7 @@ TABLES = MetaData()
 tables.add_to(TABLES)
 
 
-def _stamps() -> list[Column]:  # type: ignore[type-arg]
+def _stamps() -> list[Column[Any]]:
     return [
         Column("created_at", Timestamp, nullable=False, default=clock.now),
         Column("updated_at", Timestamp, nullable=False, default=clock.now),

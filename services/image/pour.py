@@ -24,7 +24,7 @@ class Pour:
         self._consumers = [(ThreadPoolExecutor(1, thread_name_prefix="pour"), fn) for fn in consumers]
         self._batch: list[bytes] = []
         self._gathered = 0
-        self._under_way: deque[asyncio.Future[object]] = deque()
+        self._under_way: deque[asyncio.Future[list[object]]] = deque()
 
     async def __aenter__(self) -> "Pour":
         return self

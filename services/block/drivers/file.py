@@ -89,7 +89,7 @@ class FileDriver:
         request = guest_service_pb2.ResizeVolumeRequest(
             server_id=attachment.server_id, volume_id=attachment.volume_id, size_bytes=size_bytes
         )
-        stub = self._peers.node_stub(GuestServiceStub, pool.host_id, pool.host_address)
+        stub: Any = self._peers.node_stub(GuestServiceStub, pool.host_id, pool.host_address)
         with _calling(pool):
             await stub.ResizeVolume(request, timeout=QUICK)
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, insert, select
 from mesh import paging
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
-from mesh.errors import CloudError, not_found, wrong_status
+from mesh.errors import not_found, wrong_status
 from services.block.model import Snapshot
 from services.block.store import rows, usage
 from services.block.tables import snapshots, volumes
@@ -59,9 +59,7 @@ def require_unread(connection: Connection, snapshot: Snapshot) -> None:
     query = select(volumes.c.id).where(volumes.c.snapshot_id == snapshot.id, volumes.c.status == "CREATING")
     reader = connection.scalar(query.limit(1))
     if reader:
-        message = f"The snapshot {snapshot.id} is in use by the volume {reader}."
-        of_it = {"resource_type": "snapshot", "id": snapshot.id}
-        raise CloudError("IN_USE", message, **of_it, used_by_type="volume", used_by_id=reader)
+        raise rows.in_use("snapshot", snapshot.id, "volume", reader)
 
 
 def remove(connection: Connection, id: str) -> None:

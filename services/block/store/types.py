@@ -68,9 +68,7 @@ def remove(connection: Connection, id: str, revision: int) -> None:
         raise wrong_status("volume_type", id, "DEFAULT", ["not the default"])
     user = connection.scalar(select(volumes.c.id).where(volumes.c.volume_type_id == id).limit(1))
     if user:
-        message = f"The volume_type {id} is in use by the volume {user}."
-        of_it = {"resource_type": "volume_type", "id": id}
-        raise CloudError("IN_USE", message, **of_it, used_by_type="volume", used_by_id=user)
+        raise rows.in_use("volume_type", id, "volume", user)
     compare_and_swap(connection, volume_types, id, revision, {})
     connection.execute(delete(volume_types).where(volume_types.c.id == id))
 

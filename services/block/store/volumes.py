@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, delete, insert, select
 from mesh import outbox, paging
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
-from mesh.errors import CloudError, not_found, wrong_status
+from mesh.errors import not_found, wrong_status
 from services.block import messages
 from services.block.model import Attachment, Pool, Volume
 from services.block.scheduling import Wish
@@ -101,9 +101,7 @@ def remove(connection: Connection, id: str) -> None:
 
 def _require_none(user: str | None, kind: str, volume: Volume) -> None:
     if user:
-        message = f"The volume {volume.id} is in use by the {kind} {user}."
-        of_it = {"resource_type": "volume", "id": volume.id}
-        raise CloudError("IN_USE", message, **of_it, used_by_type=kind, used_by_id=user)
+        raise rows.in_use("volume", volume.id, kind, user)
 
 
 def _with_attachments(connection: Connection, found: Sequence[Row[Any]]) -> list[Volume]:

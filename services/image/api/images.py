@@ -64,7 +64,8 @@ class ImageApi(Api):
         return await self._mutate(request, pb.Image, change)
 
     async def DeleteImage(self, request: verbs.DeleteImageRequest, context: Any) -> Empty:
-        caller, freed = current(), []
+        caller = current()
+        freed: list[str] = []
 
         def remove(unit: Any) -> Empty:
             try:
