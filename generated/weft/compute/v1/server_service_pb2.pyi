@@ -227,7 +227,7 @@ class CreateServerRequest(_message.Message):
     availability_zone: _builtins.str
     """Where; empty: anywhere."""
     host_id: _builtins.str
-    """This host and no other (UUID); system administrators only."""
+    """This host and no other (UUID); needs the role admin."""
     request_id: _builtins.str
     """Makes the call safe to repeat: the same id within 24 hours answers what the
     first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
