@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+DRAIN_SECONDS = 10.0
 
 
 class Turns:
@@ -28,8 +29,9 @@ class Turns:
         return await asyncio.shield(task)
 
     async def drain(self) -> None:
-        """Until all work that was begun has ended, well or not."""
-        await asyncio.gather(*self._works, return_exceptions=True)
+        """Until all work that was begun has ended, well or not, but no longer than DRAIN_SECONDS."""
+        if self._works:
+            await asyncio.wait(self._works, timeout=DRAIN_SECONDS)
 
     async def _run(self, work: Callable[[], Coroutine[Any, Any, T]], names: tuple[str, ...]) -> T:
         async with AsyncExitStack() as held:

@@ -6,7 +6,8 @@ import logging
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from mesh import tracing
 from mesh.errors import CloudError
@@ -19,23 +20,24 @@ async def run(*command: str | Path, near: Path) -> bytes:
 
     Raises STORAGE_FULL when the disk ran full, else HYPERVISOR_FAILED.
     """
-    with tracing.span(f"{command[0]} {command[1]}"):
+    with tracing.span(f"{command[0]} {command[1]}"), TemporaryFile() as output, TemporaryFile() as complaint:
+        # Files, not pipes: a daemon that the tool leaves behind would keep a pipe open.
         process = await asyncio.create_subprocess_exec(
             *map(str, command),
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stdout=output,
+            stderr=complaint,
             env={**os.environ, "LC_ALL": "C"},
         )
         try:
-            output, complaint = await process.communicate()
+            status = await process.wait()
         except asyncio.CancelledError:
             process.kill()
             await process.wait()
             raise
-        if process.returncode:
-            raise _failure(command, complaint.decode(errors="replace"), near)
-        return output
+        if status:
+            raise _failure(command, _read(complaint).decode(errors="replace"), near)
+        return _read(output)
 
 
 async def info(path: Path, format: str) -> dict[str, Any]:
@@ -59,6 +61,11 @@ def need_room(near: Path, needed_bytes: int) -> None:
     """Raises STORAGE_FULL where a copy of so many bytes cannot fit."""
     if shutil.disk_usage(near).free < needed_bytes:
         raise full(near, needed_bytes)
+
+
+def _read(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
 
 
 def _failure(command: tuple[str | Path, ...], complaint: str, near: Path) -> CloudError:
