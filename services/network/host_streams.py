@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Collection
+from itertools import takewhile
 
 from mesh import ids, outbox, watch
 from mesh.database import Database
@@ -101,7 +102,7 @@ class HostStreams:
 
     def _heard(self, revision: int, keys: Keys) -> None:
         self._recent.append((revision, keys))
-        for key in keys.ids | keys.hosts:
+        for key in (*keys.hosts, *keys.ids):  # whoever has the port before those who only know of it
             self._wake(self._by_id.get(key, ()))
 
     def _wake(self, streams: Collection[Stream]) -> None:
@@ -119,11 +120,11 @@ class HostStreams:
         host_ids = {stream.host_id for stream in streams}
         try:
             topology = await self._database.read(topology_store.load, host_ids)
-            self._hand_out(streams, topology)
+            await self._hand_out(streams, topology)
         except Exception as error:  # noqa: BLE001 - it is raised where the states were asked for
             self._fail(streams, error)
 
-    def _hand_out(self, streams: list[Stream], topology: Topology) -> None:
+    async def _hand_out(self, streams: list[Stream], topology: Topology) -> None:
         for stream in streams:
             future = self._waiting.get(stream)
             if future and not future.done():
@@ -132,6 +133,7 @@ class HostStreams:
                 self._look_back(stream, topology.revision)
                 future.set_result(state)
             self._waiting.pop(stream, None)
+            await asyncio.sleep(0)  # it is sent, and other calls are served, before the next one is made
 
     def _fail(self, streams: list[Stream], error: Exception) -> None:
         """The hosts' streams break, and the hosts ask again."""
@@ -149,7 +151,7 @@ class HostStreams:
 
     def _look_back(self, stream: Stream, revision: int) -> None:
         """Events that came while the state was read: of what it newly depends on, nobody woke it."""
-        newer = [keys for at, keys in self._recent if at > revision]
+        newer = [keys for _, keys in takewhile(lambda heard: heard[0] > revision, reversed(self._recent))]
         lost = len(self._recent) == _RECENT and self._recent[0][0] > revision + 1
         if lost or any(keys.ids & stream.depends for keys in newer):
             stream.changed.set()

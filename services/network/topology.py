@@ -48,6 +48,7 @@ class Topology:
     groups: dict[str, SecurityGroup] = field(default_factory=dict)
     members: dict[str, list[str]] = field(default_factory=dict)
     hosts: dict[str, Host] = field(default_factory=dict)
+    _hosts_of: dict[str, set[str]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def routers_on(self, network_id: str) -> list[Router]:
         """Routers with an interface in the network."""
@@ -69,6 +70,11 @@ class Topology:
 
     def hosts_of(self, network_id: str) -> set[str]:
         """Hosts that have the network: the inverse of `networks_of`."""
+        if network_id not in self._hosts_of:
+            self._hosts_of[network_id] = self._find_hosts(network_id)
+        return self._hosts_of[network_id]
+
+    def _find_hosts(self, network_id: str) -> set[str]:
         together = self.connected([network_id])
         found = {n.host_id for id in together for n in self.neighbours.get(id, ()) if n.host_id}
         for router in self.routers.values():

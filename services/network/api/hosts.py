@@ -11,7 +11,7 @@ from mesh.database import Database
 from mesh.errors import CloudError
 from mesh.reconcile import Sweep
 from services.network.host_streams import HostStreams
-from services.network.store import hosts, ports
+from services.network.store import egress, hosts, ports
 from weft.network.v1 import host_service_pb2 as verbs
 from weft.network.v1 import host_service_pb2_grpc as grpc_base
 from weft.network.v1 import host_state_pb2 as pb
@@ -24,9 +24,9 @@ _TOGETHER = 500
 class Hosts(grpc_base.HostNetworkServiceServicer):
     """How hosts learn what their network is to be. `listener_id` names this process among replicas."""
 
-    def __init__(self, database: Database, streams: HostStreams, listener_id: str, egress: Sweep) -> None:
+    def __init__(self, database: Database, streams: HostStreams, listener_id: str, placing: Sweep) -> None:
         self._database, self._streams = database, streams
-        self._listener_id, self._egress = listener_id, egress
+        self._listener_id, self._placing = listener_id, placing
 
     async def WatchHostState(
         self, request: verbs.WatchHostStateRequest, context: Any
@@ -36,14 +36,14 @@ class Hosts(grpc_base.HostNetworkServiceServicer):
         stream = self._streams.open(request.host_id)
         try:
             await self._database.write(
-                hosts.connect,
+                egress.host_connected,
                 request.host_id,
                 request.vtep_address,
                 request.physical_networks,
                 self._listener_id,
                 stream.id,
             )
-            self._egress.nudge()  # a router may have waited for such a host
+            self._placing.nudge()  # a router may have waited for such a host
             _log.info("host %s watches its network", request.host_id)
             async for state in self._streams.states(stream):
                 yield state

@@ -1,8 +1,9 @@
 """The host that each router with a way out goes out on: chosen, followed and moved."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from mesh import clock
 from mesh.database import compare_and_swap
@@ -21,13 +22,20 @@ def settle(connection: Connection, router_id: str) -> None:
     if router.gateway_network_id is None:
         _place(connection, router, "")
         return
-    candidates = _candidates(connection, router)
+    candidates = _candidates(connection, router, hosts.present(clock.now()))
     gathered = [host for host in candidates if host.ports]
     elsewhere = _hosts_with_ports(connection, router).keys() - {host.host_id for host in gathered}
     if len(gathered) == 1 and not elsewhere:
         _place(connection, router, gathered[0].host_id)
-    elif router.host_id not in {host.host_id for host in candidates}:
+    elif not _may_stay(connection, router):
         _place(connection, router, choose_egress(candidates) or router.host_id)
+
+
+def host_connected(connection: Connection, host_id: str, *args: Any) -> None:
+    """Like `hosts.connect`; routers that go out there are placed anew when it has other networks now."""
+    if hosts.connect(connection, host_id, *args):
+        for router_id in connection.scalars(select(routers.c.id).where(routers.c.host_id == host_id)).all():
+            settle(connection, router_id)
 
 
 def follow(connection: Connection, network_id: str) -> None:
@@ -68,7 +76,14 @@ def _place(connection: Connection, router: model.Router, host_id: str) -> None:
         events.tell(connection, "UPDATED", router_rows.find(connection, router.id))
 
 
-def _candidates(connection: Connection, router: model.Router) -> list[Candidate]:
+def _may_stay(connection: Connection, router: model.Router) -> bool:
+    """Whether its host is not away, or not for long, and still has the external network."""
+    still = (host_table.c.id == router.host_id) & ~hosts.away(clock.now())
+    return bool(_candidates(connection, router, still))
+
+
+def _candidates(connection: Connection, router: model.Router, which: ColumnElement[bool]) -> list[Candidate]:
+    """Those of the hosts that are connected to the router's external network."""
     external = connection.execute(select(networks).where(networks.c.id == router.gateway_network_id)).one()
     count = func.count()
     going_out = select(routers.c.host_id, count).where(routers.c.id != router.id).group_by(routers.c.host_id)
@@ -76,7 +91,7 @@ def _candidates(connection: Connection, router: model.Router) -> list[Candidate]
     having = _hosts_with_ports(connection, router)
     return [
         Candidate(host.id, having.get(host.id, 0), busy.get(host.id, 0))
-        for host in connection.execute(select(host_table).where(hosts.present(clock.now())))
+        for host in connection.execute(select(host_table).where(which))
         if (
             external.physical_network in host.physical_networks
             if external.type == "FLAT"

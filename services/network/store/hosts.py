@@ -23,8 +23,11 @@ def connect(
     physical_networks: Sequence[str],
     listener_id: str,
     stream_id: str,
-) -> None:
-    """A host has opened a stream; the one it had before, if any, counts no more."""
+) -> bool:
+    """A host has opened a stream; the one it had before, if any, counts no more.
+
+    Whether it is connected to other networks than before.
+    """
     values = {
         "vtep_address": vtep_address,
         "physical_networks": list(physical_networks),
@@ -39,6 +42,9 @@ def connect(
         connection.execute(update(hosts).where(hosts.c.id == host_id).values(**values))
     if before is None or before.vtep_address != vtep_address:
         _touch_neighbours(connection, host_id)
+    return before is not None and (
+        before.vtep_address != vtep_address or before.physical_networks != list(physical_networks)
+    )
 
 
 def disconnect(connection: Connection, host_id: str, stream_id: str) -> None:
@@ -63,7 +69,8 @@ def present(moment: datetime) -> ColumnElement[bool]:
 
 def away(moment: datetime) -> ColumnElement[bool]:
     """Hosts without a stream for longer than AWAY_AFTER."""
-    return (hosts.c.gone_at < moment - AWAY_AFTER) | ~_listened_to(moment)
+    left = hosts.c.gone_at.is_not(None) & (hosts.c.gone_at < moment - AWAY_AFTER)
+    return left | ~_listened_to(moment)
 
 
 def _listened_to(moment: datetime) -> ColumnElement[bool]:

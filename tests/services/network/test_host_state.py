@@ -227,6 +227,7 @@ async def test_a_router_waits_for_a_host_and_leaves_one_that_stays_away(weft: Cl
     assert (await system.GetRouter(id=router.id)).host_id == ""
     async with weft.host("192.0.2.1", outside) as first:
         await first.until(lambda: router.id in first.routers)
+        assert await database.read(egress.stranded, homeless_only=False) == []
     async with weft.host("192.0.2.2", outside) as second:
         assert await database.read(egress.stranded, homeless_only=False) == []
         later = clock.now() + hosts.AWAY_AFTER + timedelta(seconds=1)
@@ -237,6 +238,25 @@ async def test_a_router_waits_for_a_host_and_leaves_one_that_stays_away(weft: Cl
             assert await database.write(egress.move, stranded) == 1
         await second.until(lambda: router.id in second.routers)
         assert (await system.GetRouter(id=router.id)).host_id == second.id
+
+
+async def test_a_router_leaves_a_host_that_lost_the_external_network(weft: Cloud, mine: Api):
+    external = await weft.external_network()
+    system = weft.system()
+    outside = ((await system.GetNetwork(id=external.id)).physical_network,)
+    router = await mine.CreateRouter(name="r", gateway=pb.ExternalGateway(network_id=external.id))
+    host_id = ids.new()
+    async with weft.host("192.0.2.1", outside, host_id=host_id) as first:
+        await first.until(lambda: router.id in first.routers)
+    async with weft.host("192.0.2.2", outside) as second:
+        # Away for a moment only: the router stays, whatever else happens to it.
+        await mine.UpdateRouter(id=router.id, router=pb.Router(name="renamed"))
+        _, subnet = await mine.network_with_subnet()
+        await mine.AddRouterInterface(id=router.id, subnet_id=subnet.id)
+        assert (await system.GetRouter(id=router.id)).host_id == host_id
+        async with weft.host("192.0.2.1", host_id=host_id) as again:
+            await second.until(lambda: router.id in second.routers)
+            await again.until(lambda: router.id not in again.routers)
 
 
 async def _listener(weft: Cloud) -> str:

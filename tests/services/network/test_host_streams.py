@@ -3,12 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh import ids
+from mesh import clock, ids
 from mesh.watch import Event
 from services.network import event_keys
 from services.network.host_streams import HostStreams
+from services.network.model import Interface, Router
 from services.network.routers import Candidate, choose_egress
 from services.network.state_changes import Sent
+from services.network.topology import connected
 from tests.services.network.conftest import Cloud
 from weft.network.v1 import host_state_pb2 as host_pb
 from weft.network.v1 import resources_pb2 as pb
@@ -81,3 +83,30 @@ async def test_an_event_that_came_while_a_state_was_read_wakes_its_stream_again(
     streams.close(stream)
     assert not streams._by_id
     assert not streams._streams
+
+
+def _router(id: str, *networks: str, gateway: bool = False) -> Router:
+    mac, address, cidr = "02:00:00:00:00:01", "10.0.0.1", "10.0.0.0/24"
+    feet = tuple(Interface(f"port in {n}", n, f"subnet of {n}", mac, address, cidr) for n in networks)
+    moment = clock.now()
+    return Router(
+        id=id,
+        project_id="p",
+        created_at=moment,
+        updated_at=moment,
+        name=id,
+        admin_state_up=True,
+        routes=[],
+        gateway_network_id="out" if gateway else None,
+        snat_enabled=True,
+        host_id="",
+        gateway=feet[0] if gateway else None,
+        interfaces=feet,
+    )
+
+
+def test_routers_without_a_way_out_connect_networks_however_far_and_others_do_not():
+    chain = [_router("r1", "a", "b"), _router("r2", "b", "c"), _router("r3", "c", "d", gateway=True)]
+    assert connected(["a"], chain) == {"a", "b", "c"}
+    assert connected(["d"], chain) == {"d"}
+    assert connected([], chain) == set()
