@@ -1,0 +1,1 @@
+"""The RPCs of placement, one file a noun: proto in, proto out."""

@@ -1,0 +1,75 @@
+"""Allocations: who has what."""
+
+from typing import Any
+
+from google.protobuf.empty_pb2 import Empty
+
+from mesh.caller import current
+from mesh.errors import invalid
+from services.placement.api import messages
+from services.placement.api.units import Units
+from services.placement.store import allocations
+from weft.placement.v1 import allocation_service_pb2 as pb
+from weft.placement.v1.allocation_service_pb2_grpc import AllocationServiceServicer
+from weft.placement.v1.resources_pb2 import Consumer
+
+
+class Allocations(AllocationServiceServicer):
+    """weft.placement.v1.AllocationService."""
+
+    def __init__(self, units: Units) -> None:
+        self._units = units
+
+    async def GetAllocations(self, request: pb.GetAllocationsRequest, context: Any) -> Consumer:
+        """What one consumer has."""
+        found = await self._units.database.read(allocations.get, request.consumer_id)
+        return messages.consumer(found) if found else Consumer(id=request.consumer_id)
+
+    async def SetAllocations(
+        self, request: pb.SetAllocationsRequest, context: Any
+    ) -> pb.SetAllocationsResponse:
+        """Replaces what consumers have."""
+        wanted = [messages.claim(each) for each in request.consumers]
+        if len({each.consumer_id for each in wanted}) < len(wanted):
+            raise invalid("consumers", "one is there twice")
+
+        def do(unit: Any) -> pb.SetAllocationsResponse:
+            after = allocations.put(unit, wanted, force=request.force)
+            return pb.SetAllocationsResponse(consumers=map(messages.consumer, after))
+
+        return await self._units.change(request, pb.SetAllocationsResponse, do)
+
+    async def ClaimAllocations(self, request: pb.ClaimAllocationsRequest, context: Any) -> Consumer:
+        """Claims the first way that has room."""
+        wanted = messages.claim(request.consumer)
+        ways = [messages.amounts(each.allocations) for each in request.candidates]
+        if not all(ways):
+            raise invalid("candidates", "one of them allocates nothing")
+        return await self._units.change(
+            request, Consumer, lambda unit: messages.consumer(allocations.claim(unit, wanted, ways))
+        )
+
+    async def DeleteAllocations(self, request: pb.DeleteAllocationsRequest, context: Any) -> Empty:
+        """Takes everything from one consumer."""
+
+        def do(unit: Any) -> Empty:
+            allocations.remove(unit, request.consumer_id, request.operation_id)
+            return Empty()
+
+        return await self._units.change(request, Empty, do)
+
+    async def ListProviderAllocations(
+        self, request: pb.ListProviderAllocationsRequest, context: Any
+    ) -> pb.ListProviderAllocationsResponse:
+        """A page of a provider's consumers."""
+        found, more = await self._units.database.read(
+            allocations.of_provider, request.provider_id, request, current()
+        )
+        return pb.ListProviderAllocationsResponse(
+            consumers=map(messages.consumer, found), next_page_token=more
+        )
+
+    async def GetUsages(self, request: pb.GetUsagesRequest, context: Any) -> pb.GetUsagesResponse:
+        """How much a project has."""
+        found = await self._units.database.read(allocations.usages, request.project_id, request.user_id)
+        return pb.GetUsagesResponse(usages=found)

@@ -1,0 +1,34 @@
+"""Candidates: where something could go."""
+
+from typing import Any
+
+from services.placement.api import messages
+from services.placement.follow import Follower
+from weft.placement.v1 import candidate_service_pb2 as pb
+from weft.placement.v1.candidate_service_pb2_grpc import CandidateServiceServicer
+
+DEFAULT_LIMIT = 1000
+
+
+class CandidateFinder(CandidateServiceServicer):
+    """weft.placement.v1.CandidateService."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+
+    async def ListCandidates(
+        self, request: pb.ListCandidatesRequest, context: Any
+    ) -> pb.ListCandidatesResponse:
+        """Ways to satisfy a request, from memory."""
+        view = await self._follower.view()
+        found = view.find(
+            [messages.group(each) for each in request.groups],
+            share=request.share_providers,
+            exclude=request.exclude_roots,
+            limit=request.limit or DEFAULT_LIMIT,
+        )
+        return pb.ListCandidatesResponse(
+            candidates=map(messages.candidate, found.candidates),
+            providers=map(messages.summary, found.providers),
+            removals=[pb.Removal(requirement=name, removed=count) for name, count in found.removals],
+        )

@@ -1,0 +1,68 @@
+"""Resource classes and traits: names."""
+
+from typing import Any
+
+from google.protobuf.empty_pb2 import Empty
+
+from mesh.caller import current
+from services.placement.api.units import Units
+from services.placement.store import names
+from weft.placement.v1 import class_service_pb2 as pb
+from weft.placement.v1.class_service_pb2_grpc import ClassServiceServicer
+from weft.placement.v1.resources_pb2 import ResourceClass, Trait
+
+
+class Classes(ClassServiceServicer):
+    """weft.placement.v1.ClassService."""
+
+    def __init__(self, units: Units) -> None:
+        self._units = units
+
+    async def ListResourceClasses(
+        self, request: pb.ListResourceClassesRequest, context: Any
+    ) -> pb.ListResourceClassesResponse:
+        """A page of resource classes."""
+        rows, more = await self._units.database.read(names.listed, names.CLASSES, request, current())
+        found = [ResourceClass(name=row.name, standard=row.standard) for row in rows]
+        return pb.ListResourceClassesResponse(resource_classes=found, next_page_token=more)
+
+    async def CreateResourceClass(
+        self, request: pb.CreateResourceClassRequest, context: Any
+    ) -> ResourceClass:
+        """Makes a resource class, or finds it."""
+
+        def do(unit: Any) -> ResourceClass:
+            names.make(unit, names.CLASSES, [request.name])
+            return ResourceClass(name=request.name)
+
+        return await self._units.change(request, ResourceClass, do)
+
+    async def DeleteResourceClass(self, request: pb.DeleteResourceClassRequest, context: Any) -> Empty:
+        """Deletes a resource class."""
+        return await self._removed(request, names.CLASSES)
+
+    async def ListTraits(self, request: pb.ListTraitsRequest, context: Any) -> pb.ListTraitsResponse:
+        """A page of traits."""
+        rows, more = await self._units.database.read(names.listed, names.TRAITS, request, current())
+        found = [Trait(name=row.name, standard=row.standard) for row in rows]
+        return pb.ListTraitsResponse(traits=found, next_page_token=more)
+
+    async def CreateTrait(self, request: pb.CreateTraitRequest, context: Any) -> Trait:
+        """Makes a trait, or finds it."""
+
+        def do(unit: Any) -> Trait:
+            names.make(unit, names.TRAITS, [request.name])
+            return Trait(name=request.name)
+
+        return await self._units.change(request, Trait, do)
+
+    async def DeleteTrait(self, request: pb.DeleteTraitRequest, context: Any) -> Empty:
+        """Deletes a trait."""
+        return await self._removed(request, names.TRAITS)
+
+    async def _removed(self, request: Any, kind: Any) -> Empty:
+        def do(unit: Any) -> Empty:
+            names.remove(unit, kind, request.name)
+            return Empty()
+
+        return await self._units.change(request, Empty, do)

@@ -1,0 +1,154 @@
+"""Who has what: claims and changes that never give more than there is.
+
+Units that write are alone in this database (see api/units), so what is read here holds until the commit.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from mesh import clock
+from mesh.caller import Caller
+from mesh.errors import CloudError
+from mesh.paging import page
+from services.placement.model import Amounts, Claim, generation_conflict
+from services.placement.store import providers, room
+from services.placement.tables import allocations, consumers
+
+# What is said of a consumer, beside what it has.
+_SAID = ("consumer_type", "project_id", "user_id", "operation_id")
+
+
+def get(connection: Connection, consumer_id: str) -> Claim | None:
+    """What the consumer has; None when nothing."""
+    found = _claims(connection, select(consumers).where(consumers.c.id == consumer_id))
+    return found[0] if found else None
+
+
+def claim(connection: Connection, wanted: Claim, ways: Sequence[Amounts]) -> Claim:
+    """Give the consumer the first of the ways that has room, or what its operation holds for it already.
+
+    Raises CAPACITY_EXCEEDED when none has room, GENERATION_CONFLICT when the consumer has something else.
+    """
+    before = get(connection, wanted.consumer_id) or replace(wanted, generation=0, allocations={})
+    if before.allocations and wanted.operation_id and before.operation_id == wanted.operation_id:
+        return before
+    _check_generation(wanted, before)
+    left = room.read(connection, {id for way in ways for id in way})
+    left.add(before.allocations, -1)
+    refusals = []
+    for way in ways:
+        try:
+            left.check(way, before.allocations)
+        except CloudError as error:
+            refusals.append(error)
+        else:
+            return _write_all(connection, [(replace(wanted, allocations=way), before)])[0]
+    raise next((each for each in refusals if each.reason == "CAPACITY_EXCEEDED"), refusals[0])
+
+
+def put(connection: Connection, wanted: Sequence[Claim], *, force: bool) -> list[Claim]:
+    """Replace what these consumers have, all or none. Raises GENERATION_CONFLICT unless `force`."""
+    nothing = [replace(each, generation=0, allocations={}) for each in wanted]
+    before = [get(connection, each.consumer_id) or none for each, none in zip(wanted, nothing, strict=True)]
+    changes = list(zip(wanted, before, strict=True))
+    left = room.read(connection, _touched(changes))
+    for each, had in changes:
+        if not force:
+            _check_generation(each, had)
+        left.add(had.allocations, -1)
+    for each, had in changes:
+        left.check(each.allocations, had.allocations)
+        left.add(each.allocations)
+    return _write_all(connection, changes)
+
+
+def remove(connection: Connection, consumer_id: str, operation_id: str) -> None:
+    """Take everything from the consumer, if it has it (and, where one is named, by that operation)."""
+    before = get(connection, consumer_id)
+    if before and (not operation_id or before.operation_id == operation_id):
+        _write_all(connection, [(replace(before, allocations={}), before)])
+
+
+def of_provider(
+    connection: Connection, provider_id: str, request: Any, caller: Caller
+) -> tuple[list[Claim], str]:
+    """A page of the consumers of a provider, with what they have of it. Raises NOT_FOUND."""
+    providers.get(connection, provider_id)
+    mine = select(allocations.c.consumer_id).where(allocations.c.provider_id == provider_id)
+    query = select(consumers).where(consumers.c.id.in_(mine))
+    rows, more = page(connection, query, [consumers.c.id], request, caller)
+    return _with_amounts(connection, rows, allocations.c.provider_id == provider_id), more
+
+
+def usages(connection: Connection, project_id: str, user_id: str) -> dict[str, int]:
+    """How much of each class the project, or one user of it, has."""
+    amount = func.sum(allocations.c.amount)
+    query = select(allocations.c.resource_class, amount).join(
+        consumers, consumers.c.id == allocations.c.consumer_id
+    )
+    query = query.where(consumers.c.project_id == project_id)
+    if user_id:
+        query = query.where(consumers.c.user_id == user_id)
+    rows = connection.execute(query.group_by(allocations.c.resource_class))
+    return {name: int(total) for name, total in rows}
+
+
+def _check_generation(wanted: Claim, before: Claim) -> None:
+    if wanted.generation != before.generation:
+        raise generation_conflict("consumer", wanted.consumer_id, wanted.generation, before.generation)
+
+
+def _touched(changes: Sequence[tuple[Claim, Claim]]) -> set[str]:
+    return {id for change in changes for each in change for id in each.allocations}
+
+
+def _write_all(connection: Connection, changes: Sequence[tuple[Claim, Claim]]) -> list[Claim]:
+    """Write what is wanted instead of what was before."""
+    after = [_write(connection, wanted, before) for wanted, before in changes]
+    providers.touch(connection, _touched(changes))
+    return after
+
+
+def _write(connection: Connection, wanted: Claim, before: Claim) -> Claim:
+    id = wanted.consumer_id
+    connection.execute(delete(allocations).where(allocations.c.consumer_id == id))
+    rows = [
+        {"consumer_id": id, "provider_id": provider_id, "resource_class": name, "amount": amount}
+        for provider_id, resources in wanted.allocations.items()
+        for name, amount in resources.items()
+    ]
+    if not rows:
+        connection.execute(delete(consumers).where(consumers.c.id == id))
+        return replace(wanted, generation=0)
+    after = replace(wanted, generation=before.generation + 1)
+    values = {name: getattr(after, name) for name in (*_SAID, "generation")}
+    if before.generation:
+        values["updated_at"] = clock.now()
+        connection.execute(update(consumers).where(consumers.c.id == id).values(values))
+    else:
+        connection.execute(insert(consumers).values({"id": id, **values}))
+    connection.execute(insert(allocations), rows)
+    return after
+
+
+def _claims(connection: Connection, query: Any) -> list[Claim]:
+    return _with_amounts(connection, list(connection.execute(query)), True)
+
+
+def _with_amounts(connection: Connection, rows: Iterable[Row[Any]], condition: Any) -> list[Claim]:
+    held: dict[str, defaultdict[str, dict[str, int]]] = {row.id: defaultdict(dict) for row in rows}
+    query = select(allocations).where(allocations.c.consumer_id.in_(list(held)))
+    for each in connection.execute(query if condition is True else query.where(condition)):
+        held[each.consumer_id][each.provider_id][each.resource_class] = each.amount
+    return [
+        Claim(consumer_id=row.id, generation=row.generation, allocations=dict(held[row.id]), **_named(row))
+        for row in rows
+    ]
+
+
+def _named(row: Row[Any]) -> dict[str, str]:
+    return {name: row._mapping[name] for name in _SAID}
