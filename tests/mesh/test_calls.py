@@ -1,6 +1,7 @@
 """What happens to a call on its way: validation, errors, deadlines, retries, drain."""
 
 import asyncio
+import json
 from typing import Any
 
 import grpc
@@ -69,17 +70,16 @@ async def test_a_defect_tells_nothing_but_a_trace_id(little: Cloudlet) -> None:
 
 
 async def test_an_error_carries_one_error_info_and_the_trace_id_of_the_answer(little: Cloudlet) -> None:
+    def fail(request: Any) -> Any:
+        raise CloudError("NOT_FOUND", "gone", resource_type="flavor", id=request.id)
+
+    little.flavors.get = fail
     async with _raw_channel(little) as channel:
-        stub = pb_grpc.FlavorServiceStub(channel)
-
-        def fail(request: Any) -> Any:
-            raise CloudError("NOT_FOUND", "gone", resource_type="flavor", id=request.id)
-
-        little.flavors.get = fail
-        call = stub.GetFlavor(pb.GetFlavorRequest(id=ids.new()), metadata=_bearer(little))
+        call = pb_grpc.FlavorServiceStub(channel).GetFlavor(
+            pb.GetFlavorRequest(id=ids.new()), metadata=_bearer(little)
+        )
         with pytest.raises(aio.AioRpcError) as caught:
             await call
-        initial = dict(await call.initial_metadata())
     trailers = dict(caught.value.trailing_metadata())
     status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
     infos = [d for d in status.details if d.Is(error_details_pb2.ErrorInfo.DESCRIPTOR)]
@@ -87,9 +87,18 @@ async def test_an_error_carries_one_error_info_and_the_trace_id_of_the_answer(li
     found = error_details_pb2.RequestInfo()
     request_info.Unpack(found)
     assert len(infos) == 1
-    assert found.request_id
-    assert len(initial["weft-trace-id"]) == 32
-    assert "weft-problem" in trailers
+    assert found.request_id == trailers["weft-trace-id"]
+    assert json.loads(trailers["weft-problem"])["trace_id"] == found.request_id
+
+
+async def test_an_answer_begins_with_the_trace_id_that_the_caller_sent(little: Cloudlet) -> None:
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    sent = (*_bearer(little), ("x-request-id", "mine"), ("traceparent", f"00-{trace_id}-00f067aa0ba902b7-01"))
+    async with _raw_channel(little) as channel:
+        call = pb_grpc.FlavorServiceStub(channel).GetFlavor(pb.GetFlavorRequest(id=ids.new()), metadata=sent)
+        await call
+        headers = dict(await call.initial_metadata())
+    assert (headers["weft-trace-id"], headers["weft-request-id"]) == (trace_id, "mine")
 
 
 async def test_a_call_past_its_deadline_is_cancelled_on_the_server(little: Cloudlet) -> None:
