@@ -13,6 +13,7 @@ _CONVERGED = (
     17,
     19,
 )  # ENOENT, EEXIST, ENODEV: it is as it should be, or its link is gone and told of itself
+_STATIC = 0x40  # NUD_NOARP: by us, neither learned nor the bridge's own
 _MASTER = 0x04  # NTF_MASTER: the entry is the bridge's
 
 
@@ -46,7 +47,7 @@ def _forward(ip: IPRoute, verb: str, item: Forward) -> None:
     if item.remote:
         ip.fdb(verb, ifindex=index, lladdr=item.mac, dst=item.remote)
     else:
-        ip.fdb(verb, ifindex=index, lladdr=item.mac, state="noarp", flags=_MASTER)
+        ip.fdb(verb, ifindex=index, lladdr=item.mac, state=_STATIC, flags=_MASTER)
 
 
 def _neighbour(ip: IPRoute, verb: str, item: Neighbour) -> None:

@@ -57,7 +57,8 @@ def table(
     for port in secured:
         for direction in verdicts:
             name = chain_name(direction, port.security_group_ids)
-            chains.setdefault(name, _group_chain(direction, port.security_group_ids, groups))
+            if name not in chains:
+                chains[name] = _group_chain(direction, port.security_group_ids, groups)
             verdicts[direction].add(f"{_mark(direction, numbers[tap(port.id)])} : jump {name}")
     sets = {
         name: Elements(frozenset(found), is_map=True, spec="type mark : verdict;")

@@ -7,6 +7,7 @@ element, or a kernel that no longer passes bridged packets to the inet half, mea
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, collapse_addresses, ip_network
 
 from node.wire import names
@@ -83,7 +84,7 @@ def table(ports: Iterable[host_state_pb2.HostPort], numbers: Mapping[str, int]) 
         base = SECURED if port.port_security_enabled else OPEN
         marks.add(f"{tap} : {base | numbers[tap]}")
         if port.port_security_enabled:
-            for set_name, element in _allowed(tap, port):
+            for set_name, element in _allowed(tap, _frozen(senders(port))):
                 elements[set_name].add(element)
     sets = {name: Elements(frozenset(found), spec=_SPECS[name]) for name, found in elements.items()}
     sets["port"] = Elements(frozenset(marks), is_map=True, spec="type ifname : mark;")
@@ -111,8 +112,17 @@ def link_local(mac: str) -> IPv6Address:
     return IPv6Address(b"\xfe\x80" + bytes(6) + octets[:3] + b"\xff\xfe" + octets[3:])
 
 
-def _allowed(tap: str, port: host_state_pb2.HostPort) -> Iterator[tuple[str, str]]:
-    for mac, addresses in senders(port).items():
+def _frozen(allowed: Mapping[str, list[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((mac, tuple(addresses)) for mac, addresses in allowed.items())
+
+
+@lru_cache(maxsize=LAST)  # of a thousand ports one changes, and the others' addresses need no second parsing
+def _allowed(tap: str, allowed: tuple[tuple[str, tuple[str, ...]], ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(_elements(tap, allowed))
+
+
+def _elements(tap: str, allowed: tuple[tuple[str, tuple[str, ...]], ...]) -> Iterator[tuple[str, str]]:
+    for mac, addresses in allowed:
         yield "mac_ok", f"{tap} . {mac}"
         yield "arp_ok", f"{tap} . {mac} . 0.0.0.0"  # a probe whether an address is free (RFC 5227)
         found = [ip_network(address, strict=False) for address in addresses]

@@ -5,15 +5,17 @@ All of it blocks, and belongs to one thread.
 
 import logging
 import socket
+import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pyroute2 import IPRoute
 
 from node.wire import conntrack, filters, guard, links, names, namespaces, narrowing, observe, plan
 from node.wire.apply import Outcome, apply
 from node.wire.numbers import Numbers
-from node.wire.picture import Picture
+from node.wire.picture import Link, Picture
 from node.wire.state import State
 
 log = logging.getLogger(__name__)
@@ -38,20 +40,35 @@ class Kernel:
         self._state = State()
         self._ports = Numbers(guard.FIRST, guard.LAST)
         self._zones = Numbers(*_ZONES)
+        self._bad_rules: Mapping[str, str] = {}
         self._started = False
+
+    def prepare(self) -> None:
+        """Load what passes bridged packets to the filters: without it they pass nowhere."""
+        if not Path("/proc/sys/net/bridge").exists():
+            found = subprocess.run(["modprobe", "br_netfilter"], capture_output=True, text=True, check=False)
+            if found.returncode:
+                log.error("guests get no packets without the kernel's br_netfilter: %s", found.stderr.strip())
 
     def converge(self, state: State, *, verify: bool = False) -> Result:
         """Bring the kernel to `state`. Raises NftError, NetlinkError or OSError when nothing can be done."""
         with IPRoute() as ip:
             return self._converge(ip, state, verify)
 
+    def remove(self) -> Outcome:
+        """Take away all that is ours. Raises NftError, NetlinkError or OSError when nothing can be done."""
+        with IPRoute() as ip:
+            have = observe.host(ip, (), self._site.host_id)
+            self._have, self._state, self._started = None, State(), False
+            return apply(ip, have, Picture())
+
     def link_differs(self, names_: Iterable[str]) -> bool:
         """Whether any of these links is not as it was left, or is there and should not be."""
         if self._have is None:
             return True
         with IPRoute() as ip:
-            wanted = {name: self._have.links.get(name) for name in names_}
-            return any(_wrong(ip, name, link) for name, link in wanted.items())
+            by_index = dict(socket.if_nameindex())
+            return any(_wrong(ip, by_index, name, self._have.links.get(name)) for name in names_)
 
     def _converge(self, ip: IPRoute, state: State, verify: bool) -> Result:
         have, verified = self._have, False
@@ -65,6 +82,7 @@ class Kernel:
         touched = {name for name, link in wanted.picture.links.items() if have.links.get(name) != link}
         outcome.failed |= _read_back(ip, wanted.picture, touched - outcome.failed.keys())
         self._tell(outcome, verified and self._started and state.revision == self._state.revision)
+        self._tell_of_rules(state)
         self._revoke(state, everything=not self._started)
         self._state, self._started = state, True
         self._have = None if outcome.failed else wanted.picture
@@ -112,6 +130,11 @@ class Kernel:
         if drifted and outcome.done:
             log.warning("the kernel had drifted, repaired: %s", "; ".join(outcome.done[:20]))
 
+    def _tell_of_rules(self, state: State) -> None:
+        known, self._bad_rules = self._bad_rules, filters.bad_rules(state.groups)
+        for rule in self._bad_rules.keys() - known.keys():
+            log.warning("security group rule %s allows nothing: %s", rule, self._bad_rules[rule])
+
 
 def _pairs(elements: Iterable[str]) -> dict[str, int]:
     found = (element.split(" : ") for element in elements)
@@ -119,24 +142,17 @@ def _pairs(elements: Iterable[str]) -> dict[str, int]:
 
 
 def _read_back(ip: IPRoute, want: Picture, touched: Iterable[str]) -> dict[str, str]:
-    failed = {}
-    for name in touched:
-        if wrong := _wrong(ip, name, want.links[name]):
-            failed[name] = f"{name} is not as it was made: {wrong}"
-    return failed
-
-
-def _wrong(ip: IPRoute, name: str, wanted: links.Link | None) -> str:
-    found = list(ip.get_links(ifname=name)) if _exists(name) else []
-    if not found or wanted is None:
-        return "" if not found and wanted is None else "there" if wanted is None else "absent"
     by_index = dict(socket.if_nameindex())
-    present = observe.link(found[0], by_index)
+    checked = {name: _wrong(ip, by_index, name, want.links[name]) for name in touched}
+    return {name: f"{name} is not as it was made: {wrong}" for name, wrong in checked.items() if wrong}
+
+
+def _wrong(ip: IPRoute, by_index: Mapping[int, str], name: str, wanted: Link | None) -> str:
+    index = next((index for index, found in by_index.items() if found == name), None)
+    if index is None or wanted is None:
+        return "" if index is None and wanted is None else "there" if wanted is None else "absent"
+    present = observe.link(ip.link("get", index=index)[0], by_index)
     return ", ".join(links.differences(present, wanted)) if present else "of another kind"
-
-
-def _exists(name: str) -> bool:
-    return any(name == found for _, found in socket.if_nameindex())
 
 
 def _result(state: State, wanted: plan.Plan, outcome: Outcome) -> Result:
@@ -147,6 +163,4 @@ def _result(state: State, wanted: plan.Plan, outcome: Outcome) -> Result:
         if why := next((outcome.failed[name] for name in needed if name in outcome.failed), ""):
             failed[id] = why
     wired = {id: port.revision for id, port in state.ports.items() if id not in failed}
-    for rule, why in filters.bad_rules(state.groups).items():
-        log.warning("security group rule %s allows nothing: %s", rule, why)
     return Result(wired, failed, healthy=not outcome.failed)

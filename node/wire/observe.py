@@ -1,7 +1,7 @@
 """Reads the picture of what a host's network is, from the kernel; ours alone, by name."""
 
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def _alias(message: Any) -> str:
     return message.get_attr("IFLA_IFALIAS") or ""
 
 
-def link(message: Any, by_index: dict[int, str]) -> Link | None:
+def link(message: Any, by_index: Mapping[int, str]) -> Link | None:
     """A link of one of our kinds from netlink's message; None for one of another kind."""
     name = message.get_attr("IFLA_IFNAME")
     info = message.get_attr("IFLA_LINKINFO")

@@ -38,6 +38,9 @@ class SimulatedWire:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def remove(self) -> None:
+        """Take away nothing: there is nothing."""
+
     async def ready(self, port_id: str, deadline_s: float) -> None:
         """Return once the network service named the port. Raises CloudError PORT_NOT_WIRED."""
         await self._readiness.wait(port_id, deadline_s)

@@ -65,6 +65,7 @@ class Wire:
         loop = asyncio.get_running_loop()
         self._responder = Responder(loop, self._hostname)
         self._events = LinkEvents(loop, self._heard)
+        await self._in_thread(self._kernel.prepare)
         self._tasks = [
             asyncio.create_task(work(), name=f"wire {work.__qualname__}")
             for work in (self._wishes.run, self._reports.run, self._keep)
@@ -79,6 +80,16 @@ class Wire:
         self._events.close()
         self._responder.close()
         await self._metadata.close()
+
+    async def remove(self) -> None:
+        """Take away all of this host's network from the kernel, once stopped: for a host that is given up.
+
+        Bridges of physical networks stay: others may use them.
+        """
+        outcome = await asyncio.to_thread(self._kernel.remove)
+        self._file.unlink(missing_ok=True)
+        if outcome.failed:
+            raise OSError("; ".join(outcome.failed.values()))
 
     async def ready(self, port_id: str, deadline_s: float) -> None:
         """Return once the port's tap is wired: filtered, on its bridge, up.

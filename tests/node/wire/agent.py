@@ -1,7 +1,7 @@
 """Runs the network half of a host agent alone: what a test or a person at a desk starts in a namespace.
 
     nsenter --net=/run/netns/<host> python tests/node/wire/agent.py --host <id> --state <directory> \
-        --network unix:<socket> [--vtep <address>] [--guests <file.json>]
+        --network unix:<socket> [--vtep <address>] [--guests <file.json>] [--give-up]
 
 The guests' file maps a port's id to what its guest is told: name, user_data.
 """
@@ -59,6 +59,8 @@ async def main(arguments: argparse.Namespace) -> None:
     await wire.start()
     await ended.wait()
     await wire.stop()
+    if arguments.give_up:
+        await wire.remove()
     await peers.close()
 
 
@@ -69,5 +71,6 @@ if __name__ == "__main__":
     parser.add_argument("--network", required=True)
     parser.add_argument("--vtep", default="")
     parser.add_argument("--guests", type=Path)
+    parser.add_argument("--give-up", action="store_true", help="take everything away at the end")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     uvloop.run(main(parser.parse_args()))

@@ -59,12 +59,12 @@ class Lab:
         run_in(far, "ip", "link", "set", far_link, "mtu", "1600", "up")
         run_in(near, "ip", "link", "set", near_link, "up")
 
-    def start_agent(self, host: Host) -> None:
+    def start_agent(self, host: Host, *options: str) -> None:
         """Start a host's agent."""
         log = (self._scratch / f"agent-{self.spaces[host.id]}.log").open("ab")
         command = [sys.executable, str(AGENT), "--host", host.id, "--state", str(self._scratch)]
         command += ["--network", self._control.address, "--vtep", host.vtep]
-        command += ["--guests", str(self._scratch / "guests.json")]
+        command += ["--guests", str(self._scratch / "guests.json"), *options]
         space = namespaces.DIRECTORY / self.spaces[host.id]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
         with log:

@@ -1,6 +1,8 @@
 """Whatever happens to the kernel or to the agent, the network becomes what it should be again."""
 
+import random
 import signal
+import time
 
 import pytest
 
@@ -147,3 +149,49 @@ def test_a_router_that_lost_its_namespace_is_made_again(lab: Lab) -> None:
     lab.on(h1, "ip", "netns", "del", names.router_space(router.id, h1.id))
     assert eventually(lambda: guest.pings(f"{OUTSIDE}.1"), 10)
     assert pings(lab.outside, f"{OUTSIDE}.20")
+
+
+def test_an_agent_killed_at_any_moment_comes_back_to_exactly_what_is_wanted(lab: Lab) -> None:
+    h1, _ = lab.hosts
+    dice = random.Random(20261121)
+    net = lab.world.network("10.1.0.0/24", gateway="10.1.0.1")
+    lab.world.router(net)
+    for round_ in range(5):
+        for number in range(8):
+            lab.world.port(net, h1, f"10.1.0.{20 + round_ * 8 + number}")
+        for id in dice.sample(sorted(lab.world.ports), len(lab.world.ports) // 3):
+            del lab.world.ports[id]
+        lab.tell()
+        time.sleep(dice.uniform(0, 0.3))
+        lab.end_agent(h1, signal.SIGKILL)
+        lab.start_agent(h1)
+        if round_ % 2:
+            time.sleep(dice.uniform(0.8, 1.6))  # some die while they begin
+            lab.end_agent(h1, signal.SIGKILL)
+            lab.start_agent(h1)
+    lab.retell()
+    wanted = {names.tap(id) for id in lab.world.ports}
+    links = {line.split()[0].split("@")[0] for line in lab.on(h1, "ip", "-br", "link").splitlines()}
+    assert {name for name in links if name.startswith("tap")} == wanted
+    rules = lab.on(h1, "nft", "list", "map", "bridge", "weft", "port")
+    assert all(name in rules for name in wanted)
+    assert rules.count('"tap') == len(wanted)
+    first, second = (lab.guest(port) for port in list(lab.world.ports.values())[:2])
+    assert first.pings(list(lab.world.ports.values())[1].fixed_ips[0].ip_address)
+    assert second.pings("10.1.0.1")
+
+
+def test_a_host_that_is_given_up_is_left_as_it_was_found(lab: Lab) -> None:
+    h1, _ = lab.hosts
+    net, *_ = pair(lab)
+    lab.end_agent(h1)
+    lab.start_agent(h1, "--give-up")
+    lab.retell()
+    assert names.bridge(net.id) in lab.on(h1, "ip", "-br", "link")
+    lab.end_agent(h1)
+    links = {line.split()[0].split("@")[0] for line in lab.on(h1, "ip", "-br", "link").splitlines()}
+    assert links == {"lo", "ifb0", "ifb1", "under0", "uplink", "weft-ext"} & links
+    assert lab.on(h1, "nft", "list", "ruleset") == ""
+    assert h1.id[:8] not in lab.on(h1, "ip", "netns")
+    lab.start_agent(h1)
+    lab.retell()
