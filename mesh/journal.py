@@ -174,30 +174,34 @@ def begin(
         owner=owner,
         epoch=1 if owner else 0,
     )
-    values = {
+    connection.execute(_BEGIN, _row(made, now, lease))
+    return made
+
+
+def _row(made: Entry, now: datetime, lease: timedelta) -> dict[str, Any]:
+    """The row of a new operation."""
+    return {
         "id": made.id,
         "kind": made.kind,
         "target_type": made.target_type,
-        "target_id": target_id,
-        "project_id": project_id,
-        "user_id": acting.user_id,
-        "caller": caller.encode(acting),
+        "target_id": made.target_id,
+        "project_id": made.project_id,
+        "user_id": made.caller.user_id,
+        "caller": caller.encode(made.caller),
         "state": made.state,
-        "input": msgspec.json.encode(input).decode(),
+        "input": msgspec.json.encode(made.input).decode(),
         "journal": _encode(made.journal).decode(),
-        "traceparent": traceparent,
+        "traceparent": made.traceparent,
         "created_at": now,
         "updated_at": now,
         "deadline": made.deadline,
         "revision": 1,
         "committed": False,
         "cancel_requested": False,
-        "owner": owner,
+        "owner": made.owner,
         "epoch": made.epoch,
-        "lease_until": now + lease if owner else NEVER,
+        "lease_until": now + lease if made.owner else NEVER,
     }
-    connection.execute(_BEGIN, values)
-    return made
 
 
 # Built once: these run several times in each operation's life.
