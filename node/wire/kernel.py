@@ -45,10 +45,12 @@ class Kernel:
 
     def prepare(self) -> None:
         """Load what passes bridged packets to the filters: without it they pass nowhere."""
-        if not Path("/proc/sys/net/bridge").exists():
-            found = subprocess.run(["modprobe", "br_netfilter"], capture_output=True, text=True, check=False)
-            if found.returncode:
-                log.error("guests get no packets without the kernel's br_netfilter: %s", found.stderr.strip())
+        if Path("/proc/sys/net/bridge").exists():
+            return
+        try:
+            subprocess.run(["modprobe", "br_netfilter"], capture_output=True, text=True, check=True)
+        except (OSError, subprocess.SubprocessError) as error:
+            log.error("guests get no packets without the kernel's br_netfilter: %s", error)
 
     def converge(self, state: State, *, verify: bool = False) -> Result:
         """Bring the kernel to `state`. Raises NftError, NetlinkError or OSError when nothing can be done."""
