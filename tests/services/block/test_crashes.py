@@ -128,8 +128,9 @@ class Scene:
 async def scene(world: Cloud, mine: Block, compute: Block) -> Scene:
     """A scene on the first host, with a second volume to spare."""
     host = world.hosts[0]
-    volume = await mine.make(2, near_host_id=host.id, name="first")
-    await mine.make(1, near_host_id=host.id, name="spare")
+    volume, _ = await asyncio.gather(
+        mine.make(2, near_host_id=host.id, name="first"), mine.make(1, near_host_id=host.id, name="spare")
+    )
     await compute.attach(volume.id, host.id)
     snapshot = await mine.snapshot(volume.id)
     return Scene(mine, host.fake, host.id, await mine.get(volume.id), snapshot)
