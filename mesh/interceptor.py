@@ -148,6 +148,8 @@ class _Call:
             name = self._method.request_type.DESCRIPTOR.full_name
             raise CloudError("INVALID_ARGUMENT", f"The request is not a {name}.") from error
         self._check(request)
+        if b"\0" in raw:
+            validation.refuse_nul(request)
         return request
 
     async def _stream(self, raw: AsyncIterator[bytes]) -> AsyncIterator[Message]:

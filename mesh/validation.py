@@ -6,7 +6,7 @@ from typing import Any
 import protovalidate
 from google.protobuf.message import Message
 
-from mesh.errors import CloudError
+from mesh.errors import CloudError, invalid
 
 _validator = protovalidate.Validator()
 # The first few faults say enough; a request may hold thousands.
@@ -26,6 +26,23 @@ def check(request: Message) -> None:
         fields = {_path(v.proto): v.proto.message or v.proto.rule_id for v in violations[:_SHOWN]}
         text = "; ".join(f"{field}: {fault}" if field else fault for field, fault in fields.items())
         raise CloudError("INVALID_ARGUMENT", text, fields=fields)
+
+
+def refuse_nul(message: Message, path: str = "") -> None:
+    """Raises INVALID_ARGUMENT for text with the character NUL, which PostgreSQL cannot keep.
+
+    Worth calling only for a message that has a zero byte on the wire.
+    """
+    for field, value in message.ListFields():
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            parts = [part for pair in value.items() for part in pair]
+        else:
+            parts = value if field.is_repeated else [value]
+        for part in parts:
+            if isinstance(part, Message):
+                refuse_nul(part, f"{path}{field.name}.")
+            elif isinstance(part, str) and "\0" in part:
+                raise invalid(path + field.name, "must not contain the character NUL")
 
 
 def _path(violation: Any) -> str:
