@@ -38,9 +38,9 @@ class Inventory:
         return self.min_unit <= amount <= self.max_unit and amount % self.step_size == 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Provider:
-    """Something that has resources, with all that belongs to it."""
+    """Something that has resources, with all that belongs to it. Two are the same only if they are one."""
 
     id: str
     name: str

@@ -262,3 +262,15 @@ async def test_lists_come_in_pages_bound_to_their_filter(world: Cloud) -> None:
         foreign = project_pb.ListProjectsRequest(name="p1", page_size=2, page_token=token)
         assert await reason(admin.projects.ListProjects(foreign)) == "PAGE_TOKEN_INVALID"
     assert seen == ["admin", "p0", "p1", "p2", "p3", "p4"]
+
+
+async def test_hostile_text_gets_a_clear_answer_or_is_kept_as_it_is(either: Cloud) -> None:
+    admin = await either.admin()
+    for name in ("'; DROP TABLE users; --", "\u202egnp.exe", "漢字 🐘", "%", "a" * 255):
+        made = await admin.projects.CreateProject(project_pb.CreateProjectRequest(name=name))
+        listed = await admin.projects.ListProjects(project_pb.ListProjectsRequest(name=name))
+        assert [project.id for project in listed.projects] == [made.id]
+    for name in ("", "a" * 256, "nul\x00"):
+        request = project_pb.CreateProjectRequest(name=name)
+        assert await reason(admin.projects.CreateProject(request)) == "INVALID_ARGUMENT"
+    assert await reason(either.login("nul\x00")) in ("INVALID_ARGUMENT", "UNAUTHENTICATED")
