@@ -136,7 +136,7 @@ class Agent:
             await asyncio.sleep(interval)
 
     async def _beat(self, epoch: int) -> float:
-        free = (await asyncio.to_thread(self._storage.room)).free
+        free = await asyncio.to_thread(self._storage.free)
         beat = HeartbeatRequest(id=self._host_id, epoch=epoch, free_disk_bytes=free)
         answer = await self._peers.stub(HostServiceStub, service="compute").Heartbeat(beat, timeout=10)
         return answer.interval.ToTimedelta().total_seconds()

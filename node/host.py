@@ -99,7 +99,9 @@ class HostParts:
         self.guests = Guests(ledger, hypervisor, self.disks, turns)
         wire = SimulatedWire if hypervisor.kind == "simulated" else Wire
         self.wire = wire(settings, peers, host_id, self.guests)
-        self.power = Power(ledger, hypervisor, self.disks, self.wire, machine.boots, turns)
+        self.power = Power(
+            ledger, hypervisor, self.disks, self.wire, machine.boots, turns, self.guests.doomed
+        )
         self.attachments = Attachments(ledger, hypervisor, self.disks, turns)
         self.volumes = Volumes(self.pool, machine.images, hypervisor, turns)
         self.snapshots = Snapshots(self.pool, machine.exports, hypervisor, turns)

@@ -24,6 +24,9 @@ class SimulatedStorage(Storage):
     def exists(self, path: Path) -> bool:
         return path in self._disks
 
+    def free(self) -> int:
+        return self._size_bytes
+
     def room(self) -> Room:
         return Room(self._size_bytes, self._size_bytes)
 

@@ -33,6 +33,10 @@ class Storage(ABC):
         """Whether there is one."""
 
     @abstractmethod
+    def free(self) -> int:
+        """Bytes that are free. Blocks."""
+
+    @abstractmethod
     def room(self) -> Room:
         """How much there is. Blocks."""
 
@@ -88,8 +92,11 @@ class FileStorage(Storage):
     def exists(self, path: Path) -> bool:
         return path.exists()
 
+    def free(self) -> int:
+        return shutil.disk_usage(self._root).free
+
     def room(self) -> Room:
-        free = shutil.disk_usage(self._root).free
+        free = self.free()
         return Room(free + sum(_taken_below(self._root)), free)
 
     async def blank(self, path: Path, size_bytes: int) -> None:

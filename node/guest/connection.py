@@ -43,7 +43,11 @@ class Connection:
     async def run(self, name: str, fn: Callable[[libvirt.virConnect], _T]) -> _T:
         """`fn(connection)` in a thread and a span; once more when the connection turns out to be lost."""
         with tracing.span(f"libvirt {name}"):
-            return await asyncio.to_thread(self._run, name, fn)
+            return await self.look(name, fn)
+
+    async def look(self, name: str, fn: Callable[[libvirt.virConnect], _T]) -> _T:
+        """The same without a span, for what changes nothing and is asked again and again."""
+        return await asyncio.to_thread(self._run, name, fn)
 
     def close(self) -> None:
         """End it. Blocks."""

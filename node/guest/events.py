@@ -52,7 +52,7 @@ def run_loop() -> None:
 
 def _turn() -> None:
     # With no timer there may be nothing to wake the loop when a connection is added from another thread.
-    libvirt.virEventAddTimeout(500, lambda *_: None, None)
+    libvirt.virEventAddTimeout(5000, lambda *_: None, None)
     while True:
         libvirt.virEventRunDefaultImpl()
 

@@ -24,6 +24,7 @@ class Guests:
         self._hypervisor = hypervisor
         self._disks = disks
         self._turns = turns
+        self.doomed: set[str] = set()
 
     def metadata(self, port_id: str) -> tuple[GuestSpec, GuestPort] | None:
         """Whose port it is, for the metadata server."""
@@ -40,8 +41,12 @@ class Guests:
         return await self._turns.take(lambda: self._define(spec), turns.guest(spec.server_id), *names)
 
     async def delete(self, server_id: str) -> None:
-        """Destroy it and its own disks."""
-        await self._turns.take(lambda: self._delete(server_id), turns.guest(server_id))
+        """Destroy it and its own disks, and do not wait for a guest that is being asked to stop."""
+        self.doomed.add(server_id)
+        try:
+            await self._turns.take(lambda: self._delete(server_id), turns.guest(server_id))
+        finally:
+            self.doomed.discard(server_id)
 
     async def tell(self, server_id: str, metadata: GuestMetadata) -> None:
         """Change what it is told about itself; user data stays as it was when none is given."""
@@ -75,8 +80,9 @@ class Guests:
         await self._ledger.keep(record)
         try:
             disks = await self._disks.make(spec)
-            record = replace(record, spec=spec.SerializeToString())
-            await self._ledger.keep(record)
+            if spec.volumes:
+                record = replace(record, spec=spec.SerializeToString())  # it has learnt their devices
+                await self._ledger.keep(record)
             await self._hypervisor.define(spec, disks, self._disks.console(spec.server_id))
         except CloudError:
             await self._delete(spec.server_id)

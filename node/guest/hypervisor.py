@@ -8,9 +8,6 @@ from pathlib import Path
 from node.guest.devices import Disk
 from weft.node.v1.resources_pb2 import GuestSpec, GuestState
 
-PRESS_AGAIN_SECONDS = 5.0
-"""A guest that was still booting did not see its power button: it is pressed again after so long."""
-
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
@@ -79,8 +76,8 @@ class Hypervisor(ABC):
         """Cut its power; nothing where it is off."""
 
     @abstractmethod
-    async def ask_to_reboot(self, server_id: str, grace: float) -> bool:
-        """Press its power button and start it again; False when it did not obey within `grace` seconds."""
+    async def ask_to_reboot(self, server_id: str, patience: float) -> bool:
+        """Press its power button and start it again; False when it has not within `patience` seconds."""
 
     @abstractmethod
     async def plug(self, server_id: str, disk: Disk) -> None:

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator, Set
 from dataclasses import replace
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from node.disk.disks import GuestDisks
 from node.guest import console
 from node.guest.boots import Boots
 from node.guest.guests import message
-from node.guest.hypervisor import PRESS_AGAIN_SECONDS, Hypervisor
+from node.guest.hypervisor import Hypervisor
 from node.guest.libvirtd import boot_id
 from node.ledger import Ledger
 from node.turns import Turns
@@ -21,6 +22,7 @@ from weft.node.v1.resources_pb2 import Guest, GuestSpec, GuestState
 
 WIRED_SECONDS = 30.0
 REBOOT_GRACE_SECONDS = 60.0
+PRESS_AGAIN_SECONDS = 10.0
 _LOOK_SECONDS = 0.2
 _log = logging.getLogger(__name__)
 
@@ -33,7 +35,10 @@ class Wires(Protocol):
 
 
 class Power:
-    """Every call can be made again: a guest that is as wanted is left alone."""
+    """Every call can be made again: a guest that is as wanted is left alone.
+
+    Guests in `doomed` wait to be deleted: nobody waits for them to obey.
+    """
 
     def __init__(
         self,
@@ -43,6 +48,7 @@ class Power:
         wires: Wires,
         boots: Boots,
         turns: Turns,
+        doomed: Set[str],
     ) -> None:
         self._ledger = ledger
         self._hypervisor = hypervisor
@@ -50,6 +56,7 @@ class Power:
         self._wires = wires
         self._boots = boots
         self._turns = turns
+        self._doomed = doomed
 
     async def start(self, server_id: str) -> Guest:
         """Start it when its ports are wired. PORT_NOT_WIRED, HYPERVISOR_FAILED."""
@@ -111,26 +118,34 @@ class Power:
         return await self._see(server_id)
 
     async def _ask_to_stop(self, server_id: str, grace: float) -> None:
-        """Press its power button until it is off, or the time is over."""
-        try:
-            async with asyncio.timeout(grace):
-                while True:
-                    await self._hypervisor.ask_to_stop(server_id)
-                    for _ in range(int(PRESS_AGAIN_SECONDS / _LOOK_SECONDS)):
-                        seen = await self._hypervisor.see(server_id)
-                        if seen is None or not seen.active:
-                            return
-                        await asyncio.sleep(_LOOK_SECONDS)
-        except TimeoutError:
-            _log.info("the guest %s did not shut down within %.0f s: by force", server_id, grace)
+        """Press its power button until it is off, the time is over, or it is to be deleted anyway."""
+        for patience in self._presses(server_id, grace):
+            await self._hypervisor.ask_to_stop(server_id)
+            for _ in range(round(patience / _LOOK_SECONDS) + 1):
+                seen = await self._hypervisor.see(server_id)
+                if seen is None or not seen.active:
+                    return
+                await asyncio.sleep(_LOOK_SECONDS)
+        _log.info("the guest %s did not shut down when asked: by force", server_id)
+
+    async def _ask_to_reboot(self, server_id: str) -> bool:
+        for patience in self._presses(server_id, REBOOT_GRACE_SECONDS):
+            if await self._hypervisor.ask_to_reboot(server_id, patience):
+                return True
+        _log.info("the guest %s did not restart when asked: by force", server_id)
+        return False
+
+    def _presses(self, server_id: str, grace: float) -> Iterator[float]:
+        """Seconds to wait after each press: a guest that was still booting did not see the one before."""
+        deadline = time.monotonic() + grace
+        while (left := deadline - time.monotonic()) > 0 and server_id not in self._doomed:
+            yield min(left, PRESS_AGAIN_SECONDS)
 
     async def _reboot(self, server_id: str, hard: bool) -> Guest:
         record = self._ledger.guest(server_id)
         seen = await self._hypervisor.see(server_id)
         running = seen is not None and seen.state == GuestState.GUEST_STATE_RUNNING
-        obeyed = (
-            running and not hard and await self._hypervisor.ask_to_reboot(server_id, REBOOT_GRACE_SECONDS)
-        )
+        obeyed = running and not hard and await self._ask_to_reboot(server_id)
         if not obeyed:
             await self._hypervisor.kill(server_id)
             return await self._start(record.id)

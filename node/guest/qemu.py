@@ -12,7 +12,7 @@ from mesh.errors import CloudError
 from node.guest import events, xml
 from node.guest.connection import Connection
 from node.guest.devices import Disk
-from node.guest.hypervisor import PRESS_AGAIN_SECONDS, Hypervisor, Listener, Sighting
+from node.guest.hypervisor import Hypervisor, Listener, Sighting
 from node.guest.libvirtd import Libvirtd
 from weft.node.v1.resources_pb2 import GuestSpec
 
@@ -40,28 +40,30 @@ class QemuHypervisor(Hypervisor):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._broken = asyncio.Event()
         self._rebooted: dict[str, asyncio.Event] = {}
-        self._watcher: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self, listener: Listener, resync: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._listener, self._resync = listener, resync
-        await self._connection.run("connect", lambda connection: None)
-        self._watcher = asyncio.create_task(self._reconnect())
+        for task in self._tasks:
+            task.cancel()
+        await self._connection.look("connect", lambda connection: None)
+        self._tasks = [asyncio.create_task(self._reconnect()), asyncio.create_task(self._warm())]
 
     async def close(self) -> None:
-        if self._watcher:
-            self._watcher.cancel()
+        for task in self._tasks:
+            task.cancel()
         await asyncio.to_thread(self._connection.close)
 
     async def versions(self) -> dict[str, str]:
-        number = await self._connection.run("version", lambda c: c.getLibVersion())
+        number = await self._connection.look("version", lambda c: c.getLibVersion())
         return {"libvirt": _dotted(number), "qemu": await asyncio.to_thread(_qemu_version)}
 
     async def list(self) -> dict[str, Sighting]:
-        return await self._connection.run("list", lambda c: _list(c, self._host_id))
+        return await self._connection.look("list", lambda c: _list(c, self._host_id))
 
     async def see(self, server_id: str) -> Sighting | None:
-        return await self._connection.run("see", lambda c: _see(_find(c, server_id, self._host_id)))
+        return await self._connection.look("see", lambda c: _see(_find(c, server_id, self._host_id)))
 
     async def define(self, spec: GuestSpec, disks: Sequence[Disk], console: Path) -> None:
         document = xml.domain(spec, disks, console, self.kind, self._host_id)
@@ -81,14 +83,12 @@ class QemuHypervisor(Hypervisor):
     async def kill(self, server_id: str) -> None:
         await self._on("kill", server_id, _destroy, missing_ok=True)
 
-    async def ask_to_reboot(self, server_id: str, grace: float) -> bool:
+    async def ask_to_reboot(self, server_id: str, patience: float) -> bool:
         obeyed = self._rebooted[server_id] = asyncio.Event()
         button = libvirt.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN
         try:
-            async with asyncio.timeout(grace):
-                while not obeyed.is_set():
-                    await self._on("reboot", server_id, lambda domain: domain.reboot(button))
-                    await _wait(obeyed, PRESS_AGAIN_SECONDS)
+            await self._on("reboot", server_id, lambda domain: domain.reboot(button))
+            await asyncio.wait_for(obeyed.wait(), patience)
         except TimeoutError:
             return False
         finally:
@@ -177,6 +177,16 @@ class QemuHypervisor(Hypervisor):
         if self._loop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(fn, *args)
 
+    async def _warm(self) -> None:
+        """Have libvirt probe QEMU now, which takes seconds on a new host, and not with the first guest."""
+        kind = xml.type_of(self.kind)
+        try:
+            await self._connection.look(
+                "probe", lambda c: c.getDomainCapabilities(None, xml.ARCH, None, kind)
+            )
+        except CloudError as error:
+            _log.warning("libvirt does not say what QEMU can: %s", error.message)
+
     async def _reconnect(self) -> None:
         """When the connection breaks, make it again at once: events come only over a connection."""
         while True:
@@ -184,7 +194,7 @@ class QemuHypervisor(Hypervisor):
             self._broken.clear()
             _log.warning("the connection to libvirt broke")
             try:
-                await self._connection.run("connect", lambda connection: None)
+                await self._connection.look("connect", lambda connection: None)
             except CloudError as error:
                 _log.error("libvirt does not answer: %s", error.message)
                 await asyncio.sleep(2)
@@ -278,11 +288,6 @@ def _copied(domain: libvirt.virDomain) -> bool:
         detail = str(done.get("errmsg", "the copy failed"))
         raise CloudError("HYPERVISOR_FAILED", "libvirt could not copy the guest's disk.", detail=detail)
     return True
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    """Until it is set, but no longer."""
-    await asyncio.wait([asyncio.ensure_future(event.wait())], timeout=seconds)
 
 
 def _dotted(number: int) -> str:

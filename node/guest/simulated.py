@@ -70,7 +70,7 @@ class SimulatedHypervisor(Hypervisor):
         if guest and guest.seen.active:
             self._change(server_id, Sighting(GuestState.GUEST_STATE_SHUTOFF, "destroyed"))
 
-    async def ask_to_reboot(self, server_id: str, grace: float) -> bool:
+    async def ask_to_reboot(self, server_id: str, patience: float) -> bool:
         return self._guest(server_id).seen.active
 
     async def plug(self, server_id: str, disk: Disk) -> None:

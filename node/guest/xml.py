@@ -13,7 +13,7 @@ NAMESPACE = "urn:weft:guest:1"
 TAG = f"{{{NAMESPACE}}}guest"
 # Free slots for disks that come while the guest runs; the guest's firmware counts every slot at each boot.
 SPARE_SLOTS = 8
-_TYPES = {"tcg": "qemu"}
+ARCH = "x86_64"
 _Element = ElementTree.Element
 _add = ElementTree.SubElement
 ElementTree.register_namespace("weft", NAMESPACE)
@@ -21,7 +21,7 @@ ElementTree.register_namespace("weft", NAMESPACE)
 
 def domain(spec: GuestSpec, disks: Sequence[Disk], console: Path, kind: str, host_id: str) -> str:
     """The domain of a guest; `kind` is `kvm` or `tcg`, or libvirt's word. Its metadata says whose it is."""
-    root = _Element("domain", type=_TYPES.get(kind, kind))
+    root = _Element("domain", type=type_of(kind))
     _add(root, "name").text = f"weft-{spec.server_id}"
     _add(root, "uuid").text = spec.server_id
     _add(_add(root, "metadata"), TAG, operation=spec.operation_id, host=host_id)
@@ -44,6 +44,11 @@ def domain(spec: GuestSpec, disks: Sequence[Disk], console: Path, kind: str, hos
     return ElementTree.tostring(root, encoding="unicode")
 
 
+def type_of(kind: str) -> str:
+    """libvirt's word for how guests run."""
+    return "qemu" if kind == "tcg" else kind
+
+
 def _identity(root: _Element, spec: GuestSpec) -> None:
     """What the firmware tells the guest; cloud-init asks for metadata where the product has this name."""
     system = _add(_add(root, "sysinfo", type="smbios"), "system")
@@ -58,7 +63,7 @@ def _identity(root: _Element, spec: GuestSpec) -> None:
 
 def _machine(root: _Element, kind: str) -> None:
     system = _add(root, "os")
-    _add(system, "type", arch="x86_64", machine="q35").text = "hvm"
+    _add(system, "type", arch=ARCH, machine="q35").text = "hvm"
     _add(system, "smbios", mode="sysinfo")
     features = _add(root, "features")
     _add(features, "acpi")

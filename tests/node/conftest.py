@@ -51,7 +51,7 @@ class Host:
         self.disks = GuestDisks(folder, self.storage, self.images, self.pool)
         self.guests = Guests(ledger, hypervisor, self.disks, turns)
         self.boots = Boots(2)
-        self.power = Power(ledger, hypervisor, self.disks, NoWires(), self.boots, turns)
+        self.power = Power(ledger, hypervisor, self.disks, NoWires(), self.boots, turns, self.guests.doomed)
         self.attachments = Attachments(ledger, hypervisor, self.disks, turns)
         self.volumes = Volumes(self.pool, self.images, hypervisor, turns)
         self.snapshots = Snapshots(self.pool, self.exports, hypervisor, turns)

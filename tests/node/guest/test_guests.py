@@ -135,6 +135,45 @@ async def test_a_start_waits_for_every_port(host: Host, monkeypatch: pytest.Monk
     assert (await host.guests.get(guest.server_id)).state == OFF
 
 
+async def test_a_guest_that_ignores_its_power_button_is_killed_in_the_end(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest = spec(await root(host))
+    await host.guests.define(guest)
+    await host.power.start(guest.server_id)
+    presses = []
+
+    async def ignore(server_id: str) -> None:
+        presses.append(server_id)
+
+    monkeypatch.setattr(host.hypervisor, "ask_to_stop", ignore)
+    monkeypatch.setattr(power, "PRESS_AGAIN_SECONDS", 0.2)
+    stopped = await host.power.stop(guest.server_id, grace=0.7)
+    assert (stopped.state, stopped.detail) == (OFF, "destroyed")
+    assert len(presses) > 1
+
+
+async def test_a_delete_does_not_wait_for_a_guest_to_obey(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest = spec(await root(host))
+    await host.guests.define(guest)
+    await host.power.start(guest.server_id)
+
+    async def ignore(server_id: str) -> None:
+        return None
+
+    monkeypatch.setattr(host.hypervisor, "ask_to_stop", ignore)
+    monkeypatch.setattr(power, "PRESS_AGAIN_SECONDS", 0.2)
+    stop = asyncio.create_task(host.power.stop(guest.server_id, grace=600))
+    await asyncio.sleep(0.1)
+    assert not stop.done()
+    async with asyncio.timeout(10):
+        await host.guests.delete(guest.server_id)
+    assert host.ledger.guests == {}
+    await asyncio.gather(stop, return_exceptions=True)
+
+
 async def test_the_metadata_server_learns_whose_port_it_is(host: Host) -> None:
     port = GuestPort(port_id=str(uuid.uuid4()), mac_address="fa:16:3e:00:00:01")
     guest = spec(await root(host), ports=[port], metadata=GuestMetadata(hostname="old", user_data=b"run me"))
