@@ -6,7 +6,8 @@ Control may be away for as long as it likes: guests run on, and the agent comes 
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from mesh.channel import Peers
 from mesh.errors import CloudError
@@ -23,8 +24,10 @@ from weft.compute.v1.host_service_pb2_grpc import HostServiceStub
 from weft.compute.v1.resources_pb2 import Host
 
 VERSION = "0.1.0"
-_FIRST_WAIT, _LONGEST_WAIT = 0.25, 10.0
+_FIRST_WAIT, _LONGEST_WAIT, _GROWTH = 0.25, 5.0, 1.5
+POOL_SECONDS = 60.0
 _DEFAULT_INTERVAL = 5.0
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
@@ -51,6 +54,7 @@ class Agent:
         self._hypervisor = hypervisor
         self._storage = storage
         self._registered = registered
+        self._compute: Any = peers.stub(HostServiceStub, service="compute")
 
     async def run(self) -> None:
         """Register, give signs of life, and register again when compute has forgotten the host.
@@ -66,8 +70,13 @@ class Agent:
         except Superseded:
             _log.error("another agent is registered as host %s: this one is cut off", self._host_id)
 
-    async def register_pool(self) -> None:
-        """Tell block of the pool of volumes on this host."""
+    async def keep_pool(self) -> None:
+        """Tell block of the pool of volumes on this host, now and each minute."""
+        while True:
+            await self._insist(self._register_pool)
+            await asyncio.sleep(POOL_SECONDS)
+
+    async def _register_pool(self) -> None:
         room = await asyncio.to_thread(self._storage.room)
         pool = Pool(
             id=str(uuid.uuid5(uuid.UUID(self._host_id), "pool/file")),
@@ -77,10 +86,10 @@ class Agent:
             host_address=self._settings.address,
             capacity_bytes=self._settings.pool_bytes or room.total,
         )
-        stub = self._peers.stub(PoolServiceStub, service="block")
+        stub: Any = self._peers.stub(PoolServiceStub, service="block")
         await stub.RegisterPool(RegisterPoolRequest(pool=pool))
 
-    async def _insist(self, call: Callable) -> int:
+    async def _insist(self, call: Callable[[], Awaitable[_T]]) -> _T:
         """What `call` answers, however long control is away."""
         wait = _FIRST_WAIT
         while True:
@@ -89,7 +98,7 @@ class Agent:
             except CloudError as error:
                 _log.warning("control does not take this host yet: %s", error.message)
             await asyncio.sleep(wait)
-            wait = min(wait * 2, _LONGEST_WAIT)
+            wait = min(wait * _GROWTH, _LONGEST_WAIT)
 
     async def _register(self) -> int:
         has = await self._inventory()
@@ -113,7 +122,7 @@ class Agent:
             memory_reserved_mib=self._settings.memory_reserved_mib,
             traits=has.traits,
         )
-        return (await self._peers.stub(HostServiceStub, service="compute").RegisterHost(request)).epoch
+        return (await self._compute.RegisterHost(request)).epoch
 
     async def _inventory(self) -> Inventory:
         if self._hypervisor.kind == "simulated":
@@ -138,5 +147,5 @@ class Agent:
     async def _beat(self, epoch: int) -> float:
         free = await asyncio.to_thread(self._storage.free)
         beat = HeartbeatRequest(id=self._host_id, epoch=epoch, free_disk_bytes=free)
-        answer = await self._peers.stub(HostServiceStub, service="compute").Heartbeat(beat, timeout=10)
+        answer = await self._compute.Heartbeat(beat, timeout=10)
         return answer.interval.ToTimedelta().total_seconds()

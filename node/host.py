@@ -110,7 +110,7 @@ class HostParts:
         self.agent = Agent(settings, host_id, peers, hypervisor, storage, self._registered)
         self.pool_report = Sweep("pool", POOL_SECONDS, self.agent.register_pool)
         self.sweep = self._sweep(state, machine)
-        self.servicers = [
+        self.servicers: list[tuple[Callable[[Any, Any], None], Any]] = [
             (add_GuestServiceServicer_to_server, GuestServicer(self.guests, self.power, self.attachments)),
             (
                 add_HostVolumeServiceServicer_to_server,

@@ -76,7 +76,9 @@ def _meta_data(spec: GuestSpec) -> dict[str, Any]:
 
 def _network_data(spec: GuestSpec) -> dict[str, Any]:
     """Links are cards, networks are addresses on them."""
-    links, networks, servers = [], [], []
+    links: list[dict[str, Any]] = []
+    networks: list[dict[str, Any]] = []
+    servers: list[str] = []
     for number, port in enumerate(spec.ports):
         link = f"tap{port.port_id[:11]}"
         links.append(

@@ -6,6 +6,7 @@ then are, which covers whatever was missed.
 
 import asyncio
 import logging
+from typing import Any
 
 from mesh import clock
 from mesh.channel import Peers
@@ -13,6 +14,7 @@ from mesh.errors import CloudError
 from node.guest.hypervisor import Hypervisor, Sighting
 from weft.compute.v1.host_service_pb2 import GuestEvent, GuestState, ReportGuestEventsRequest
 from weft.compute.v1.host_service_pb2_grpc import HostServiceStub
+from weft.node.v1.resources_pb2 import GuestState as NodeState
 
 _AGAIN_SECONDS = 2.0
 _log = logging.getLogger(__name__)
@@ -58,17 +60,17 @@ class Reports:
         if complete:
             seen = await self._hypervisor.list()
             events = [_event(server_id, sighting) for server_id, sighting in seen.items()]
-        stub = self._peers.stub(HostServiceStub, service="compute")
+        stub: Any = self._peers.stub(HostServiceStub, service="compute")
         report = ReportGuestEventsRequest(host_id=self._host_id, events=events, complete=complete)
         await stub.ReportGuestEvents(report)
 
 
 def _event(server_id: str, seen: Sighting | None) -> GuestEvent:
-    # The states of both contracts have the same numbers; compute's has GONE as well.
-    state = GuestState.GUEST_STATE_GONE if seen is None else GuestState.Name(seen.state)
+    # The states of both contracts have the same names; compute's has GONE as well.
+    name = "GUEST_STATE_GONE" if seen is None else NodeState.Name(seen.state)
     return GuestEvent(
         server_id=server_id,
-        state=state,
+        state=GuestState.Value(name),
         detail=seen.detail if seen else "undefined",
         occurred_at=clock.to_proto(clock.now()),
     )
