@@ -118,6 +118,10 @@ class Worker:
             self._turn_back(stop)
             return
         step = self._flow.steps[position]
+        if not step.needed(self._run(step)):
+            _finish(self._records[position], None)
+            self._dirty = True
+            return
         try:
             await (self._do_local(position) if step.local else self._do_remote(position))
         except (Fenced, CancelledFirst, JournalAway):
@@ -253,7 +257,7 @@ class Worker:
 
     async def _undo(self, position: int) -> None:
         step, record = self._flow.steps[position], self._records[position]
-        if step.undo is None:
+        if step.undo is None or not step.needed(self._run(step)):
             _undone(record)
             self._dirty = True
             return
@@ -347,12 +351,12 @@ class Worker:
     async def _pause(self, failures: int, at_least: float | None = None) -> None:
         """Wait longer after each failure; a cancellation ends the wait."""
         seconds = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, 20)) * random.uniform(0.5, 1.0)
-        self._wake.clear()
         try:
             async with asyncio.timeout(max(seconds, at_least or 0.0)):
                 await self._wake.wait()
         except TimeoutError:
             return
+        self._wake.clear()
 
 
 def _start(record: StepRecord) -> None:

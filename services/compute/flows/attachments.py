@@ -37,10 +37,23 @@ def _volumes(peers: Peers) -> Any:
     return peers.stub(VolumeServiceStub, service="block")
 
 
-async def create_boot_volume(run: Run) -> dict[str, Any] | None:
-    """Make the volume to boot from, where one was asked for, and wait until it is AVAILABLE."""
-    if not run.input["new_volume"]:
-        return None
+def makes_one(run: Run) -> bool:
+    """Whether a volume to boot from is to be made."""
+    return run.input["new_volume"] is not None
+
+
+def has_some(run: Run) -> bool:
+    """Whether the server is to have volumes."""
+    return makes_one(run) or bool(run.input["volumes"])
+
+
+def reserved(run: Run) -> list[dict[str, Any]]:
+    """What `reserve` answered."""
+    return run.outputs.get("reserve volumes", {}).get("volumes", [])
+
+
+async def create_boot_volume(run: Run) -> dict[str, Any]:
+    """Make the volume to boot from, and wait until it is AVAILABLE."""
     volume = await _volumes(run.app.peers).CreateVolume(_boot_volume(run))
     volume = await _settled(run.app.peers, volume)
     if volume.status != VolumeStatus.VOLUME_STATUS_AVAILABLE:
@@ -51,8 +64,6 @@ async def create_boot_volume(run: Run) -> dict[str, Any] | None:
 
 async def uncreate_boot_volume(run: Run) -> None:
     """Delete it. Block chose its id: where that was not heard, the same request is sent again to hear it."""
-    if not run.input["new_volume"]:
-        return
     try:
         volume = await _volumes(run.app.peers).CreateVolume(_boot_volume(run))
         volume = await _settled(run.app.peers, volume)
@@ -82,7 +93,7 @@ async def confirm(run: Run) -> None:
         attachments(run.app.peers).ConfirmAttachment(
             ConfirmAttachmentRequest(attachment_id=id, device=devices.get(id, ""))
         )
-        for id in (volume["attachment_id"] for volume in run.outputs["reserve volumes"]["volumes"])
+        for id in (volume["attachment_id"] for volume in reserved(run))
     )
 
 
@@ -105,11 +116,10 @@ async def delete_with_server(peers: Peers, server: Any) -> None:
 
 
 def _wanted(run: Run) -> list[dict[str, Any]]:
-    made = run.outputs.get("create boot volume")
     new = run.input["new_volume"]
     volumes = list(run.input["volumes"])
-    if made and new:
-        boot = {"volume_id": made["volume_id"], "boot": True}
+    if new:
+        boot = {"volume_id": run.outputs["create boot volume"]["volume_id"], "boot": True}
         volumes.insert(0, boot | {"delete_on_termination": new["delete_on_termination"]})
     return volumes
 

@@ -77,11 +77,14 @@ async def unclaim_host(run: Run) -> None:
     await _allocations(run).DeleteAllocations(request)
 
 
+def has_image(run: Run) -> bool:
+    """Whether its root disk is made from an image."""
+    return run.input["image"] is not None
+
+
 async def stage_image(run: Run) -> None:
     """Have the image in the host's cache."""
     image = run.input["image"]
-    if image is None:
-        return
     host_id = run.outputs["claim host"]["host_id"]
     request = StageImageRequest(
         image_id=image["id"], sha256=image["sha256"], size_bytes=image["size_bytes"], format=image["format"]
@@ -99,8 +102,8 @@ async def define_guest(run: Run) -> dict[str, Any]:
         user_data,
         operation_id=run.operation_id,
         image=run.input["image"],
-        ports=run.outputs["create ports"]["ports"],
-        volumes=run.outputs["reserve volumes"]["volumes"],
+        ports=ports.made(run),
+        volumes=attachments.reserved(run),
     )
     with _blaming(host_id), reaching(host_id):
         stub = await run.app.nodes.guests(host_id)
@@ -149,8 +152,8 @@ def booted(connection: Connection, run: Run) -> None:
         guest_state="RUNNING",
         host_id=host["host_id"],
         host_name=host["host_name"],
-        ports=[_kept_port(port) for port in run.outputs["create ports"]["ports"]],
-        volumes=[_kept_volume(volume, run) for volume in run.outputs["reserve volumes"]["volumes"]],
+        ports=[_kept_port(port) for port in ports.made(run)],
+        volumes=[_kept_volume(volume, run) for volume in attachments.reserved(run)],
         launched_at=clock.now(),
     )
 
@@ -240,14 +243,20 @@ BOOT = Flow(
     target_type="server",
     steps=(
         Step("claim host", claim_host, unclaim_host),
-        Step("create ports", ports.create, ports.uncreate),
-        Step("bind ports", ports.bind, ports.unbind),
-        Step("create boot volume", attachments.create_boot_volume, attachments.uncreate_boot_volume, 900),
-        Step("reserve volumes", attachments.reserve, attachments.unreserve, 120),
-        Step("stage image", stage_image, None, _STAGE),
+        Step("create ports", ports.create, ports.uncreate, when=ports.has_some),
+        Step("bind ports", ports.bind, ports.unbind, when=ports.has_some),
+        Step(
+            "create boot volume",
+            attachments.create_boot_volume,
+            attachments.uncreate_boot_volume,
+            deadline=900,
+            when=attachments.makes_one,
+        ),
+        Step("reserve volumes", attachments.reserve, attachments.unreserve, 120, when=attachments.has_some),
+        Step("stage image", stage_image, None, _STAGE, when=has_image),
         Step("define guest", define_guest, delete_guest, _DEFINE),
         Step("start guest", start_guest, power_off, _START),
-        Step("confirm volumes", attachments.confirm),
+        Step("confirm volumes", attachments.confirm, when=attachments.has_some),
     ),
     deadline=3600,
     commit="confirm volumes",

@@ -25,12 +25,16 @@ from weft.placement.v1.allocation_service_pb2 import DeleteAllocationsRequest
 from weft.placement.v1.allocation_service_pb2_grpc import AllocationServiceStub
 
 
+def is_busy(run: Run) -> bool:
+    """Whether something was under way when the deletion began."""
+    return bool(run.input["other_operation_id"])
+
+
 async def stop_other_work(run: Run) -> None:
     """Cancel it; what is past its commit point goes on to its end."""
     other = run.input["other_operation_id"]
-    if other:
-        await other_work.cancel(run.app.database, other)
-        await other_work.ended(run.app.database, other)
+    await other_work.cancel(run.app.database, other)
+    await other_work.ended(run.app.database, other)
 
 
 async def delete_guest(run: Run) -> None:
@@ -80,7 +84,7 @@ DELETE = Flow(
     kind="server.delete",
     target_type="server",
     steps=(
-        Step("stop other work", stop_other_work, None, 600),
+        Step("stop other work", stop_other_work, None, 600, when=is_busy),
         Step("delete guest", delete_guest, None, 90, attempts=5),
         Step("release volumes", release_volumes, None, 120),
         Step("release ports", release_ports),

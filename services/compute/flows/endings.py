@@ -54,10 +54,16 @@ def succeed(connection: Connection, run: Run, status: str = "", guest_state: str
 
 
 def fail(connection: Connection, run: Run, error: CloudError) -> None:
-    """The operation is over and undone: the server is what its guest shows, and says why."""
+    """The operation is over and undone: the server is what its guest shows, and says why.
+
+    What a deletion took it over from has it again, if that is still under way.
+    """
     row = servers.find(connection, run.target_id, lock=True)
     if row is None or row.operation_id != run.operation_id:
         return
-    status = model.after_failure(run.input["previous_status"], row.guest_state)
-    values = {"operation_id": None, "status": status, "status_reason": error.message}
-    servers.change(connection, row.id, values)
+    other, before = run.input.get("other_operation_id", ""), run.input["previous_status"]
+    if other and servers.is_live(connection, other):
+        given_back = {"operation_id": other, "status": before}
+    else:
+        given_back = {"operation_id": None, "status": model.after_failure(before, row.guest_state)}
+    servers.change(connection, row.id, {**given_back, "status_reason": error.message})

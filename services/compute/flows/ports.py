@@ -32,6 +32,16 @@ DEVICE_OWNER = "compute"
 _log = logging.getLogger(__name__)
 
 
+def has_some(run: Run) -> bool:
+    """Whether the server is to have ports."""
+    return bool(run.input["networks"])
+
+
+def made(run: Run) -> list[dict[str, Any]]:
+    """What `create` answered."""
+    return run.outputs.get("create ports", {}).get("ports", [])
+
+
 async def create(run: Run) -> dict[str, Any]:
     """Make the ports that were not given; answer all of them, in order."""
     wanted = run.input["networks"]
@@ -55,13 +65,13 @@ async def bind(run: Run) -> None:
     stub = _stub(run.app.peers)
     await all_of(
         stub.BindPort(BindPortRequest(id=port["port_id"], host_id=host_id, device_id=run.target_id))
-        for port in run.outputs["create ports"]["ports"]
+        for port in made(run)
     )
 
 
 async def unbind(run: Run) -> None:
     """Say that they are on no host."""
-    for port in run.outputs["create ports"]["ports"]:
+    for port in made(run):
         await _unbind(_stub(run.app.peers), port["port_id"], run.target_id)
 
 

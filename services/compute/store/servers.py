@@ -111,6 +111,12 @@ def stranded(connection: Connection) -> list[Row[Any]]:
     return list(connection.execute(select(servers).select_from(joined).where(pending, ended)))
 
 
+def is_live(connection: Connection, operation_id: str) -> bool:
+    """Whether an operation is under way."""
+    state = connection.scalar(select(operations.c.state).where(operations.c.id == operation_id))
+    return state in ACTIVE
+
+
 def list_(
     connection: Connection, request: ListServersRequest, statuses: list[str], caller: Caller
 ) -> tuple[list[Row[Any]], str]:

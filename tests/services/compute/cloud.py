@@ -55,10 +55,11 @@ class User:
         """The server once nothing is under way on it."""
         async with asyncio.timeout(10):
             while (server := await self.get(server.id)).operation_id:
-                await self._over(server.operation_id)
+                await self.over(server.operation_id)
         return server
 
-    async def _over(self, operation_id: str) -> None:
+    async def over(self, operation_id: str) -> None:
+        """The operation has ended."""
         async for _ in self.operations.WatchOperation(WatchOperationRequest(id=operation_id)):
             pass
 
@@ -70,7 +71,7 @@ class User:
         """The server is gone."""
         begun = await self.servers.DeleteServer(DeleteServerRequest(id=server.id))
         async with asyncio.timeout(10):
-            await self._over(begun.operation_id)
+            await self.over(begun.operation_id)
         assert await self.gone(server)
 
     async def gone(self, server: Server) -> bool:

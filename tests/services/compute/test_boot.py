@@ -39,6 +39,9 @@ async def test_the_operation_tells_each_step(compute: Cloud) -> None:
     assert told.state == OperationState.OPERATION_STATE_SUCCEEDED
     assert [step.name for step in told.steps][:3] == ["claim host", "create ports", "bind ports"]
     assert told.target_id == begun.id
+    attempts = {step.name: step.attempts for step in told.steps}
+    assert attempts["stage image"] == 1
+    assert attempts["create boot volume"] == 0, "there was nothing to do"
     assert "sh" not in str(told)
 
 

@@ -4,7 +4,8 @@ Whatever happens: the server ends as told, every other service agrees with it, a
 of it is left anywhere.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -65,14 +66,19 @@ def failures_that_pass(flow: Flow) -> Iterator[Plan]:
         yield {("after do", step.name): [passing()]}
 
 
-async def booted(cloud: Cloud) -> tuple[Server, Volume]:
-    """A server with a port made for it and one that was there, a boot volume made for it and another."""
+def concerns(plan: Plan, step: str) -> bool:
+    return any(name == step for _, name in plan)
+
+
+async def booted(cloud: Cloud, *, from_image: bool = False) -> tuple[Server, Volume]:
+    """A server with a port made for it and one that was there, a volume, and another to boot from."""
     data = cloud.block.add_volume(cloud.member.project_id)
     port = cloud.networks.add_port(cloud.network)
+    new = NewBootVolume(image_id=cloud.image.id, delete_on_termination=True)
     wish = CreateServerRequest(
         name="x",
         flavor_id=cloud.flavor.id,
-        new_volume=NewBootVolume(image_id=cloud.image.id, delete_on_termination=True),
+        **({"image_id": cloud.image.id} if from_image else {"new_volume": new}),
         volumes=[VolumeRequest(volume_id=data.id)],
         networks=[NetworkRequest(network_id=cloud.network.id), NetworkRequest(port_id=port.id)],
     )
@@ -84,6 +90,18 @@ async def attach(cloud: Cloud, server: Server) -> Server:
     volume = cloud.block.add_volume(cloud.member.project_id)
     request = AttachVolumeRequest(id=server.id, volume_id=volume.id)
     return await cloud.member.settled(await cloud.member.servers.AttachVolume(request))
+
+
+@asynccontextmanager
+async def busy(cloud: Cloud, server: Server) -> AsyncIterator[None]:
+    """A volume is being attached, and that does not come to its end by itself."""
+    node = cloud.host_of(server)
+    node.hold("AttachVolume")
+    volume = cloud.block.add_volume(cloud.member.project_id)
+    request = AttachVolumeRequest(id=server.id, volume_id=volume.id)
+    await cloud.member.servers.AttachVolume(request)
+    yield
+    node.release("AttachVolume")
 
 
 async def detach(cloud: Cloud, server: Server) -> Server:
@@ -117,7 +135,7 @@ async def test_a_boot_that_dies_or_stumbles_anywhere_comes_to_its_end(
     async with Survivor(compute) as survivor:
         for plan in plans(BOOT):
             survivor.perils.plan = plan
-            server, _ = await booted(compute)
+            server, _ = await booted(compute, from_image=concerns(plan, "stage image"))
             await assert_all_agree(compute, plan, server, expected)
             await assert_nothing_is_left(compute, server)
         assert survivor.deaths == (4 * len(BOOT.steps) if plans is deaths else 0)
@@ -128,7 +146,7 @@ async def test_a_boot_that_fails_anywhere_leaves_nothing(compute: Cloud, plans: 
     async with Survivor(compute) as survivor:
         for plan in plans(BOOT):
             survivor.perils.plan = plan
-            server, data = await booted(compute)
+            server, data = await booted(compute, from_image=concerns(plan, "stage image"))
             await assert_all_agree(compute, plan, server, "ERROR")
             assert server.status_reason == "on purpose"
             assert compute.block.status_of(data.id) == "AVAILABLE"
@@ -140,8 +158,9 @@ async def test_a_deletion_that_dies_or_stumbles_anywhere_comes_to_its_end(comput
     async with Survivor(compute) as survivor:
         for plan in plans(DELETE):
             server, _ = await booted(compute)
-            survivor.perils.plan = plan
-            await assert_nothing_is_left(compute, server)
+            async with busy(compute, server):
+                survivor.perils.plan = plan
+                await assert_nothing_is_left(compute, server)
             assert not any(plan.values()), plan
 
 
@@ -154,8 +173,10 @@ async def test_a_deletion_that_fails_before_its_commit_point_leaves_the_server_a
             {("before do", "delete guest"): [doomed()]},
         ):
             server, _ = await booted(compute)
-            survivor.perils.plan = plan
-            await compute.member.servers.DeleteServer(DeleteServerRequest(id=server.id))
+            async with busy(compute, server):
+                survivor.perils.plan = plan
+                begun = await compute.member.servers.DeleteServer(DeleteServerRequest(id=server.id))
+                await compute.member.over(begun.operation_id)
             kept = await compute.member.settled(server)
             await assert_all_agree(compute, plan, kept, "ACTIVE")
             await assert_nothing_is_left(compute, server)

@@ -22,6 +22,10 @@ class Faulty:
         """Calls of the RPC that wait for it are answered when the event is set."""
         return self._held.setdefault(rpc, asyncio.Event())
 
+    def release(self, rpc: str) -> None:
+        """Nothing waits any more."""
+        self._held.pop(rpc).set()
+
     async def held(self, rpc: str) -> None:
         """Wait where that was ordered."""
         if rpc in self._held:

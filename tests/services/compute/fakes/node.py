@@ -121,6 +121,7 @@ class Node(
         return guest_service_pb2.ListGuestsResponse(guests=guests)
 
     async def AttachVolume(self, request: Any, context: Any) -> GuestVolume:
+        await self.held("AttachVolume")
         self.called("AttachVolume")
         return self._give(self._guest(request.server_id), request.volume)
 
