@@ -41,7 +41,6 @@ from weft.node.v1.guest_service_pb2_grpc import add_GuestServiceServicer_to_serv
 from weft.node.v1.image_cache_service_pb2_grpc import add_ImageCacheServiceServicer_to_server
 from weft.node.v1.volume_service_pb2_grpc import add_HostVolumeServiceServicer_to_server
 
-POOL_SECONDS = 60.0
 SWEEP_SECONDS = 30.0
 _OPEN_AGAIN_SECONDS = 2.0
 # Guests that boot at the same time where nothing is emulated.
