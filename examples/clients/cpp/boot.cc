@@ -128,8 +128,9 @@ void boot(const std::string& name, const std::string& image, const std::string& 
 
   compute::GetServerRequest get;
   get.set_id(server.id());
+  const auto running = call(*servers, &Servers::GetServer, get);
   std::cout << "addresses";
-  for (const auto& port : call(*servers, &Servers::GetServer, get).ports()) {
+  for (const auto& port : running.ports()) {
     for (const auto& address : port.fixed_ips()) std::cout << " " << address;
   }
   compute::GetConsoleOutputRequest console;
