@@ -49,11 +49,13 @@ class Interceptor:
     async def identify(self, context: Any, metadata: dict[str, Any]) -> Caller:
         """Who calls: by certificate, or by token where the certificate is the gateway's."""
         found = peer.of(context, self._cloud, metadata)
-        token = metadata.get("authorization")
+        scheme, _, token = metadata.get("authorization", "").partition(" ")
         if found is None:
             raise CloudError("UNAUTHENTICATED", "The certificate is not of this cloud.")
-        if found.kind is caller.Kind.ANONYMOUS and token:
-            return await self._verifier.verify(token.removeprefix("Bearer ").strip())
+        if found.kind is caller.Kind.ANONYMOUS and scheme:
+            if scheme.lower() != "bearer":
+                raise CloudError("UNAUTHENTICATED", "The authorization is no bearer token.")
+            return await self._verifier.verify(token.strip())
         return found
 
     def span(self, method: contract.Method, metadata: dict[str, Any]) -> Any:

@@ -1,10 +1,12 @@
 """Pages of a list: keyset paging with signed tokens bound to the list, its filter and the caller."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import os
 import secrets
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,13 +30,18 @@ def use_key(path: Path) -> None:
     """Sign tokens with the key in this file (made if absent), so that they outlive this process."""
     global _key
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        _key = path.read_bytes()
-        return
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(_key)
+    if not path.exists():
+        _offer(path, secrets.token_bytes(32))
+    _key = path.read_bytes()
+
+
+def _offer(path: Path, key: bytes) -> None:
+    """Put the key there whole, unless another process was first."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name) as file:
+        file.write(key)
+        file.flush()
+        with contextlib.suppress(FileExistsError):
+            os.link(file.name, path)
 
 
 def page(
