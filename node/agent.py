@@ -7,6 +7,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from mesh.channel import Peers
@@ -54,6 +55,7 @@ class Agent:
         self._hypervisor = hypervisor
         self._storage = storage
         self._registered = registered
+        self._pool_due = asyncio.Event()
         self._compute: Any = peers.stub(HostServiceStub, service="compute")
 
     async def run(self) -> None:
@@ -66,15 +68,18 @@ class Agent:
                 epoch = await self._insist(self._register)
                 _log.info("registered as host %s (%s), epoch %d", self._name, self._host_id, epoch)
                 self._registered()
+                self._pool_due.set()
                 await self._live(epoch)
         except Superseded:
             _log.error("another agent is registered as host %s: this one is cut off", self._host_id)
 
     async def keep_pool(self) -> None:
-        """Tell block of the pool of volumes on this host, now and each minute."""
+        """Tell block of the pool on this host: each minute, and when control may have forgotten it."""
         while True:
+            self._pool_due.clear()
             await self._insist(self._register_pool)
-            await asyncio.sleep(POOL_SECONDS)
+            with suppress(TimeoutError):  # nobody asked for it: it is time anyway
+                await asyncio.wait_for(self._pool_due.wait(), POOL_SECONDS)
 
     async def _register_pool(self) -> None:
         room = await asyncio.to_thread(self._storage.room)

@@ -106,8 +106,7 @@ class HostParts:
         self.snapshots = Snapshots(self.pool, machine.exports, hypervisor, turns)
         self.sharing = Sharing(self.pool, machine.exports, turns)
         self.reports = Reports(host_id, peers, hypervisor)
-        self.agent = Agent(settings, host_id, peers, hypervisor, storage, self._registered)
-        self.pool_report = Sweep("pool", POOL_SECONDS, self.agent.register_pool)
+        self.agent = Agent(settings, host_id, peers, hypervisor, storage, self.reports.resync)
         self.sweep = self._sweep(state, machine)
         self.servicers: list[tuple[Callable[[Any, Any], None], Any]] = [
             (add_GuestServiceServicer_to_server, GuestServicer(self.guests, self.power, self.attachments)),
@@ -124,11 +123,6 @@ class HostParts:
         return HostSweep(
             state, self.ledger, self.hypervisor, self.pool, self.disks, machine.images, self.sharing
         )
-
-    def _registered(self) -> None:
-        """Control is there, and may have forgotten all that it knew of us."""
-        self.reports.resync()
-        self.pool_report.nudge()
 
     async def be_a_host(self) -> None:
         """Open the hypervisor, however long that takes, and be a host from then on."""
@@ -159,7 +153,7 @@ async def build(runtime: Runtime) -> Service:
     background: list[Callable[[], Awaitable[None]]] = [
         parts.be_a_host,
         parts.reports.run,
-        parts.pool_report.run,
+        parts.agent.keep_pool,
     ]
     if parts.sweep is not None:
         await asyncio.to_thread(parts.sweep.clear_debris)
