@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from mesh import server
 from mesh.server import Runtime, Service
@@ -43,7 +44,7 @@ async def build(runtime: Runtime) -> Service:
     verifier = LocalVerifier(database, signer)
     login = Login(database, signer, passwords)
     await bootstrap(database, settings, passwords)
-    servicers = [
+    servicers: list[tuple[Any, Any]] = [
         (catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server, catalog.Catalog(database)),
         (domain_service_pb2_grpc.add_DomainServiceServicer_to_server, domains.Domains(database)),
         (key_service_pb2_grpc.add_KeyServiceServicer_to_server, keys.Keys(database, ring, verifier)),

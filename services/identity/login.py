@@ -37,18 +37,18 @@ class Login:
         """
         domain_name = domain_name or DEFAULT_DOMAIN
         user = await self._database.read(users.for_login, user_id, domain_name, name)
-        stored = await self.prove(user, f"{user_id}\0{domain_name}\0{name}", password, source)
-        return await self._issue(user.id, stored, wanted, ("password",), None)
+        user = await self.prove(user, f"{user_id}\0{domain_name}\0{name}", password, source)
+        return await self._issue(user.id, user.password_hash, wanted, ("password",), None)
 
-    async def prove(self, user: Any, said: str, password: str, source: str) -> str:
-        """The hash that the password matches. The work is the same when there is no such user (None)."""
+    async def prove(self, user: Any, said: str, password: str, source: str) -> Any:
+        """The user, whose password it is. The work is the same when there is no such user (None)."""
         async with self._slowdown.attempt(slowdown.subject(user and user.id, said), source) as attempt:
             stored = user.password_hash if user is not None else ""
             if not await self._passwords.match(stored, password):
                 await attempt.failed()
                 raise scopes.refused()
             await attempt.succeeded()
-        return stored
+        return user
 
     async def by_token(self, token: str, wanted: Wanted | None) -> Issued:
         """A token for another scope, of no longer life. Raises as a verifier does, and UNAUTHENTICATED."""

@@ -1,7 +1,9 @@
 """Passwords: argon2id, hashed in threads of their own, with the same work done when there is nobody."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
@@ -28,7 +30,7 @@ class Passwords:
         right = await self._run(_matches, stored or self._nobodys, password)
         return right and bool(stored)
 
-    async def _run(self, fn, *args):  # type: ignore[no-untyped-def]
+    async def _run(self, fn: Callable[..., Any], *args: str) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, fn, *args)
 
 

@@ -1,6 +1,7 @@
 """Placement as a process: `python -m services.placement`."""
 
 from pathlib import Path
+from typing import Any
 
 from mesh import server
 from mesh.server import Runtime, Service
@@ -28,7 +29,7 @@ async def build(runtime: Runtime) -> Service:
     units = Units(runtime.database, follower)
     await runtime.database.write(names.bootstrap)
     await follower.refresh()
-    servicers = [
+    servicers: list[tuple[Any, Any]] = [
         (allocation_service_pb2_grpc.add_AllocationServiceServicer_to_server, Allocations(units)),
         (candidate_service_pb2_grpc.add_CandidateServiceServicer_to_server, CandidateFinder(follower)),
         (class_service_pb2_grpc.add_ClassServiceServicer_to_server, Classes(units)),

@@ -62,7 +62,7 @@ def _snapshot(connection: Any, after: int) -> tuple[list[Any], int]:
     return revocations.in_force(connection, after), outbox.latest(connection)
 
 
-async def _with_heartbeats(events: AsyncIterator[watch.Event]) -> AsyncIterator[watch.Event | None]:
+async def _with_heartbeats(events: Any) -> AsyncIterator[watch.Event | None]:
     """The events, and None whenever there was none for a while."""
     upcoming = asyncio.ensure_future(anext(events))
     try:

@@ -13,7 +13,7 @@ from services.identity.model import Target
 from services.identity.store import revocations
 from services.identity.tables import assignments, projects, roles, users
 
-_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 # The namespace of assignments' ids.
 _NAMESPACE = uuid.UUID("9a4c0a1e-7a1f-5c0e-8f0e-3d1a5e1b6c55")
 

@@ -74,5 +74,4 @@ def remove(connection: Connection, id: str, expected_revision: int) -> None:
 def in_use(kind: str, id: str, by_kind: str, by_id: str) -> CloudError:
     """IN_USE."""
     message = f"The {kind} {id} has the {by_kind} {by_id}: delete that first."
-    names = {"resource_type": kind, "id": id, "used_by_type": by_kind, "used_by_id": by_id}
-    return CloudError("IN_USE", message, **names)
+    return CloudError("IN_USE", message, resource_type=kind, id=id, used_by_type=by_kind, used_by_id=by_id)

@@ -1,6 +1,7 @@
 """Failed logins, by whose they were and where they came from."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, case, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -8,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from mesh import clock
 from services.identity.tables import login_failures as table
 
-_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 def of(connection: Connection, subject: str, source: str) -> tuple[int, datetime | None]:

@@ -11,7 +11,7 @@ from mesh.paging import page
 from services.identity.store import rows
 from services.identity.tables import limits, projects
 
-_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 def listed(

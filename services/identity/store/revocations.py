@@ -74,10 +74,12 @@ def forget(connection: Connection) -> int:
 
 def to_proto(values: Any, revision: int = 0) -> Revocation:
     """A row or its values as the contract's message."""
-    ids = ("token_id", "user_id", "project_id", "domain_id")
-    times: dict[str, datetime] = {key: values[key] for key in ("issued_before", "expires_at")}
     return Revocation(
         revision=revision,
-        **{key: values[key] for key in ids},
-        **{key: clock.to_proto(value) for key, value in times.items()},
+        token_id=values["token_id"],
+        user_id=values["user_id"],
+        project_id=values["project_id"],
+        domain_id=values["domain_id"],
+        issued_before=clock.to_proto(values["issued_before"]),
+        expires_at=clock.to_proto(values["expires_at"]),
     )

@@ -12,7 +12,7 @@ from mesh.errors import CloudError, not_found, wrong_status
 from mesh.paging import page
 from services.placement.tables import inventories, provider_traits, resource_classes, traits
 
-_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 CLASSES, TRAITS = resource_classes, traits
 _STANDARD = Path(__file__).parents[1] / "standard.txt"
 _USED_BY: dict[str, Column[str]] = {
@@ -83,5 +83,4 @@ def remove(connection: Connection, table: Table, name: str) -> None:
 def in_use(kind: str, id: str, by_kind: str, by_id: str) -> CloudError:
     """IN_USE."""
     message = f"The {kind} {id} is used by the {by_kind} {by_id}."
-    names = {"resource_type": kind, "id": id, "used_by_type": by_kind, "used_by_id": by_id}
-    return CloudError("IN_USE", message, **names)
+    return CloudError("IN_USE", message, resource_type=kind, id=id, used_by_type=by_kind, used_by_id=by_id)

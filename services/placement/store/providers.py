@@ -92,8 +92,14 @@ def remove(connection: Connection, id: str, expected_generation: int) -> None:
     row = get(connection, id)
     if expected_generation and row.generation != expected_generation:
         message = f"The provider {id} is at revision {row.generation}: read it again."
-        metadata = {"expected": str(expected_generation), "actual": str(row.generation)}
-        raise CloudError("REVISION_MISMATCH", message, resource_type="provider", id=id, **metadata)
+        raise CloudError(
+            "REVISION_MISMATCH",
+            message,
+            resource_type="provider",
+            id=id,
+            expected=expected_generation,
+            actual=row.generation,
+        )
     holder = select(allocations.c.consumer_id).where(allocations.c.provider_id == id).limit(1)
     child = select(providers.c.id).where(providers.c.parent_id == id).limit(1)
     for kind, query in (("consumer", holder), ("provider", child)):

@@ -72,8 +72,9 @@ def _load(connection: Connection, ids: Sequence[str] | None) -> list[Provider]:
         (provider_aggregates, provider_aggregates.c.aggregate_id),
     ):
         found: defaultdict[str, set[str]] = defaultdict(set)
-        for provider_id, name in rows(select(table.c.provider_id, column), table.c.provider_id):
-            found[provider_id].add(name)
+        named = select(table.c.provider_id, column.label("name"))
+        for row in rows(named, table.c.provider_id):
+            found[row.provider_id].add(row.name)
         marks.append(found)
     return [
         _provider(row, held[row.id], used[row.id], *(found[row.id] for found in marks))

@@ -12,6 +12,7 @@ from mesh.caller import Kind
 from mesh.errors import CloudError
 from mesh.revocations import RemoteVerifier
 from mesh.settings import Settings, SettingsError
+from services.identity.api import keys as keys_api
 from services.identity.keys import PUBLISHED_AHEAD, SIGNING, KeyRing
 from tests.services.identity.conftest import Cloud, running
 from tests.services.identity.test_login import reason
@@ -89,7 +90,10 @@ async def test_a_service_verifies_by_itself_and_hears_of_a_revocation_at_once(ei
         await verifier.close()
 
 
-async def test_the_stream_tells_what_is_in_force_then_that_it_has_then_what_is_new(world: Cloud) -> None:
+async def test_the_stream_tells_what_is_in_force_then_that_it_has_then_what_is_new(
+    world: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys_api, "HEARTBEAT", 0.3)
     first, _ = await world.member("ann")
     second, _ = await world.member("bob")
     await first.tokens.RevokeToken(token_pb.RevokeTokenRequest())
