@@ -15,7 +15,7 @@ _OWN = {
     "down": ("cli.cloud.down:down", "Stop the cloud that `weft up` started."),
     "status": ("cli.cloud.status:status", "Show what runs of the cloud on this machine."),
     "serve": ("cli.serve:serve", "Run one part of a cloud in the foreground."),
-    "demo": ("cli.demo:demo", "Boot a real server and prove that all of it works."),
+    "demo": ("cli.demo.command:demo", "Boot a real server and prove that all of it works."),
     "doctor": ("cli.doctor:doctor", "Say what is missing on this machine, and what mends it."),
     "login": ("cli.identity:login", "Log in, and keep the token."),
     "logout": ("cli.identity:logout", "Make the kept token worthless, and forget it."),

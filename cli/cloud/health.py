@@ -12,6 +12,7 @@ from mesh.certificates import Authority, Identity
 from mesh.channel import Client, connect
 from mesh.errors import CloudError
 from mesh.settings import PORTS
+from weft.block.v1 import pool_service_pb2, pool_service_pb2_grpc
 from weft.compute.v1 import host_service_pb2, host_service_pb2_grpc
 from weft.compute.v1.resources_pb2 import HOST_STATUS_UP
 from weft.identity.v1 import key_service_pb2, key_service_pb2_grpc
@@ -60,16 +61,19 @@ async def gateway(layout: Layout) -> Health:
 
 
 async def hosts(layout: Layout) -> list[Health]:
-    """The hosts, as compute knows them."""
+    """The hosts, as compute knows them, with their pools of volumes."""
     try:
         async with await administrator(layout) as client:
-            stub = client.stub(host_service_pb2_grpc.HostServiceStub)
-            answer = await stub.ListHosts(host_service_pb2.ListHostsRequest(), timeout=5)
+            hosts = client.stub(host_service_pb2_grpc.HostServiceStub)
+            answer = await hosts.ListHosts(host_service_pb2.ListHostsRequest(), timeout=5)
+            pools = client.stub(pool_service_pb2_grpc.PoolServiceStub)
+            known = await pools.ListPools(pool_service_pb2.ListPoolsRequest(), timeout=5)
     except CloudError as error:
         if error.reason not in _NOT_YET:
             raise
         return [Health(name, error.message) for name in layout.names]
     up = {host.name for host in answer.hosts if host.status == HOST_STATUS_UP}
+    up &= {pool.name for pool in known.pools}
     return [Health(name, "" if name in up else "it has not registered yet") for name in layout.names]
 
 
