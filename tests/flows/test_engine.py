@@ -1,6 +1,7 @@
 """Leases, fencing, cancellation, rescheduling, deadlines: the same on SQLite and PostgreSQL."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -270,6 +271,20 @@ async def test_a_step_that_takes_too_long_is_cut_and_tried_again(database: Datab
     assert (row.state, len(tries)) == ("SUCCEEDED", 2)
 
 
+async def test_a_step_with_nothing_to_do_is_passed_over_forward_and_back(database: Database) -> None:
+    plan = flow(remote("a"), remote("b", when=lambda run: run.input["wanted"]), remote("c"))
+    doomed = CloudError("CAPACITY_EXCEEDED", "on purpose")
+    for wanted in (False, True):
+        for world in (World(), World({("before do", "c"): [doomed]})):
+            running = await engine(database, plan, world)
+            row = await ended(database, await database.write(begin, plan, {"wanted": wanted}))
+            await running.stop()
+            succeeded = row.state == "SUCCEEDED"
+            assert world.seen["before do", "b"] == wanted
+            assert world.seen["before undo", "b"] == (wanted and not succeeded)
+            assert len(world.effects) == (2 + wanted if succeeded else 0)
+
+
 async def test_a_flow_past_its_deadline_unwinds(database: Database) -> None:
     async def stuck(run: Run) -> None:
         await asyncio.sleep(60)
@@ -305,8 +320,6 @@ async def test_a_clock_that_jumps_an_hour_ahead_loses_no_operation(database: Dat
     running = await engine(database, plan, world)
     first = await database.write(begin, plan)
     real = clock._system
-    from datetime import timedelta
-
     with clock.told_by(lambda: real() + timedelta(hours=1)):
         second = await database.write(begin, plan)
         states = {(await ended(database, id)).state for id in (first, second)}

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, MetaData
 
 from mesh import clock, outbox, watch
 from mesh.database import Database
@@ -122,7 +122,6 @@ async def test_a_watcher_that_lags_is_cut_not_fed_gaps(
 async def test_events_of_another_process_are_seen_within_a_poll(
     database: Database, database_url: str
 ) -> None:
-    from sqlalchemy import MetaData
 
     from mesh import tables
 
