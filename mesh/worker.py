@@ -119,7 +119,9 @@ class Worker:
             return
         step = self._flow.steps[position]
         if not step.needed(self._run(step)):
-            _finish(self._records[position], None)
+            passed = self._records[position]
+            _finish(passed, None)
+            passed.started_at = passed.ended_at
             self._dirty = True
             return
         try:

@@ -42,6 +42,7 @@ async def test_the_operation_tells_each_step(compute: Cloud) -> None:
     attempts = {step.name: step.attempts for step in told.steps}
     assert attempts["stage image"] == 1
     assert attempts["create boot volume"] == 0, "there was nothing to do"
+    assert all(step.HasField("started_at") and step.HasField("ended_at") for step in told.steps)
     assert "sh" not in str(told)
 
 
