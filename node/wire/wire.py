@@ -136,7 +136,8 @@ class Wire:
 
     async def _woken(self, seconds: float) -> bool:
         try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
         except TimeoutError:
             return False
         return True

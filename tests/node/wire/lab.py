@@ -76,7 +76,10 @@ class Lab:
         """End a host's agent."""
         agent = self._agents.pop(host.id)
         agent.send_signal(number)
-        agent.wait(20)
+        try:
+            agent.wait(20)
+        finally:
+            agent.kill()
 
     def log(self, host: Host) -> str:
         """What a host's agent said so far."""
@@ -117,12 +120,18 @@ class Lab:
         space = f"{self._tag}-g{len(self._guests)}"
         guest = Guest(space, self.spaces[host.id], names.tap(port.id), port.mac_address, self._scratch)
         self._guests.append(guest)
+        if port.admin_state_up:
+            assert eventually(lambda: self._forwards(host, port.id)), "its port on the bridge stays closed"
         if not dhcp:
             subnet = self.world.networks[port.network_id].subnets[0]
             for fixed in port.fixed_ips:
                 length = 64 if ":" in fixed.ip_address else 24
                 guest.take(f"{fixed.ip_address}/{length}", "" if length == 64 else subnet.gateway_ip)
         return guest
+
+    def _forwards(self, host: Host, port_id: str) -> bool:
+        """Whether the bridge has seen that something is plugged in; the kernel may take a second."""
+        return "state forwarding" in self.on(host, "bridge", "link", "show", "dev", names.tap(port_id))
 
     def listen(self, space: str, port: int) -> Listener:
         """A TCP server in a namespace."""
@@ -153,14 +162,16 @@ class Lab:
 
     def close(self) -> None:
         """Leave nothing behind."""
-        for host in self.hosts:
-            with suppress(KeyError):
-                self.end_agent(host)
-        self._control.close()
-        ours = tuple(host.id[:8] for host in self.hosts)
-        for name in namespaces.names():
-            if name.startswith(self._tag) or (name.startswith("weft-") and name.endswith(ours)):
-                namespaces.remove(name)
+        try:
+            for host in self.hosts:
+                with suppress(KeyError):
+                    self.end_agent(host)
+        finally:
+            self._control.close()
+            ours = tuple(host.id[:8] for host in self.hosts)
+            for name in namespaces.names():
+                if name.startswith(self._tag) or (name.startswith("weft-") and name.endswith(ours)):
+                    namespaces.remove(name)
 
 
 def eventually(true: Callable[[], object], seconds: float = 10.0) -> bool:
