@@ -2,7 +2,8 @@
 
 A service writes the problem as JSON in ASCII into the trailer `weft-problem` beside its gRPC status. The
 inner script, next to the router, keeps it when the trailers pass; the outer one, which sees what the
-transcoder made of the call, puts it in place of the body. Callers of gRPC itself get their status untouched.
+transcoder made of the call, puts it in place of the body, and its status in place of the one that the
+transcoder derives from the gRPC code alone. Callers of gRPC itself get their status untouched.
 """
 
 from typing import Any
@@ -47,6 +48,8 @@ function envoy_on_response(handle)
   local kept = handle:streamInfo():dynamicMetadata():get("weft")
   if not kept or not kept.problem then return end
   headers:replace("content-type", "application/problem+json")
+  local status = string.match(kept.problem, '"status": (%d+)')
+  if status then headers:replace(":status", status) end
   handle:body(true):setBytes(kept.problem)
 end
 """

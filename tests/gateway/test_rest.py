@@ -115,6 +115,13 @@ def test_a_revision_that_is_no_longer_is_a_conflict(member: httpx.Client) -> Non
     problem(found, 409, "REVISION_MISMATCH")
 
 
+def test_a_status_that_does_not_allow_the_call_is_a_conflict(member: httpx.Client) -> None:
+    image = new_image(member, protected=True)
+    problem(member.delete(f"/image/v1/images/{image['id']}"), 409, "WRONG_STATUS")
+    member.patch(f"/image/v1/images/{image['id']}", params={"update_mask": "protected"}, json={"name": ""})
+    assert member.delete(f"/image/v1/images/{image['id']}").status_code == 200
+
+
 def test_a_repeated_request_id_makes_one_thing(member: httpx.Client) -> None:
     request = {"request_id": str(uuid.uuid4()), "name": "once"}
     assert new_image(member, **request)["id"] == new_image(member, **request)["id"]
