@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -44,20 +45,20 @@ def _filters(have: Picture, want: Picture, outcome: Outcome, anew: bool) -> None
 def _new_spaces(want: Picture, outcome: Outcome) -> None:
     for name, space in want.spaces.items():
         if namespaces.identity(name) is None:
-            _try(outcome, name, f"made {name}", lambda space=space: spaces.create(space))
+            _try(outcome, name, f"made {name}", partial(spaces.create, space))
 
 
 def _links(ip: IPRoute, have: Picture, want: Picture, outcome: Outcome) -> None:
     lost = _near_ends_of_missing(have, want)
     for name in [*(have.links.keys() - want.links.keys()), *(lost & have.links.keys())]:
         if names.may_remove(name):
-            _try(outcome, name, f"removed {name}", lambda name=name: links.delete(ip, name))
+            _try(outcome, name, f"removed {name}", partial(links.delete, ip, name))
     for link in sorted(want.links.values(), key=links.order):
         present = have.links.get(link.name) if link.name not in lost else None
         wrong = links.differences(present, link) if present else ["absent"]
         if wrong:
             what = f"{link.name}: {', '.join(wrong)}"
-            _try(outcome, link.name, what, lambda link=link, present=present: links.settle(ip, present, link))
+            _try(outcome, link.name, what, partial(links.settle, ip, present, link))
 
 
 def _near_ends_of_missing(have: Picture, want: Picture) -> set[str]:
@@ -106,7 +107,11 @@ def _settle_spaces(have: Picture, want: Picture, outcome: Outcome) -> None:
     for name, wanted in want.spaces.items():
         present = _as_left(name, have, wanted)
         if present != wanted:
-            _try(outcome, name, "", lambda a=present, b=wanted: outcome.done.extend(spaces.settle(a, b)))
+            _try(outcome, name, "", partial(_settle_space, present, wanted, outcome))
+
+
+def _settle_space(present: Space, wanted: Space, outcome: Outcome) -> None:
+    outcome.done += spaces.settle(present, wanted)
 
 
 def _as_left(name: str, have: Picture, want: Space) -> Space:
@@ -121,7 +126,7 @@ def _as_left(name: str, have: Picture, want: Space) -> Space:
 
 def _old_spaces(have: Picture, want: Picture, outcome: Outcome) -> None:
     for name in have.spaces.keys() - want.spaces.keys():
-        _try(outcome, name, f"removed {name}", lambda name=name: namespaces.remove(name))
+        _try(outcome, name, f"removed {name}", partial(namespaces.remove, name))
 
 
 def _try(outcome: Outcome, name: str, what: str, act: Callable[[], None]) -> None:

@@ -13,10 +13,7 @@ from node.wire.picture import Forward, Interface, Link, Neighbour, Picture, Rout
 _PERMANENT, _STATIC = 0x80, 0x40  # NUD_PERMANENT: on a bridge, an address of its own; NUD_NOARP: ours
 _KERNEL_ROUTE = 2  # RTPROT_KERNEL: made by an address, not by us
 _QUIET = {"ipv6/conf/{}/disable_ipv6": "1", "ipv4/conf/{}/arp_ignore": "8"}
-_FORWARDING = {
-    "ipv4/ip_forward": "1",
-    "ipv6/conf/all/forwarding": "1",
-}
+_FORWARDING = ("ipv4/ip_forward", "ipv6/conf/all/forwarding")
 _INSIDE = {
     "ipv4/conf/all/rp_filter": "0",
     "ipv4/conf/default/rp_filter": "0",
@@ -161,8 +158,8 @@ def quiet(name: str) -> dict[str, str]:
 
 
 def inside(forwarding: bool) -> dict[str, str]:
-    """Kernel settings of a namespace of ours."""
-    return _INSIDE | (_FORWARDING if forwarding else {})
+    """Kernel settings of a namespace of ours; a new one may have the host's."""
+    return _INSIDE | dict.fromkeys(_FORWARDING, str(int(forwarding)))
 
 
 def settings_differ(wanted: dict[str, str]) -> dict[str, str]:

@@ -60,5 +60,5 @@ class Readiness:
         return True
 
 
-def _report(port_id: str, state: pb.WireState, revision: int, detail: str = "") -> pb.PortReport:
+def _report(port_id: str, state: pb.WireState.ValueType, revision: int, detail: str = "") -> pb.PortReport:
     return pb.PortReport(port_id=port_id, state=state, revision=revision, detail=detail[:4096])

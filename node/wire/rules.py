@@ -5,7 +5,7 @@ The question is asked of connections that were allowed before a rule was taken a
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from weft.network.v1 import resources_pb2 as pb
 
@@ -51,7 +51,7 @@ def _remote_text(rule: pb.SecurityGroupRule) -> str:
     return f"{family} {side} {network}" if network.prefixlen else f"meta nfproto ipv{rule.ip_version}"
 
 
-def _network(rule: pb.SecurityGroupRule):
+def _network(rule: pb.SecurityGroupRule) -> IPv4Network | IPv6Network:
     try:
         network = ip_network(rule.remote_cidr, strict=False)
     except ValueError as error:
@@ -95,9 +95,12 @@ def _protocol_text(rule: pb.SecurityGroupRule) -> list[str]:
 
 def _icmp_text(rule: pb.SecurityGroupRule, number: int) -> list[str]:
     parts = [f"meta l4proto {number}"]
-    for key, which in (("type", "port_min"), ("code", "port_max")):
-        if rule.HasField(which):
-            value = getattr(rule, which)
+    given = (
+        ("type", rule.port_min if rule.HasField("port_min") else None),
+        ("code", rule.port_max if rule.HasField("port_max") else None),
+    )
+    for key, value in given:
+        if value is not None:
             if not 0 <= value <= 255:
                 raise BadRule(f"ICMP {key} {value}")
             parts.append(f"{_ICMP[number]} {key} {value}")

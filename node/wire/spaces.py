@@ -4,7 +4,7 @@ The links themselves are the near ends' business: a far end that is missing is m
 """
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -88,7 +88,7 @@ def _route(ip: IPRoute, verb: str, route: Route) -> None:
     _tolerant(ip.route, verb, dst=route.destination, gateway=route.via)
 
 
-def _tolerant(call, verb: str, **arguments: object) -> None:
+def _tolerant(call: Callable[..., object], verb: str, **arguments: object) -> None:
     try:
         call(verb, **arguments)
     except NetlinkError as error:

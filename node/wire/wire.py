@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from mesh import settings
 from mesh.channel import Peers
@@ -24,6 +24,7 @@ from weft.network.v1.host_service_pb2 import WatchHostStateRequest
 from weft.node.v1.resources_pb2 import GuestPort, GuestSpec
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 _VERIFY_EVERY, _DRIFT_PAUSE = 60.0, 0.1  # seconds
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0
 
@@ -131,8 +132,10 @@ class Wire:
         changed, self._changed_links = self._changed_links, set()
         if verify or self._stale:
             await self._converge(verify)
-        elif changed and await self._in_thread(self._kernel.link_differs, changed):
-            await self._converge(verify=True)
+        elif changed:
+            drifted = await self._in_thread(self._kernel.link_differs, changed)
+            if drifted:
+                await self._converge(verify=True)
 
     async def _woken(self, seconds: float) -> bool:
         try:
@@ -154,7 +157,7 @@ class Wire:
         await asyncio.to_thread(state.save, wanted, self._file)
         self._healthy = result.healthy
 
-    async def _in_thread(self, function: Callable, *arguments: object):
+    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
     async def _serve(self, wanted: state.State, result: Result) -> None:
@@ -182,7 +185,7 @@ class Wire:
         return found[0].metadata.hostname if found else ""
 
 
-def _leases(wanted: state.State, wired: Iterable[str]):
+def _leases(wanted: state.State, wired: Iterable[str]) -> Iterator[tuple[str, leases.Lease]]:
     for id in wired:
         port = wanted.ports[id]
         lease = leases.lease(port, wanted.networks[port.network_id])
