@@ -1,7 +1,7 @@
 """Follows long-running work step by step until it ends."""
 
+import asyncio
 import sys
-import time
 from collections.abc import AsyncIterator
 from importlib import import_module
 from typing import Any
@@ -58,23 +58,17 @@ async def watch(client: Client, package: str, operation_id: str) -> AsyncIterato
         except CloudError as error:
             if error.reason not in ("UNAVAILABLE", "WATCH_TOO_OLD"):
                 raise
-            await _pause()
+            await asyncio.sleep(0.5)
 
 
-async def _pause() -> None:
-    import asyncio
-
-    await asyncio.sleep(0.5)
-
-
-async def to_end(client: Client, package: str, operation_id: str, timeout: float | None = None) -> None:
+async def to_end(
+    client: Client, package: str, operation_id: str, timeout: float | None = None, indent: str = "  "
+) -> None:
     """Follow an operation with progress on standard error.
 
     Raises the error that it failed with, DEADLINE_EXCEEDED when it takes longer than `timeout` seconds.
     """
-    import asyncio
-
-    progress = Progress()
+    progress = Progress(indent)
     try:
         async with asyncio.timeout(timeout):
             async for operation in watch(client, package, operation_id):
@@ -102,10 +96,10 @@ def failure(operation: pb.Operation) -> CloudError:
 class Progress:
     """Says each step once it changes: a live line on a terminal, a line a step elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, indent: str) -> None:
         self._said: dict[str, int] = {}
         self._live = sys.stderr.isatty()
-        self._begun = time.monotonic()
+        self._clear = f"\r\x1b[K{indent}" if self._live else indent
 
     def show(self, operation: pb.Operation) -> None:
         """Say what is new."""
@@ -120,19 +114,21 @@ class Progress:
         mark, colour = _MARKS[step.state]
         again = f" (attempt {step.attempts})" if step.attempts > 1 else ""
         wrong = f": {step.error.message}" if step.error.message and step.state != pb.STEP_STATE_DONE else ""
+        line = f"{self._clear}{click.style(mark, fg=colour)} {step.name}"
         if step.state == pb.STEP_STATE_STARTED and not (again or wrong):
             if self._live:
-                click.echo(f"\r\x1b[K  {click.style(mark, fg=colour)} {step.name}", nl=False, err=True)
+                click.echo(line, nl=False, err=True)
             return
-        clear = "\r\x1b[K" if self._live else ""
-        took = f"  {_seconds(step):.2f} s" if step.state == pb.STEP_STATE_DONE else ""
-        click.echo(f"{clear}  {click.style(mark, fg=colour)} {step.name}{took}{again}{wrong}", err=True)
+        click.echo(f"{line}{_took(step)}{again}{wrong}", err=True)
 
     def _end(self, operation: pb.Operation) -> None:
         took = operation.ended_at.ToMicroseconds() - operation.created_at.ToMicroseconds()
-        clear = "\r\x1b[K" if self._live else ""
-        click.echo(f"{clear}  {operation.kind}: {_ENDED[operation.state]} in {took / 1e6:.2f} s", err=True)
+        how = _ENDED[operation.state]
+        click.echo(f"{self._clear}{operation.kind}: {how} in {took / 1e6:.2f} s", err=True)
 
 
-def _seconds(step: pb.Step) -> float:
-    return (step.ended_at.ToMicroseconds() - step.started_at.ToMicroseconds()) / 1e6
+def _took(step: pb.Step) -> str:
+    """How long a step took that is done; a step with nothing to do was never begun."""
+    if step.state != pb.STEP_STATE_DONE or not step.HasField("started_at"):
+        return ""
+    return f"  {(step.ended_at.ToMicroseconds() - step.started_at.ToMicroseconds()) / 1e6:.2f} s"

@@ -16,7 +16,7 @@ _OWN = {
     "status": ("cli.cloud.status:status", "Show what runs of the cloud on this machine."),
     "serve": ("cli.serve:serve", "Run one part of a cloud in the foreground."),
     "demo": ("cli.demo.command:demo", "Boot a real server and prove that all of it works."),
-    "doctor": ("cli.doctor:doctor", "Say what is missing on this machine, and what mends it."),
+    "doctor": ("cli.doctor.command:doctor", "Say what is missing on this machine, and what mends it."),
     "login": ("cli.identity:login", "Log in, and keep the token."),
     "logout": ("cli.identity:logout", "Make the kept token worthless, and forget it."),
     "whoami": ("cli.identity:whoami", "Show who the token says that you are."),

@@ -86,13 +86,14 @@ def _refuse(layout: Layout) -> None:
         failures.fail(f"it runs with other options: `weft down --state {layout.state}` first")
     if "gateway" not in {part.name for part in running}:
         for port in layout.ports:
-            if _taken(port):
+            if port_taken(port):
                 failures.fail(
                     f"port {port} of 127.0.0.1 is in use: give another --port, or stop what uses it"
                 )
 
 
-def _taken(port: int) -> bool:
+def port_taken(port: int) -> bool:
+    """Whether something listens on a port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

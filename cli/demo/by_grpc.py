@@ -23,7 +23,7 @@ VOLUME_GIB = 1
 async def finished(cast: Cast, package: str, answer: Any) -> None:
     """Follow the operation of an answer to its end."""
     if answer.operation_id:
-        await follow.to_end(cast.grpc, package, answer.operation_id, timeout=180)
+        await follow.to_end(cast.grpc, package, answer.operation_id, timeout=180, indent="    ")
 
 
 async def volume(cast: Cast) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import socket
 import sys
 import tempfile
 import traceback
@@ -98,15 +97,9 @@ def _told(layout: Layout, stage: "Stage", image: Path, *, keep: bool) -> bool:
 
 def _free_port() -> int:
     """The usual port, or the first from 17800 on that is free with its neighbours."""
-    return next(port for port in (DEFAULT_PORT, *range(17800, 27800, 10)) if _free(port))
+    from cli.cloud.up import port_taken
 
-
-def _free(port: int) -> bool:
-    for one in (port, port + 8, port + 9):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", one))
-            except OSError:
-                return False
-    return True
+    for port in (DEFAULT_PORT, *range(17800, 27800, 10)):
+        if not any(map(port_taken, Layout(Path(), port=port).ports)):
+            return port
+    raise click.UsageError("no free port was found: name one by --port")

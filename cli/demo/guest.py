@@ -10,6 +10,16 @@ from cli.demo.stage import Failed
 # A guest without hardware virtualization takes ten seconds or so until it takes logins.
 _PATIENCE = 120.0
 _LONGEST = 60.0
+_OPTIONS = (
+    "BatchMode=yes",
+    "ConnectTimeout=5",
+    "ServerAliveInterval=5",
+    "ServerAliveCountMax=2",
+    # A guest's host key is new with each guest, and two guests answer at one address here.
+    "StrictHostKeyChecking=no",
+    "UserKnownHostsFile=/dev/null",
+    "LogLevel=ERROR",
+)
 
 
 class Guest:
@@ -17,11 +27,8 @@ class Guest:
 
     def __init__(self, space: str, address: str, key: Path) -> None:
         self.address = address
-        self._command = [
-            *spaces.enter(space), "ssh", "-i", str(key), "-o", "BatchMode=yes", "-o", "ConnectTimeout=5",
-            "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=2", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
-            f"root@{address}",
-        ]  # fmt: skip
+        options = [word for option in _OPTIONS for word in ("-o", option)]
+        self._command = [*spaces.enter(space), "ssh", "-i", str(key), *options, f"root@{address}"]
 
     @property
     def ssh(self) -> str:

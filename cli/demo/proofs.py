@@ -25,10 +25,10 @@ async def first(cast: Cast) -> None:
     prove("its hostname is what metadata says", await inside.run("hostname"), FIRST)
     public = " ".join(cast.key_file.with_suffix(".pub").read_text().split()[:2])
     keys = await inside.run("cat /root/.ssh/authorized_keys")
-    prove("it takes our key and no other", keys, public)
+    prove("it takes our key and no other", keys == public, True)
     prove("its user data was run", await inside.run("cat /root/user-data-was-run"), cast.nonce)
-    await inside.run(f"ping -c 1 -W 5 {OUTSIDE}.1")
-    prove("it reaches the outside through its router", "yes", "yes")
+    pinged = await inside.run(f"ping -c 1 -W 5 {OUTSIDE}.1")
+    prove("it reaches the outside through its router", "1 packets received" in pinged, True)
     await _write(cast, inside)
 
 
@@ -60,9 +60,9 @@ async def closed(cast: Cast) -> None:
     """What no rule allows does not get through, while what one allows does."""
     enter = guest(cast)
     status, _, _ = await run([*_from_outside(cast), *_connect(enter.address, 22)])
-    cast.stage.proof("port 22 of the server, which a rule allows, answers", status, 0)
+    cast.stage.proof("port 22 of the server, which a rule allows, answers", status == 0, True)
     status, _, _ = await run([*_from_outside(cast), *_connect(enter.address, 23)])
-    cast.stage.proof("port 23, which none allows, gives no answer", status, 124)
+    cast.stage.proof("port 23, which none allows, gives no answer at all", status == 124, True)
 
 
 def _from_outside(cast: Cast) -> list[str]:

@@ -43,7 +43,8 @@ class Stage:
         if found != expected:
             raise Failed(f"{what}: expected {expected!r}, found {found!r}")
         self.proofs += 1
-        click.echo(f"  {click.style('✓ proved', fg='green')} {what}: {found}")
+        said = "yes" if found is True else found or "none"
+        click.echo(f"  {click.style('✓ proved', fg='green')} {what}: {said}")
 
 
 def _dim(seconds: float) -> str:
