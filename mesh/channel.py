@@ -24,6 +24,8 @@ from mesh.settings import Settings
 S = TypeVar("S")
 Metadata = tuple[tuple[str, str | bytes], ...]
 ATTEMPTS = 4
+# A host agent that is restarted answers again within seconds; nobody else can take its place meanwhile.
+NODE_ATTEMPTS = 16
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
 # Calls in flight on a channel that was replaced by one with a newer certificate may go on this long
 # (seconds).
@@ -79,8 +81,8 @@ class Link:
 class Channel:
     """What a generated stub is made on: makes callables that add what every call needs."""
 
-    def __init__(self, link: Link, metadata: Callable[[], Metadata]) -> None:
-        self._link, self._metadata = link, metadata
+    def __init__(self, link: Link, metadata: Callable[[], Metadata], attempts: int = ATTEMPTS) -> None:
+        self._link, self._metadata, self._attempts = link, metadata, attempts
 
     def unary_unary(self, path: str, **codec: Any) -> Any:
         """A call with one request and one answer."""
@@ -96,7 +98,7 @@ class Channel:
                 except grpc.RpcError as error:
                     wait = _wait(attempt)
                     again = error.code() is grpc.StatusCode.UNAVAILABLE and _repeatable(path, request)
-                    if not again or attempt == ATTEMPTS or wait >= left:
+                    if not again or attempt == self._attempts or wait >= left:
                         raise from_rpc_error(error) from error
                 attempt += 1
                 await asyncio.sleep(wait)
@@ -170,7 +172,7 @@ class Peers:
 
     def node_stub(self, stub_class: type[S], host_id: str, address: str) -> S:
         """A stub of the agent on a host, which must prove to be that host's."""
-        return self._stub(stub_class, address, Identity.node(host_id).dns)
+        return self._stub(stub_class, address, Identity.node(host_id).dns, NODE_ATTEMPTS)
 
     async def close(self) -> None:
         """End every call and connection."""
@@ -179,14 +181,14 @@ class Peers:
         for link in links:
             await link.close()
 
-    def _stub(self, stub_class: type[S], address: str, server_name: str) -> S:
+    def _stub(self, stub_class: type[S], address: str, server_name: str, attempts: int = ATTEMPTS) -> S:
         key = (stub_class, address, server_name)
         if key not in self._stubs:
             link = self._links.get(key[1:])
             if link is None:
                 link = Link(address, self._leaf.authority.ca_pem, self._leaf, server_name)
                 self._links[key[1:]] = link
-            self._stubs[key] = stub_class(Channel(link, self._metadata))  # type: ignore[call-arg]
+            self._stubs[key] = stub_class(Channel(link, self._metadata, attempts))  # type: ignore[call-arg]
         return self._stubs[key]
 
     def _metadata(self) -> Metadata:

@@ -3,9 +3,10 @@
 deadline → span → who calls → may they → is the request valid → the servicer → typed errors.
 """
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, NoReturn
 
 import grpc
@@ -21,6 +22,8 @@ from weft.options.v1.access_pb2 import Access
 
 _log = logging.getLogger(__name__)
 Handler = grpc.RpcMethodHandler
+# Streams that go on as long as their reader wants, by the contracts' names for them.
+_ENDLESS = ("Watch", "Follow")
 
 
 class Interceptor:
@@ -28,6 +31,14 @@ class Interceptor:
 
     def __init__(self, service: str, cloud: str, verifier: Verifier, tracer: Tracer) -> None:
         self._service, self._cloud, self._verifier, self._tracer = service, cloud, verifier, tracer
+        self._watches: set[asyncio.Task[Any]] = set()
+        self._draining = False
+
+    def end_watches(self) -> None:
+        """Tell who watches to ask elsewhere, or later: a stream without an end cannot be drained."""
+        self._draining = True
+        for task in self._watches:
+            task.cancel()
 
     def wrap(self, path: str, handler: Handler, rule: Access | None = None) -> Handler:
         """The handler with all checks. `rule` is for RPCs of foreign contracts, which carry none.
@@ -67,6 +78,23 @@ class Interceptor:
         return self._tracer.start_as_current_span(
             name, parent, SpanKind.SERVER, record_exception=False, set_status_on_exception=False
         )
+
+    @property
+    def draining(self) -> bool:
+        """Whether the process has been told to stop."""
+        return self._draining
+
+    @contextmanager
+    def watched(self, method: contract.Method) -> Iterator[None]:
+        """Within the block this task answers a stream; one that only its reader ends is known as such."""
+        task = asyncio.current_task()
+        assert task is not None
+        if method.name.startswith(_ENDLESS):
+            self._watches.add(task)
+        try:
+            yield
+        finally:
+            self._watches.discard(task)
 
     def enter(self) -> None:
         """Say in whose name this task logs and traces."""
@@ -112,7 +140,7 @@ class _Call:
         async def handle(raw: Any, context: Any) -> AsyncIterator[Any]:
             metadata = dict(context.invocation_metadata())
             self._outer.enter()
-            with self._outer.span(self._method, metadata) as span:
+            with self._outer.span(self._method, metadata) as span, self._outer.watched(self._method):
                 try:
                     request = await self._admit(raw, context, metadata, span)
                     begun = False
@@ -121,6 +149,10 @@ class _Call:
                             await context.send_initial_metadata(_headers(metadata))
                             begun = True
                         yield answer
+                except asyncio.CancelledError:
+                    if not self._outer.draining:
+                        raise
+                    await self._abort(context, _stopping(), span)
                 except Exception as error:  # noqa: BLE001 - every failure leaves as a typed error
                     await self._abort(context, error, span)
 
@@ -180,6 +212,10 @@ def _headers(metadata: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """
     trace_id = tracing.trace_id() or tracing.new_trace_id()
     return (("weft-trace-id", trace_id), ("weft-request-id", metadata.get("x-request-id", trace_id)))
+
+
+def _stopping() -> CloudError:
+    return CloudError("UNAVAILABLE", "The service stops: ask again.")
 
 
 def _typed(error: Exception, path: str) -> CloudError:

@@ -105,6 +105,7 @@ class Server:
     async def stop(self) -> None:
         """Take no new calls; let those in flight end, for at most DRAIN seconds."""
         await self._health.enter_graceful_shutdown()
+        self._interceptor.end_watches()
         await self._server.stop(DRAIN)
         for address in self._listen:
             if address.startswith("unix:"):

@@ -22,6 +22,8 @@ from tests.mesh.cloudlet import Cloudlet, cloudlet
 from weft.compute.v1 import flavor_service_pb2 as pb
 from weft.compute.v1 import flavor_service_pb2_grpc as pb_grpc
 from weft.compute.v1 import resources_pb2
+from weft.identity.v1 import key_service_pb2 as key_pb
+from weft.identity.v1 import key_service_pb2_grpc as key_grpc
 
 
 async def failure(little: Cloudlet, error: Exception) -> CloudError:
@@ -209,6 +211,20 @@ async def test_a_call_in_flight_is_finished_when_the_service_stops(cloud: Settin
         await begun.wait()
         asyncio.get_running_loop().call_later(0.3, go_on.set)
     assert (await call).name == "finished"
+
+
+async def test_who_watches_is_told_at_once_that_the_service_stops(cloud: Settings) -> None:
+    async with cloudlet(cloud) as little:
+        leaf = little.authority.issue(Identity.node(ids.new()))
+        ca, name = little.authority.directory / "ca.crt", Identity.service("identity").dns
+        client = connect(cloud.address("identity"), ca, leaf=leaf, server_name=name)
+        watch = client.stub(key_grpc.KeyServiceStub).WatchRevocations(key_pb.WatchRevocationsRequest())
+        assert (await anext(watch)).caught_up
+        told = asyncio.create_task(anext(watch))
+    with pytest.raises(CloudError, match="The service stops") as caught:
+        await told
+    assert caught.value.reason == "UNAVAILABLE"
+    await client.close()
 
 
 def _bearer(little: Cloudlet) -> tuple[tuple[str, str]]:
