@@ -1,0 +1,53 @@
+"""What processes cost, as the kernel counts it (proc(5))."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+_TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_ms(pid: int) -> float:
+    """Processor time of all its threads until now, in user and kernel mode."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * _TICK_MS
+
+
+def pss_mb(pid: int) -> float:
+    """Proportional set size in MB (10^6 bytes): its own memory, and its share of what it has with others."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise LookupError(f"the kernel does not tell the Pss of {pid}")
+
+
+def children(pid: int) -> Iterator[int]:
+    """The processes that it began."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        yield from map(int, (thread / "children").read_text().split())
+
+
+class Spent:
+    """Processor time by process since this was made."""
+
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        self._pids = dict(pids)
+        self._before = {name: cpu_ms(pid) for name, pid in pids.items()}
+        self.ms: dict[str, float] = {}
+
+    def stop(self) -> None:
+        """Up to here it counts."""
+        self.ms = {name: cpu_ms(pid) - self._before[name] for name, pid in self._pids.items()}
+
+    def each(self, operations: int) -> dict[str, float]:
+        """Milliseconds of one operation."""
+        return {name: ms / operations for name, ms in self.ms.items()}
+
+
+@contextmanager
+def spending(pids: Mapping[str, int]) -> Iterator[Spent]:
+    """What the processes spend within the block; `client` is this one."""
+    spent = Spent({**pids, "client": os.getpid()})
+    yield spent
+    spent.stop()

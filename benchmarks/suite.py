@@ -1,0 +1,63 @@
+"""All benchmarks in their order, and what each is given."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from importlib import import_module
+
+from benchmarks import cloud, report
+from benchmarks.cloud import Cloud
+from benchmarks.figures import Figure, Goal
+from benchmarks.report import Record
+
+# Each is a module here with `async def run(bench)`.
+NAMES = ("start", "idle", "call", "tokens", "boot", "console", "candidates", "journal")
+
+
+class Bench:
+    """What a benchmark works with. `full` asks for many more samples."""
+
+    def __init__(self, full: bool, record: Record, stack: AsyncExitStack) -> None:
+        self.full, self.figures = full, list[Figure]()
+        self._record, self._stack = record, stack
+        self._cloud: Cloud | None = None
+        self._name = ""
+
+    def of(self, short: int, long: int) -> int:
+        """How many, in a short run and in a full one."""
+        return long if self.full else short
+
+    async def cloud(self) -> Cloud:
+        """A cloud with one simulated host, shared by the benchmarks of this run."""
+        if self._cloud is None:
+            self._cloud = await self._stack.enter_async_context(cloud.running())
+        return self._cloud
+
+    def tell(
+        self,
+        name: str,
+        unit: str,
+        samples: Sequence[float],
+        goal: Goal | None = None,
+        cpu_ms: Mapping[str, float] | None = None,
+        note: str = "",
+    ) -> None:
+        """Print a figure of the benchmark at hand, and keep it."""
+        figure = Figure(self._name, name, unit, samples, goal, cpu_ms or {}, note)
+        self.figures.append(figure)
+        self._record.keep(figure)
+        print(report.show(figure), file=sys.stderr, flush=True)
+
+    async def run(self, name: str) -> None:
+        """Run one benchmark."""
+        self._name = name
+        await import_module(f"benchmarks.{name}").run(self)
+
+
+async def run(names: Sequence[str], full: bool, record: Record) -> list[Figure]:
+    """Run these; all their figures."""
+    async with AsyncExitStack() as stack:
+        bench = Bench(full, record, stack)
+        for name in names:
+            await bench.run(name)
+        return bench.figures
