@@ -19,6 +19,8 @@ from mesh.settings import Settings
 _RENEW_EVERY = 600.0
 # Seconds that Envoy gets to let calls in flight end.
 _DRAIN = 10.0
+# Envoy ends with this process, also when that is killed: else it would hold the port that the next one needs.
+_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
 _log = logging.getLogger(__name__)
 
 
@@ -32,7 +34,16 @@ class Edge:
 
     async def run(self) -> None:
         """Run Envoy until cancelled. Raises PortInUse when it cannot begin or ends by itself."""
-        command = [_binary(), "-c", str(self._write()), "--concurrency", "2", "--log-level", "warning"]
+        command = [
+            *_WITH_US,
+            _binary(),
+            "-c",
+            str(self._write()),
+            "--concurrency",
+            "2",
+            "--log-level",
+            "warning",
+        ]
         # The hot restart's shared memory is named by machine, not by directory: several clouds would meet.
         command += ["--disable-hot-restart", "--drain-time-s", str(int(_DRAIN))]
         child = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL)
