@@ -6,6 +6,7 @@ than once; a message's own fields are `--gateway.network-id`, and the resource o
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
@@ -91,7 +92,7 @@ def _nested(contracts: Contracts, field: Field) -> Iterator[Slot]:
 def _slot(path: tuple[str, ...], field: Field, taken: set[str]) -> Slot:
     flag = f"--{nouns.dashed(field.name)}"
     flags = [flag]
-    if field.repeated:
+    if field.repeated and flag.endswith("s"):
         flags.insert(0, nouns.singular(flag))
     elif flag.endswith("-id") and flag.removesuffix("-id") not in taken:
         flags.insert(0, flag.removesuffix("-id"))
@@ -107,17 +108,17 @@ def parameter(slot: Slot, *, required: bool) -> click.Parameter:
     switched = field.kind == "bool" and (field.optional or len(slot.path) > 1)
     if switched:
         flags = [f"{flag}/--no-{flag[2:]}" for flag in flags]
-    many = field.repeated or field.kind == "map"
+    more: dict[str, Any] = {}
+    if field.kind == "bool":  # not given is neither yes nor no
+        more = {"is_flag": True, "default": None} | ({} if switched else {"flag_value": True})
     return click.Option(
         [name, *flags],
         help=_help(field),
         required=required,
-        multiple=many,
-        default=None,
-        is_flag=field.kind == "bool",
-        flag_value=True if field.kind == "bool" and not switched else None,
+        multiple=field.repeated or field.kind == "map",
         type=_type(field),
         metavar=_metavar(field),
+        **more,
     )
 
 

@@ -43,7 +43,7 @@ def demo(keep: bool, state: Path | None, image: Path, port: int | None) -> None:
     if state is not None and state.exists():
         failures.fail(f"{state} exists: a demonstration begins with an empty cloud; name a new directory")
     state = state.absolute() if state else Path(tempfile.mkdtemp(prefix="weft-demo-", dir="/var/tmp"))
-    sys.exit(_play(Layout(state, port=port or _free_port()), image.resolve(), keep=keep))
+    sys.exit(_play(Layout(state, port=port or free_port()), image.resolve(), keep=keep))
 
 
 def _play(layout: Layout, image: Path, *, keep: bool) -> int:
@@ -95,7 +95,7 @@ def _told(layout: Layout, stage: "Stage", image: Path, *, keep: bool) -> bool:
     return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """The usual port, or the first from 17800 on that is free with its neighbours."""
     from cli.cloud.up import port_taken
 
