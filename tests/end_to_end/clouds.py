@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -194,14 +194,11 @@ class Person:
     async def console_says(self, server_id: str, *words: str, within: float = 90) -> str:
         """The console's text once it holds one of these words."""
         text = ""
-        try:
+        request = server_service_pb2.FollowConsoleRequest(id=server_id)
+        with suppress(TimeoutError):  # said below, with what the console did say
             async with asyncio.timeout(within):
-                async for part in self.servers.FollowConsole(
-                    server_service_pb2.FollowConsoleRequest(id=server_id)
-                ):
+                async for part in self.servers.FollowConsole(request):
                     text += part.output
                     if any(word in text for word in words):
                         return text
-        except TimeoutError:
-            pass
         raise AssertionError(f"the console never said {words}; its end: {text[-2000:]}")
