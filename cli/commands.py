@@ -1,7 +1,7 @@
 """One command for each RPC of the contracts."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import click
@@ -40,9 +40,9 @@ def command(verb: Verb) -> click.Command:
 
 def _must(slot: Slot, required: set[str]) -> bool:
     """What a command is about is never left out; an option only where the contract wants the field."""
-    return len(slot.path) == 1 and (slot.path[0] in required or slot.path[0] == "id") and (
-        slot.argument or slot.field.kind != "message"
-    )  # fmt: skip
+    if slot.argument:
+        return slot.path[0] in required or slot.path[0] == "id"
+    return len(slot.path) == 1 and slot.path[0] in required and slot.field.kind != "message"
 
 
 def _common(verb: Verb) -> list[click.Parameter]:
@@ -71,15 +71,16 @@ def _common(verb: Verb) -> list[click.Parameter]:
 
 
 def _long(verb: Verb) -> bool:
-    answer = verb.output.startswith(".weft.") and {f.name for f in verb.contracts.fields(verb.output)}
-    return not verb.idempotent and bool(answer) and _RUNS_LONG in answer
+    if verb.idempotent or not verb.output.startswith(".weft."):
+        return False
+    return _RUNS_LONG in {field.name for field in verb.contracts.fields(verb.output)}
 
 
 def _callback(verb: Verb, found: list[Slot]) -> Callable[..., None]:
     @click.pass_obj
     def run(session: Session, /, **given: Any) -> None:
         values = _request_values(verb, found, given)
-        work: Callable[..., Awaitable[None]] = _answer
+        work: Callable[..., Coroutine[Any, Any, None]] = _answer
         if verb.gives_stream:
             work = _stream
         elif verb.items:

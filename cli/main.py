@@ -26,7 +26,7 @@ _OWN = {
     "completion": ("cli.completion:completion", "Print what makes a shell complete weft's commands."),
 }
 # Verbs beside those of the contract; None takes one away that a better one stands in for.
-_BESIDE = {
+_BESIDE: dict[str, dict[str, str | None]] = {
     "image": {"upload": "cli.images:upload", "download": "cli.images:download"},
     "server": {"console": "cli.console:console", "show-console-output": None, "follow-console": None},
 }

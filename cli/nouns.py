@@ -47,7 +47,7 @@ def singular(noun: str) -> str:
     """The other way round."""
     if noun.endswith("ies"):
         return noun[:-3] + "y"
-    if noun.endswith(("sses", "xes", "ches", "shes")):
+    if noun.endswith(("sses", "tuses", "xes", "ches", "shes")):
         return noun[:-2]
     return noun[:-1] if noun.endswith("s") and not noun.endswith("ss") else noun
 

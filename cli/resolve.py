@@ -56,7 +56,8 @@ async def find(client: Client, contracts: Contracts, resource: str, name: str) -
     asked = {key: name for key in _NAMED[:1] if key in filters} or {
         key: name for key in _NAMED[1:] if key in filters
     }
-    found = [item.id for item in await calls.every(client, verb, asked) if name in _names(item)]
+    items: list[Any] = await calls.every(client, verb, asked)
+    found = [item.id for item in items if name in _names(item)]
     if not found:
         raise not_found(resource.replace("-", " "), name)
     if len(found) > 1:

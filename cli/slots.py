@@ -94,7 +94,7 @@ def _slot(path: tuple[str, ...], field: Field, taken: set[str]) -> Slot:
     flags = [flag]
     if field.repeated and flag.endswith("s"):
         flags.insert(0, nouns.singular(flag))
-    elif flag.endswith("-id") and flag.removesuffix("-id") not in taken:
+    elif field.name.endswith("_id") and flag.removesuffix("-id") not in taken:
         flags.insert(0, flag.removesuffix("-id"))
     return Slot(path, field, tuple(flags))
 
@@ -125,7 +125,8 @@ def parameter(slot: Slot, *, required: bool) -> click.Parameter:
 def _type(field: Field) -> click.ParamType | None:
     if field.kind == "enum":
         return click.Choice(field.choices, case_sensitive=False)
-    return {"int": click.INT, "float": click.FLOAT, "bool": click.BOOL}.get(field.kind)
+    kinds: dict[str, click.ParamType] = {"int": click.INT, "float": click.FLOAT, "bool": click.BOOL}
+    return kinds.get(field.kind)
 
 
 def _metavar(field: Field) -> str | None:

@@ -42,8 +42,8 @@ async def network(cast: Cast) -> None:
         raise Failed(f"there is no external network {EXTERNAL} that the project sees")
     ids["external"] = found[0]["id"]
     with cast.stage.step("a router, out by the external network: POST /network/v1/routers"):
-        said = {"name": "demo", "gateway": {"network_id": ids["external"]}}
-        ids["router"] = (await rest.post("/network/v1/routers", said))["id"]
+        wanted = {"name": "demo", "gateway": {"network_id": ids["external"]}}
+        ids["router"] = (await rest.post("/network/v1/routers", wanted))["id"]
         await rest.post(f"/network/v1/routers/{ids['router']}:addInterface", {"subnet_id": ids["subnet"]})
 
 
@@ -68,7 +68,7 @@ async def key(cast: Cast) -> None:
 async def first_server(cast: Cast) -> None:
     """The server with the volume: asked for by one POST, followed by a stream of JSON lines."""
     cast.nonce = secrets.token_hex(8)
-    script = f"#!/bin/sh\necho {cast.nonce} >/root/user-data-was-run\n"
+    script = f"#!/bin/sh\necho {cast.nonce} >~/user-data-was-run\n"
     said = await _description(cast, FIRST) | {
         "volumes": [{"volume_id": cast.ids["volume"]}],
         "user_data": base64.b64encode(script.encode()).decode(),

@@ -99,3 +99,9 @@ def test_nothing_to_change_is_said_to_be_nothing() -> None:
     result = CliRunner().invoke(root, ["server", "update", "x"])
     assert result.exit_code == 2
     assert "say what to change" in result.output
+
+
+def test_no_option_is_without_a_name() -> None:
+    said = CliRunner().invoke(root, ["flavor", "create", "--help"]).output
+    assert " --id NAME|ID" in said or " --id TEXT" in said
+    assert " -, " not in said
