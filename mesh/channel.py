@@ -24,7 +24,8 @@ from mesh.settings import Settings
 S = TypeVar("S")
 Metadata = tuple[tuple[str, str | bytes], ...]
 ATTEMPTS = 4
-# A host agent that is restarted answers again within seconds; nobody else can take its place meanwhile.
+# Where nobody listens: a host agent that is restarted answers again within seconds, and nobody else can take
+# its place meanwhile.
 NODE_ATTEMPTS = 16
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
 # Calls in flight on a channel that was replaced by one with a newer certificate may go on this long
@@ -98,7 +99,8 @@ class Channel:
                 except grpc.RpcError as error:
                     wait = _wait(attempt)
                     again = error.code() is grpc.StatusCode.UNAVAILABLE and _repeatable(path, request)
-                    if not again or attempt == self._attempts or wait >= left:
+                    most = ATTEMPTS if _is_typed(error) else self._attempts
+                    if not again or attempt >= most or wait >= left:
                         raise from_rpc_error(error) from error
                 attempt += 1
                 await asyncio.sleep(wait)
@@ -257,6 +259,11 @@ def _limit(timeout: float | None) -> float:
 
 def _wait(attempt: int) -> float:
     return min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt) * random.uniform(0.5, 1.0)
+
+
+def _is_typed(error: grpc.RpcError) -> bool:
+    """Whether the peer itself said it, not the lack of one."""
+    return any(key == "grpc-status-details-bin" for key, _ in error.trailing_metadata() or ())
 
 
 def _repeatable(path: str, request: Message) -> bool:

@@ -59,7 +59,7 @@ async def test_deleting_twice_is_deleting_once(compute: Cloud) -> None:
 async def test_a_host_that_does_not_answer_keeps_its_server_until_it_is_written_off(compute: Cloud) -> None:
     made = await compute.member.boot(**compute.wish)
     node = compute.host_of(made)
-    node.fail("DeleteGuest", *[_AWAY] * 5)
+    node.fail("DeleteGuest", *[_AWAY] * 20)
     await compute.member.servers.DeleteServer(DeleteServerRequest(id=made.id))
     kept = await compute.member.settled(made)
     assert status(kept) == "ACTIVE"
@@ -68,7 +68,7 @@ async def test_a_host_that_does_not_answer_keeps_its_server_until_it_is_written_
     disabled = Host(disabled=True, disabled_reason="burnt down")
     await compute.admin.hosts.UpdateHost(UpdateHostRequest(id=node.id, host=disabled))
     await compute.host_falls_silent(node)
-    node.fail("DeleteGuest", *[_AWAY] * 5)
+    node.fail("DeleteGuest", *[_AWAY] * 20)
     await compute.member.delete(kept)
     assert node.guests.keys() == {made.id}
     assert compute.placement.consumers == {}
