@@ -128,12 +128,13 @@ def _virtual_host() -> Config:
             _header("strict-transport-security", "max-age=31536000"),
         ],
         "response_headers_to_remove": ["x-envoy-upstream-service-time"],
-        "routes": [*calls, _unseen("/telemetry/"), _pages("/")],
+        "routes": [*calls, _unseen("/telemetry/"), _pages("/image/v2/", "0s"), _pages("/")],
     }
 
 
-def _pages(prefix: str) -> Config:
-    return {"match": {"prefix": prefix}, "route": {"cluster": "pages", "timeout": "60s"}}
+def _pages(prefix: str, timeout: str = "60s") -> Config:
+    """The application behind the edge; no timeout (0s) where whole files pass."""
+    return {"match": {"prefix": prefix}, "route": {"cluster": "pages", "timeout": timeout}}
 
 
 def _unseen(prefix: str) -> Config:

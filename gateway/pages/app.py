@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from gateway.edge.contracts import OPENAPI
 from gateway.edge.problems import CONTENT_TYPE
+from gateway.openstack import app as openstack
 from mesh.certificates import Authority
 from mesh.settings import Settings
 
@@ -52,6 +53,7 @@ def application(settings: Settings, authority: Authority) -> Starlette:
             Mount("/docs/assets", StaticFiles(directory=_swagger())),
             Mount("/docs", StaticFiles(directory=_HERE / "docs")),
             Mount("/ui", StaticFiles(directory=_HERE / "ui", html=True)),
+            *openstack.routes(settings, authority),
         ],
         middleware=[Middleware(BaseHTTPMiddleware, dispatch=_harden)],
         exception_handlers={HTTPException: _problem, Exception: _defect},

@@ -1,0 +1,1 @@
+"""The OpenStack REST dialects: translation into the contracts' calls, without state and without rules."""

@@ -1,0 +1,110 @@
+"""One request of a dialect, as its handlers see it."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import orjson
+from starlette.requests import Request
+
+from gateway.openstack.faults import Refusal
+from gateway.openstack.upstream import Services
+
+S = TypeVar("S")
+# The largest JSON document that a dialect reads; user data of a server is within it.
+_LARGEST_BODY = 4 * 1024 * 1024
+_TRUE, _FALSE = ("true", "1", "yes", "on", "t"), ("false", "0", "no", "off", "f")
+
+
+class Call:
+    """What came in: parameters of the path, the query, the body, and the services to call for it.
+
+    `params` holds what the path names; `microversion` is what was negotiated, (0, 0) where the service has
+    none; `mount` is the dialect's place below the gateway's address.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        params: Mapping[str, str],
+        services: Services,
+        mount: str,
+        microversion: tuple[int, int],
+    ) -> None:
+        self.request, self.params, self._services = request, params, services
+        self.mount, self.microversion = mount, microversion
+
+    def stub(self, stub_class: type[S]) -> S:
+        """A stub of a contract; its calls are the caller's own and raise CloudError."""
+        return self._services.stub(stub_class)
+
+    @property
+    def token(self) -> str:
+        """The caller's token, "" when none was sent."""
+        return self.request.headers.get("x-auth-token", "")
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The last value of each query parameter."""
+        return self.request.query_params
+
+    def queries(self, name: str) -> list[str]:
+        """Every value of a query parameter."""
+        return self.request.query_params.getlist(name)
+
+    def flag(self, name: str) -> bool | None:
+        """A query parameter as a truth value, None when absent. Raises Refusal when it is neither."""
+        given = self.query.get(name)
+        if given is None:
+            return None
+        if given.lower() not in _TRUE + _FALSE:
+            raise Refusal(400, f"{name}: {given!r} is neither true nor false.")
+        return given.lower() in _TRUE
+
+    def url(self, path: str) -> str:
+        """The address of a path below the mount, as the client reaches it."""
+        return f"{self.root}{self.mount}{path}"
+
+    @property
+    def root(self) -> str:
+        """Scheme and host as the client reaches them."""
+        return f"{self.request.url.scheme}://{self.request.headers.get('host', '')}"
+
+    async def json(self) -> Any:
+        """The body as JSON. Raises Refusal."""
+        body = bytearray()
+        async for chunk in self.request.stream():
+            body += chunk
+            if len(body) > _LARGEST_BODY:
+                raise Refusal(413, f"The body has more than {_LARGEST_BODY} bytes.")
+        try:
+            return orjson.loads(bytes(body))
+        except orjson.JSONDecodeError as error:
+            raise Refusal(400, f"The body is not JSON: {error}.") from error
+
+    async def body(self, name: str = "") -> dict[str, Any]:
+        """The body, or the one object in it of that name. Raises Refusal."""
+        document = await self.json()
+        if name and isinstance(document, dict):
+            document = document.get(name)
+        if not isinstance(document, dict):
+            raise Refusal(400, f"The body must be an object{f' named {name}' if name else ''}.")
+        return document
+
+
+def field(document: Mapping[str, Any], name: str, kind: type[S], default: S | None = None) -> S:
+    """A field of a body. Null counts as absent. Raises Refusal for another type, or when it is missing."""
+    value = document.get(name)
+    if value is None:
+        if default is None:
+            raise Refusal(400, f"{name} is a required property.")
+        return default
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise Refusal(400, f"{name}: {value!r} is not of type {kind.__name__}.")
+    return value
+
+
+def refuse_unknown(document: Mapping[str, Any], known: set[str]) -> None:
+    """Raises Refusal where a body has a field that weft would have to ignore."""
+    unknown = sorted(set(document) - known)
+    if unknown:
+        raise Refusal(400, f"Additional properties are not allowed: {', '.join(unknown)}.")

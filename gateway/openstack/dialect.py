@@ -1,0 +1,85 @@
+"""A dialect: its route table, how it says faults, which microversions it knows."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.responses import Response
+
+from gateway.openstack.call import Call
+from gateway.openstack.faults import Refusal, Shape
+
+# Answers the document of the body, None for no body, or a whole response.
+Handler = Callable[[Call], Awaitable[dict[str, Any] | list[Any] | Response | None]]
+Version = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call. `path` is below the dialect's mount, with `{parameters}`; `status` is that of success."""
+
+    method: str
+    path: str
+    handler: Handler
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Microversions:
+    """The span of microversions that are answered truthfully, and the headers that ask for one."""
+
+    service: str
+    lowest: Version
+    highest: Version
+    legacy_header: str = ""
+
+    def asked(self, headers: Any) -> Version:
+        """The version that a request is answered in. Raises Refusal (406) for one that is not there."""
+        wanted = self._wanted(headers)
+        if wanted == "latest":
+            return self.highest
+        if not wanted:
+            return self.lowest
+        major, _, minor = wanted.partition(".")
+        if not (major.isdecimal() and minor.isdecimal()) or len(wanted) > 9:
+            raise Refusal(400, f"API Version String {wanted!r} is of invalid format: it must be X.Y.")
+        version = (int(major), int(minor))
+        if not self.lowest <= version <= self.highest:
+            span = f"Minimum is {text(self.lowest)} and maximum is {text(self.highest)}."
+            raise Refusal(406, f"Version {wanted} is not supported by the API. {span}")
+        return version
+
+    def said(self, version: Version) -> dict[str, str]:
+        """The headers of an answer in that version."""
+        headers = {
+            "openstack-api-version": f"{self.service} {text(version)}",
+            "vary": "OpenStack-API-Version",
+        }
+        if self.legacy_header:
+            headers[self.legacy_header] = text(version)
+            headers["vary"] += f", {self.legacy_header}"
+        return headers
+
+    def _wanted(self, headers: Any) -> str:
+        for part in headers.get("openstack-api-version", "").split(","):
+            service, _, version = part.strip().partition(" ")
+            if service == self.service:
+                return version.strip()
+        return headers.get(self.legacy_header, "") if self.legacy_header else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A service as OpenStack speaks of it. `statuses` are its own HTTP statuses for reasons of ours."""
+
+    name: str
+    mount: str
+    routes: tuple[Route, ...]
+    shape: Shape
+    statuses: dict[str, int] = field(default_factory=dict)
+    microversions: Microversions | None = None
+
+
+def text(version: Version) -> str:
+    """`2.1`."""
+    return f"{version[0]}.{version[1]}"

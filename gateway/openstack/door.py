@@ -1,0 +1,115 @@
+"""The way of one request through a dialect: route, version, token, handler, fault."""
+
+import logging
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.routing import Route as Path
+from starlette.types import Receive, Scope, Send
+
+from gateway.openstack import faults
+from gateway.openstack.call import Call
+from gateway.openstack.dialect import Dialect, Route
+from gateway.openstack.faults import Fault, Refusal
+from gateway.openstack.upstream import Services, act_for
+from mesh.errors import CloudError
+
+_log = logging.getLogger(__name__)
+_PARAMETER = re.compile(r"{(\w+)}")
+Methods = dict[str, Route]
+
+
+class Door:
+    """An ASGI application that answers one dialect."""
+
+    def __init__(self, dialect: Dialect, services: Services) -> None:
+        self._dialect, self._services = dialect, services
+        self._exact: dict[str, Methods] = {}
+        self._patterns: dict[str, tuple[re.Pattern[str], Methods]] = {}
+        for route in dialect.routes:
+            self._methods(route.path)[route.method] = route
+
+    def routes(self) -> list[Path | Mount]:
+        """Where it is mounted: the place itself, and everything below it."""
+        return [Path(self._dialect.mount, self), Mount(self._dialect.mount, self)]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive)
+        request_id = f"req-{uuid.uuid4()}"
+        response = await self._answer(request, request_id)
+        response.headers["x-openstack-request-id"] = request_id
+        if self._dialect.name == "compute":
+            response.headers["x-compute-request-id"] = request_id
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request, request_id: str) -> Response:
+        act_for(request.headers.get("x-auth-token", ""), request.headers)
+        said: dict[str, str] = {}
+        try:
+            route, params = self._find(request.method, request.url.path)
+            version = (0, 0)
+            if self._dialect.microversions is not None:
+                version = self._dialect.microversions.asked(request.headers)
+                said = self._dialect.microversions.said(version)
+            call = Call(request, params, self._services, self._dialect.mount, version)
+            response = _made(await route.handler(call), route.status)
+        except Refusal as refusal:
+            response = self._fault(request, Fault(refusal.status, refusal.message, request_id))
+        except CloudError as error:
+            response = self._fault(request, faults.from_error(error, self._dialect.statuses, request_id))
+        except ClientDisconnect:
+            response = self._fault(request, Fault(400, "The request ended before its end.", request_id))
+        except Exception:  # noqa: BLE001 - every failure leaves as a fault
+            _log.exception("a dialect failed")
+            text = "Something is wrong inside of weft; the trace id finds it."
+            response = self._fault(request, Fault(500, text, request_id))
+        response.headers.update(said)
+        return response
+
+    def _find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]]:
+        path = path.removeprefix(self._dialect.mount).rstrip("/") or "/"
+        params: Mapping[str, str] = {}
+        methods = self._exact.get(path)
+        if methods is None:
+            for pattern, candidates in self._patterns.values():
+                if found := pattern.fullmatch(path):
+                    methods, params = candidates, found.groupdict()
+                    break
+        if methods is None:
+            raise Refusal(404, f"{self._dialect.mount}{path}: the resource could not be found.")
+        if method not in methods:
+            raise Refusal(405, f"{method} is not allowed on {self._dialect.mount}{path}.")
+        return methods[method], params
+
+    def _methods(self, path: str) -> Methods:
+        if not _PARAMETER.search(path):
+            return self._exact.setdefault(path, {})
+        # Between literals, so that a dot or a colon in a path is itself.
+        pieces = _PARAMETER.split(path)
+        pattern = "".join(
+            f"(?P<{piece}>[^/]+)" if index % 2 else re.escape(piece) for index, piece in enumerate(pieces)
+        )
+        return self._patterns.setdefault(path, (re.compile(pattern), {}))[1]
+
+    def _fault(self, request: Request, fault: Fault) -> Response:
+        shape = faults.identity if fault.status == 401 else self._dialect.shape
+        response = shape(fault)
+        if fault.status == 401:
+            uri = f"{request.url.scheme}://{request.headers.get('host', '')}/identity"
+            response.headers["www-authenticate"] = f'Keystone uri="{uri}"'
+        return response
+
+
+def _made(answer: Any, status: int) -> Response:
+    if isinstance(answer, Response):
+        return answer
+    if answer is None:
+        return Response(status_code=status)
+    return Response(orjson.dumps(answer), status, media_type="application/json")

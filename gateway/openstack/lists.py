@@ -1,0 +1,51 @@
+"""Lists: OpenStack pages by the id of the last item seen, the contracts by an opaque token."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from gateway.openstack.call import Call
+from gateway.openstack.faults import Refusal
+
+_PAGE = 1000
+
+
+async def walk(rpc: Callable[[Any], Awaitable[Any]], request: Any, items: str) -> AsyncIterator[Any]:
+    """All items of a list of the contracts, page after page. `items` is their field in the answer."""
+    request.page_size = _PAGE
+    while True:
+        answer = await rpc(request)
+        for item in getattr(answer, items):
+            yield item
+        if not answer.next_page_token:
+            return
+        request.page_token = answer.next_page_token
+
+
+async def window(call: Call, found: AsyncIterator[Any], maximum: int = _PAGE) -> tuple[list[Any], str]:
+    """The items after `marker`, at most `limit`, and the address of the next page ("" on the last)."""
+    limit, marker = _limit(call, maximum), call.query.get("marker", "")
+    taken: list[Any] = []
+    waiting = bool(marker)
+    async for item in found:
+        if waiting:
+            waiting = item.id != marker
+        elif len(taken) == limit:
+            return taken, _next(call, taken[-1].id)
+        else:
+            taken.append(item)
+    if waiting:
+        raise Refusal(400, f"The marker {marker} is not in the list.")
+    return taken, ""
+
+
+def _limit(call: Call, maximum: int) -> int:
+    given = call.query.get("limit", str(maximum))
+    if not given.isdecimal() or len(given) > 9:
+        raise Refusal(400, f"limit: {given!r} is not a whole number of 0 or more.")
+    return min(int(given), maximum) or maximum
+
+
+def _next(call: Call, marker: str) -> str:
+    kept = [(name, value) for name, value in call.request.query_params.multi_items() if name != "marker"]
+    return f"{call.root}{call.request.url.path}?{urlencode([*kept, ('marker', marker)])}"
