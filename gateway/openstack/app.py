@@ -2,6 +2,7 @@
 
 from starlette.routing import Mount, Route
 
+from gateway.openstack import identity
 from gateway.openstack.dialect import Dialect
 from gateway.openstack.door import Door
 from gateway.openstack.upstream import Services
@@ -9,7 +10,7 @@ from mesh.certificates import Authority, Identity
 from mesh.settings import Settings
 
 # In the order of the documentation.
-DIALECTS: tuple[Dialect, ...] = ()
+DIALECTS: tuple[Dialect, ...] = (identity.DIALECT,)
 
 
 def routes(settings: Settings, authority: Authority) -> list[Route | Mount]:

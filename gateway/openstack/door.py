@@ -52,6 +52,7 @@ class Door:
     async def _answer(self, request: Request, request_id: str) -> Response:
         act_for(request.headers.get("x-auth-token", ""), request.headers)
         said: dict[str, str] = {}
+        params: Mapping[str, str] = {}
         try:
             route, params = self._find(request.method, request.url.path)
             version = (0, 0)
@@ -63,7 +64,10 @@ class Door:
         except Refusal as refusal:
             response = self._fault(request, Fault(refusal.status, refusal.message, request_id))
         except CloudError as error:
-            response = self._fault(request, faults.from_error(error, self._dialect.statuses, request_id))
+            fault = faults.from_error(error, self._dialect.statuses, request_id)
+            if error.reason == "INVALID_ARGUMENT" and any(_no_id(*item) for item in params.items()):
+                fault = Fault(404, "There is no such resource: ids are UUIDs.", request_id, "NOT_FOUND")
+            response = self._fault(request, fault)
         except ClientDisconnect:
             response = self._fault(request, Fault(400, "The request ended before its end.", request_id))
         except Exception:  # noqa: BLE001 - every failure leaves as a fault
@@ -105,6 +109,17 @@ class Door:
             uri = f"{request.url.scheme}://{request.headers.get('host', '')}/identity"
             response.headers["www-authenticate"] = f'Keystone uri="{uri}"'
         return response
+
+
+def _no_id(name: str, value: str) -> bool:
+    """Whether a parameter that stands for an id cannot be one: clients try names as ids first."""
+    if name != "id" and not name.endswith("_id"):
+        return False
+    try:
+        uuid.UUID(value)
+    except ValueError:
+        return True
+    return False
 
 
 def _made(answer: Any, status: int) -> Response:

@@ -1,0 +1,79 @@
+"""Identity v3: the route table."""
+
+from gateway.openstack import faults, versions
+from gateway.openstack.dialect import Dialect, Route
+from gateway.openstack.identity import assignments, catalog, domains, projects, roles, tokens, users
+
+
+def _grants(prefix: str) -> tuple[Route, ...]:
+    """The routes of roles on one kind of target, also on all that is below it."""
+    plain = f"/v3/{prefix}/users/{{user_id}}/roles"
+    inherited = f"/v3/OS-INHERIT/{prefix}/users/{{user_id}}/roles/{{role_id}}/inherited_to_projects"
+    one = f"{plain}/{{role_id}}"
+    return (
+        Route("GET", plain, assignments.listed),
+        *(
+            Route(method, path, handler, 204)
+            for path in (one, inherited)
+            for method, handler in (
+                ("PUT", assignments.grant),
+                ("HEAD", assignments.check),
+                ("GET", assignments.check),
+                ("DELETE", assignments.revoke),
+            )
+        ),
+    )
+
+
+DIALECT = Dialect(
+    name="identity",
+    mount="/identity",
+    shape=faults.identity,
+    statuses=faults.IDENTITY,
+    routes=(
+        versions.identity_root("/"),
+        Route("GET", "/v3", catalog.version),
+        Route("POST", "/v3/auth/tokens", tokens.create, 201),
+        Route("GET", "/v3/auth/tokens", tokens.validate),
+        Route("HEAD", "/v3/auth/tokens", tokens.check),
+        Route("DELETE", "/v3/auth/tokens", tokens.revoke, 204),
+        Route("GET", "/v3/auth/catalog", catalog.of_token),
+        Route("GET", "/v3/auth/projects", projects.mine),
+        Route("GET", "/v3/projects", projects.listed),
+        Route("POST", "/v3/projects", projects.create, 201),
+        Route("GET", "/v3/projects/{id}", projects.show),
+        Route("PATCH", "/v3/projects/{id}", projects.update),
+        Route("DELETE", "/v3/projects/{id}", projects.delete, 204),
+        Route("GET", "/v3/projects/{id}/tags", projects.tags),
+        Route("PUT", "/v3/projects/{id}/tags", projects.set_tags),
+        Route("GET", "/v3/users", users.listed),
+        Route("POST", "/v3/users", users.create, 201),
+        Route("GET", "/v3/users/{id}", users.show),
+        Route("PATCH", "/v3/users/{id}", users.update),
+        Route("DELETE", "/v3/users/{id}", users.delete, 204),
+        Route("POST", "/v3/users/{id}/password", users.set_password, 204),
+        Route("GET", "/v3/users/{id}/projects", users.projects_of),
+        Route("GET", "/v3/domains", domains.listed),
+        Route("POST", "/v3/domains", domains.create, 201),
+        Route("GET", "/v3/domains/{id}", domains.show),
+        Route("PATCH", "/v3/domains/{id}", domains.update),
+        Route("DELETE", "/v3/domains/{id}", domains.delete, 204),
+        Route("GET", "/v3/roles", roles.listed),
+        Route("POST", "/v3/roles", roles.create, 201),
+        Route("GET", "/v3/roles/{id}", roles.show),
+        Route("DELETE", "/v3/roles/{id}", roles.delete, 204),
+        Route("GET", "/v3/role_assignments", assignments.everywhere),
+        *_grants("projects/{project_id}"),
+        *_grants("domains/{domain_id}"),
+        *_grants("system"),
+        Route("GET", "/v3/services", catalog.services),
+        Route("GET", "/v3/services/{id}", catalog.service),
+        Route("GET", "/v3/regions", catalog.regions),
+        Route("GET", "/v3/regions/{name}", catalog.region),
+        Route("GET", "/v3/endpoints", catalog.endpoints),
+        Route("POST", "/v3/endpoints", catalog.create, 201),
+        Route("GET", "/v3/endpoints/{id}", catalog.endpoint),
+        Route("PATCH", "/v3/endpoints/{id}", catalog.update),
+        Route("DELETE", "/v3/endpoints/{id}", catalog.delete, 204),
+    ),
+)

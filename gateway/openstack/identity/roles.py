@@ -1,0 +1,49 @@
+"""Roles."""
+
+from typing import Any
+
+from gateway.openstack.call import Call, field
+from gateway.openstack.identity.documents import linked, listing
+from gateway.openstack.lists import walk
+from weft.identity.v1 import role_service_pb2 as pb
+from weft.identity.v1.resources_pb2 import Role
+from weft.identity.v1.role_service_pb2_grpc import RoleServiceStub
+
+
+def document(call: Call, role: Role) -> dict[str, Any]:
+    """A role as Keystone shows it: a global one has no domain."""
+    said = {"id": role.id, "name": role.name, "description": role.description}
+    return linked(call, "roles", {**said, "domain_id": role.domain_id or None, "options": {}})
+
+
+async def listed(call: Call) -> dict[str, Any]:
+    """GET /v3/roles: the global ones, or those of the domain asked for."""
+    wanted = call.query.get("domain_id", "")
+    found = walk(
+        call.stub(RoleServiceStub).ListRoles, pb.ListRolesRequest(name=call.query.get("name", "")), "roles"
+    )
+    return listing(call, "roles", [document(call, each) async for each in found if each.domain_id == wanted])
+
+
+async def show(call: Call) -> dict[str, Any]:
+    """GET /v3/roles/{id}."""
+    found = await call.stub(RoleServiceStub).GetRole(pb.GetRoleRequest(id=call.params["id"]))
+    return {"role": document(call, found)}
+
+
+async def create(call: Call) -> dict[str, Any]:
+    """POST /v3/roles."""
+    body = await call.body("role")
+    made = await call.stub(RoleServiceStub).CreateRole(
+        pb.CreateRoleRequest(
+            name=field(body, "name", str),
+            description=field(body, "description", str, ""),
+            domain_id=field(body, "domain_id", str, ""),
+        )
+    )
+    return {"role": document(call, made)}
+
+
+async def delete(call: Call) -> None:
+    """DELETE /v3/roles/{id}."""
+    await call.stub(RoleServiceStub).DeleteRole(pb.DeleteRoleRequest(id=call.params["id"]))
