@@ -1,22 +1,18 @@
-"""May this caller call this RPC: the access rule of the contract, compiled once, default deny."""
+"""May this caller call this RPC: the access rule of the contract, compiled once, default deny.
+
+An operator's policy may put other roles, and fewer scopes, in the place of the contract's.
+"""
 
 from collections.abc import Callable
-from functools import cache
 
 from mesh.caller import Caller, Kind
 from mesh.contract import Method
 from mesh.errors import CloudError
+from mesh.policy import Override, Policy
+from mesh.roles import ROLES, SCOPES, at_least
 from weft.options.v1 import access_pb2
 from weft.options.v1.access_pb2 import Access
 
-# Each default role includes those before it.
-ROLES = ("reader", "member", "manager", "admin")
-_SCOPES = {
-    access_pb2.SCOPE_PROJECT: frozenset({"project", "system"}),
-    access_pb2.SCOPE_DOMAIN: frozenset({"domain", "system"}),
-    access_pb2.SCOPE_SYSTEM: frozenset({"system"}),
-    access_pb2.SCOPE_ANY: frozenset({"none", "project", "domain", "system"}),
-}
 _KINDS = {
     access_pb2.AUDIENCE_PUBLIC: frozenset(Kind),
     access_pb2.AUDIENCE_USER: frozenset({Kind.USER, Kind.SERVICE}),
@@ -24,50 +20,65 @@ _KINDS = {
     access_pb2.AUDIENCE_NODE: frozenset({Kind.NODE, Kind.SERVICE}),
 }
 Rule = Callable[[Caller], None]
+_NO_POLICY = Policy()
+_NOTHING = Override()
 
 
 class RuleMissing(Exception):
     """An RPC has no access rule, or one that says nothing: the process must not serve it."""
 
 
-def roles_for(least: int) -> frozenset[str]:
-    """The names of the default roles that include `least` (a weft.options.v1.Role)."""
-    return frozenset(ROLES[least - 1 :]) if least else frozenset()
-
-
-def compile_rule(path: str, access: Access | None) -> Rule:
+def compile_rule(path: str, access: Access | None, policy: Policy = _NO_POLICY) -> Rule:
     """The check of one RPC: returns when the caller may, raises CloudError when not.
 
     Raises RuleMissing here and now for a rule that could let through somebody by omission.
     """
     _complete(path, access)
     assert access is not None
-    kinds, scopes, roles = _KINDS[access.audience], _SCOPES.get(access.scope), roles_for(access.role)
-    users_matter = access.audience == access_pb2.AUDIENCE_USER
+    kinds, scopes, roles = _KINDS[access.audience], SCOPES.get(access.scope), at_least(access.role)
+    users_matter, permission = access.audience == access_pb2.AUDIENCE_USER, access.permission
 
     def rule(caller: Caller) -> None:
         if caller.kind not in kinds:
             raise _refused(access, caller)
-        if users_matter and caller.kind is Kind.USER:
-            if scopes is not None and caller.scope not in scopes:
-                raise _denied(access, caller)
-            if roles and roles.isdisjoint(caller.roles):
-                raise _denied(access, caller)
+        if not users_matter or caller.kind is not Kind.USER:
+            return
+        override = policy.overrides.get(permission)
+        if override is not None:
+            _follow(override, access, caller)
+        elif (scopes and caller.scope not in scopes) or (roles and roles.isdisjoint(caller.roles)):
+            raise _denied(access, caller)
 
     return rule
 
 
-def check(method: Method, caller: Caller) -> None:
-    """Raises UNAUTHENTICATED, AUDIENCE_REFUSED or PERMISSION_DENIED when the caller may not call."""
-    _rule(method)(caller)
+def _follow(override: Override, access: Access, caller: Caller) -> None:
+    """The same for a permission that the policy speaks of: what it leaves out is the contract's."""
+    scopes, roles = _in_force(access, override)
+    if caller.scope not in scopes or (roles is not None and roles.isdisjoint(caller.roles)):
+        raise CloudError(
+            "PERMISSION_DENIED",
+            f"The policy of this cloud asks for {_either(roles)} in a token of scope {_either(scopes)}.",
+            permission=access.permission,
+            scope=_either(scopes),
+            role=_either(roles),
+        )
 
 
-@cache
-def _rule(method: Method) -> Rule:
-    return compile_rule(method.path, method.access)
+def _in_force(access: Access, override: Override) -> tuple[frozenset[str], frozenset[str] | None]:
+    """Scopes, and roles of which one is needed; None is any role."""
+    roles = at_least(access.role) or None if override.roles is None else override.roles
+    return SCOPES[access.scope] if override.scopes is None else override.scopes, roles
 
 
-def explain(method: Method, caller: Caller) -> list[str]:
+def _either(names: frozenset[str] | None) -> str:
+    if names is None:
+        return "any"
+    ordered = [name for name in ROLES if name in names] + sorted(names.difference(ROLES))
+    return " or ".join(ordered) or "nobody's"
+
+
+def explain(method: Method, caller: Caller, policy: Policy = _NO_POLICY) -> list[str]:
     """Why the caller may or may not call, one sentence a check; the last one is the verdict."""
     access = method.access
     if access is None:
@@ -76,15 +87,22 @@ def explain(method: Method, caller: Caller) -> list[str]:
     lines = [f"{method.path} needs the permission {access.permission}; it is meant for {audience}."]
     lines.append(f"The caller is a {caller.kind.value} with scope {caller.scope}.")
     if access.audience == access_pb2.AUDIENCE_USER and caller.kind is Kind.USER:
-        scopes, roles = _SCOPES[access.scope], roles_for(access.role)
-        lines.append(f"Scopes that do: {', '.join(sorted(scopes))}.")
-        lines.append(f"Roles that do: {', '.join(r for r in ROLES if r in roles) or 'any'}.")
+        lines += _explain_rule(access, policy.overrides.get(access.permission))
         lines.append(f"The caller's roles: {', '.join(sorted(caller.roles)) or 'none'}.")
     try:
-        check(method, caller)
+        compile_rule(method.path, access, policy)(caller)
     except CloudError as error:
         return [*lines, f"Refused: {error.reason}."]
     return [*lines, "Allowed."]
+
+
+def _explain_rule(access: Access, override: Override | None) -> list[str]:
+    scopes, roles = _in_force(access, _NOTHING)
+    lines = [f"By contract: roles {_either(roles)}; scopes {_either(scopes)}."]
+    if override is not None:
+        scopes, roles = _in_force(access, override)
+        lines.append(f"The policy overrides it: roles {_either(roles)}; scopes {_either(scopes)}.")
+    return lines
 
 
 def _complete(path: str, access: Access | None) -> None:
@@ -93,7 +111,7 @@ def _complete(path: str, access: Access | None) -> None:
     if access.audience not in _KINDS:
         raise RuleMissing(f"{path}: its access rule names no audience")
     if access.audience == access_pb2.AUDIENCE_USER:
-        if access.scope not in _SCOPES:
+        if access.scope not in SCOPES:
             raise RuleMissing(f"{path}: its access rule names no scope")
         if not access.role and access.scope != access_pb2.SCOPE_ANY:
             raise RuleMissing(f"{path}: its access rule names no role")

@@ -17,6 +17,7 @@ from mesh import access, caller, contract, deadline, errors, peer, tracing, vali
 from mesh import logging as weft_logging
 from mesh.caller import Caller
 from mesh.errors import CloudError
+from mesh.policy import Policy
 from mesh.tokens import Verifier
 from weft.options.v1.access_pb2 import Access
 
@@ -29,8 +30,9 @@ _ENDLESS = ("Watch", "Follow")
 class Interceptor:
     """Wraps the handlers of one service."""
 
-    def __init__(self, service: str, cloud: str, verifier: Verifier, tracer: Tracer) -> None:
+    def __init__(self, service: str, cloud: str, verifier: Verifier, tracer: Tracer, policy: Policy) -> None:
         self._service, self._cloud, self._verifier, self._tracer = service, cloud, verifier, tracer
+        self._policy = policy
         self._watches: set[asyncio.Task[Any]] = set()
         self._draining = False
 
@@ -46,7 +48,7 @@ class Interceptor:
         Raises access.RuleMissing when nothing says who may call.
         """
         method = contract.method(path)
-        allow = access.compile_rule(path, rule or method.access)
+        allow = access.compile_rule(path, rule or method.access, self._policy)
         call = _Call(self, method, allow, handler.request_deserializer)
         behaviour = handler.unary_unary or handler.stream_unary
         if behaviour is not None:

@@ -28,6 +28,7 @@ from mesh.database import Database
 from mesh.errors import CloudError
 from mesh.flow import Flow, FlowEngine
 from mesh.interceptor import Interceptor
+from mesh.policy import Policy
 from mesh.reconcile import upkeep
 from mesh.revocations import RemoteVerifier
 from mesh.serving import PortInUse, Server
@@ -66,6 +67,7 @@ class Runtime:
     authority: Authority
     leaf: Leaf
     tracer: Tracer
+    policy: Policy
     flows: FlowEngine | None = None
 
     def use_flows(self, flows: Iterable[Flow], app: Any) -> FlowEngine:
@@ -100,6 +102,7 @@ def part_of(name: str, build: Build) -> Part:
 @asynccontextmanager
 async def running(settings: Settings, parts: Iterable[Part]) -> AsyncIterator[dict[str, Runtime]]:
     """All parts, started and healthy within the block, then drained and closed; their runtimes by name."""
+    policy = Policy(Path(settings.cloud.policy) if settings.cloud.policy else None)
     authority = Authority.open_or_create(settings.state / "pki", settings.cloud.name)
     paging.use_key(settings.state / "pki" / "paging.key")
     async with AsyncExitStack() as stack:
@@ -107,21 +110,26 @@ async def running(settings: Settings, parts: Iterable[Part]) -> AsyncIterator[di
         leaves = [authority.issue(part.identity or Identity.service(part.name)) for part in parts]
         exporting = tracing.Exporting(settings, leaves[0])
         stack.push_async_callback(asyncio.to_thread, exporting.close)
+        await stack.enter_async_context(_background("the policy", [policy.follow]))
         runtimes = {}
         for part in parts:
             runtimes[part.name] = await stack.enter_async_context(
-                _started(settings, part, authority, exporting)
+                _started(settings, part, authority, exporting, policy)
             )
         yield runtimes
 
 
 @asynccontextmanager
 async def _started(
-    settings: Settings, part: Part, authority: Authority, exporting: tracing.Exporting
+    settings: Settings,
+    part: Part,
+    authority: Authority,
+    exporting: tracing.Exporting,
+    policy: Policy,
 ) -> AsyncIterator[Runtime]:
     weft_logging.speak_for(part.name)
     async with AsyncExitStack() as stack:
-        runtime = await _runtime(settings, part, authority, exporting, stack)
+        runtime = await _runtime(settings, part, authority, exporting, policy, stack)
         service = part.build(runtime)
         if inspect.isawaitable(service):
             service = await service
@@ -140,7 +148,12 @@ async def _started(
 
 
 async def _runtime(
-    settings: Settings, part: Part, authority: Authority, exporting: tracing.Exporting, stack: AsyncExitStack
+    settings: Settings,
+    part: Part,
+    authority: Authority,
+    exporting: tracing.Exporting,
+    policy: Policy,
+    stack: AsyncExitStack,
 ) -> Runtime:
     leaf = authority.issue(part.identity or Identity.service(part.name))
     service = part.service or settings.for_service(part.name)
@@ -150,9 +163,8 @@ async def _runtime(
         stack.push_async_callback(database.close)
     peers = Peers(settings, leaf)
     stack.push_async_callback(peers.close)
-    return Runtime(
-        part.name, settings, service, database, peers, authority, leaf, exporting.tracer(part.name)
-    )
+    tracer = exporting.tracer(part.name)
+    return Runtime(part.name, settings, service, database, peers, authority, leaf, tracer, policy)
 
 
 def _interceptor(runtime: Runtime, service: Service, stack: AsyncExitStack) -> Interceptor:
@@ -160,7 +172,8 @@ def _interceptor(runtime: Runtime, service: Service, stack: AsyncExitStack) -> I
     if verifier is None:
         verifier = remote = RemoteVerifier(runtime.peers)
         stack.push_async_callback(remote.close)
-    return Interceptor(runtime.name, runtime.settings.cloud.name, verifier, runtime.tracer)
+    cloud = runtime.settings.cloud.name
+    return Interceptor(runtime.name, cloud, verifier, runtime.tracer, runtime.policy)
 
 
 def _jobs(runtime: Runtime, service: Service) -> list[Background]:

@@ -40,11 +40,14 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Cloud(Section, frozen=True):
-    """What holds for the whole cloud. `state` is the directory of all that weft keeps on this machine."""
+    """What holds for the whole cloud. `state` is the directory of all that weft keeps on this machine;
+    `policy` a file that overrides the contracts' access rules (mesh/policy.py), none if empty.
+    """
 
     name: str = "weft"
     region: str = "RegionOne"
     state: str = "/var/lib/weft"
+    policy: str = ""
     log: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 
@@ -99,10 +102,20 @@ class Tracing(Section, frozen=True):
 class Identity(Section, frozen=True):
     """`token_seconds` is the life of a token; `admin_password` that of the first administrator, made if
     empty.
+
+    The rules for passwords: at least `password_min_length` characters, none of the user's last
+    `password_history`, changed every `password_days` (0: for ever) and, with `password_change_at_first_use`,
+    also after somebody else has set it. After `lockout_failures` wrong guesses of one user's password only
+    addresses that the user has logged in from before are heard (0: all are).
     """
 
     token_seconds: int = 3600
     admin_password: str = ""
+    password_min_length: int = 8
+    password_history: int = 0
+    password_days: int = 0
+    password_change_at_first_use: bool = False
+    lockout_failures: int = 100
 
 
 class Image(Section, frozen=True):

@@ -151,7 +151,7 @@ def test_a_refusal_is_explained_check_by_check() -> None:
     assert access.explain(method, user("project", "member"))[-1] == "Allowed."
     refused = access.explain(method, user("project", "reader"))
     assert refused[-1] == "Refused: PERMISSION_DENIED."
-    assert any("Roles that do: member, manager, admin" in line for line in refused)
+    assert "By contract: roles member or manager or admin; scopes project or system." in refused
 
 
 async def test_a_revert_undoes_in_reverse_unless_all_went_well() -> None:
