@@ -31,6 +31,9 @@ def application(settings: Settings, authority: Authority) -> Starlette:
     async def index(request: Request) -> Response:
         return RedirectResponse("/ui/")
 
+    async def icon(request: Request) -> Response:
+        return FileResponse(_HERE / "ui" / "icon.svg")
+
     async def openapi(request: Request) -> Response:
         return FileResponse(OPENAPI, media_type="application/openapi+json")
 
@@ -46,6 +49,7 @@ def application(settings: Settings, authority: Authority) -> Starlette:
     return Starlette(
         routes=[
             Route("/", index),
+            Route("/favicon.ico", icon),
             Route("/openapi.json", openapi),
             Route("/ca.crt", ca),
             Route("/healthz", health),
