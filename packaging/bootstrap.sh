@@ -60,7 +60,8 @@ make_environment() {
         fail "$python is older than Python 3.11: name a newer one, as in PYTHON=python3.12 make env"
     say "Python environment: .venv by $("$python" --version), $(grep -c '^[a-z].*==' requirements.lock) locked packages"
     [ -x .venv/bin/python ] || "$python" -m venv .venv
-    .venv/bin/python -m pip install --disable-pip-version-check --require-hashes --requirement requirements.lock
+    .venv/bin/python -m pip install --disable-pip-version-check --require-hashes --requirement requirements.lock |
+        sed -u -e '/^Requirement already satisfied/d' -e '/^Ignoring/d' -e '/^Looking in/d'
     # hatchling comes from the lock, so no second, unlocked copy is fetched to build an editable install
     .venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
     echo "$stamp" >.venv/weft-stamp
