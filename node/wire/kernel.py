@@ -72,9 +72,14 @@ class Kernel:
             by_index = dict(socket.if_nameindex())
             return any(_wrong(ip, by_index, name, self._have.links.get(name)) for name in names_)
 
+    def _borrows(self, have: Picture, state: State) -> bool:
+        """Whether a shared bridge is wanted that we did not look for yet: its owner may have made it."""
+        shared = set(self._site.bridges.values())
+        return bool(shared & set(plan.bridges(state, self._site).values()) - have.links.keys())
+
     def _converge(self, ip: IPRoute, state: State, verify: bool) -> Result:
         have, verified = self._have, False
-        if verify or have is None:
+        if verify or have is None or self._borrows(have, state):
             have, verified = observe.host(ip, self._site.bridges.values(), self._site.host_id), True
         if not self._started:
             self._adopt(have)
