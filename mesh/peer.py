@@ -16,12 +16,14 @@ def of(context: Any, cloud: str, metadata: dict[str, Any]) -> Caller | None:
     prefix = f"spiffe://{cloud}/".encode()
     for name in context.auth_context().get(_SAN, ()):
         if name.startswith(prefix):
-            kind, _, id = name[len(prefix) :].decode().partition("/")
+            kind, _, id = name[len(prefix) :].decode(errors="replace").partition("/")
             return _caller(kind, id, metadata)
     return None
 
 
 def _caller(kind: str, id: str, metadata: dict[str, Any]) -> Caller | None:
+    if kind in ("service", "node") and not id:
+        return None
     if kind == "service":
         return _service(id, metadata.get(caller.METADATA_KEY))
     if kind == "node":

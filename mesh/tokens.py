@@ -25,6 +25,8 @@ AUDIENCE = "weft"
 # A real one is under 2 KiB; nothing longer is hashed or parsed.
 LONGEST = 8192
 _REMEMBERED = 50_000
+# What reading a hostile token may end in: JSON nested too deep, numbers beyond all bounds, text that is none.
+_UNREADABLE = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
 _CLAIMS = ["sub", "jti", "iat", "exp", "aud", "scp"]
 
 
@@ -112,14 +114,14 @@ class TokenVerifier:
     async def _learn(self, token: str) -> _Known:
         try:
             header = jwt.get_unverified_header(token)
-        except jwt.PyJWTError as error:
+        except _UNREADABLE as error:
             raise unauthenticated() from error
         kid = header.get("kid")
         raw = await self._keys.key(kid) if isinstance(kid, str) and len(kid) <= 128 else None
         if raw is None or header.get("alg") != ALGORITHM:
             raise unauthenticated()
         claims = _decode(token, raw)
-        return _Known(caller_of(claims), float(claims["iat"]), generation=-1)
+        return _Known(caller_of(claims), _moment(claims["iat"]), generation=-1)
 
     def _remember(self, digest: bytes, known: _Known) -> None:
         if len(self._known) >= _REMEMBERED:
@@ -138,7 +140,7 @@ def unauthenticated() -> CloudError:
 
 def expired(at: float) -> CloudError:
     """The answer to a token whose life is over."""
-    moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+    moment = datetime.fromtimestamp(max(at, 0.0), UTC).isoformat(timespec="seconds")
     return CloudError("TOKEN_EXPIRED", f"The token ended at {moment}: log in again.", expired_at=moment)
 
 
@@ -157,7 +159,15 @@ def caller_of(claims: Mapping[str, Any]) -> Caller:
             token_id=_text(claims["jti"]),
             expires_at=int(claims["exp"]),
         )
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
+        raise unauthenticated() from error
+
+
+def _moment(value: object) -> float:
+    """Seconds since the epoch, of a claim. Raises UNAUTHENTICATED for what is none."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError) as error:
         raise unauthenticated() from error
 
 
@@ -179,5 +189,5 @@ def _decode(token: str, raw_key: bytes) -> dict[str, Any]:
     except jwt.ExpiredSignatureError as error:
         claims = jwt.decode(token, options={"verify_signature": False})
         raise expired(float(claims["exp"])) from error
-    except (jwt.PyJWTError, ValueError, TypeError) as error:
+    except _UNREADABLE as error:
         raise unauthenticated() from error
