@@ -13,6 +13,8 @@ from mesh.certificates import Authority, Identity
 from mesh.channel import Client, connect
 from services.__main__ import SERVICES, parts
 from weft.identity.v1 import (
+    domain_service_pb2,
+    domain_service_pb2_grpc,
     project_service_pb2,
     project_service_pb2_grpc,
     role_service_pb2,
@@ -50,35 +52,51 @@ class Mesh:
             server_name=f"{service}.weft.internal",
         )
 
-    async def login(self, user: str, password: str, scope: dict[str, object] | None = None) -> str:
-        request = token_service_pb2.CreateTokenRequest(
-            password={"user_name": user, "password": password}, scope=scope
-        )
+    async def login(self, password: str, scope: dict[str, object] | None = None, **who: str) -> str:
+        """A token for whom `user_name` or `user_id` names."""
+        request = token_service_pb2.CreateTokenRequest(password={"password": password, **who}, scope=scope)
         async with self.client("identity", "anonymous") as client:
             return (await client.stub(token_service_pb2_grpc.TokenServiceStub).CreateToken(request)).token
 
-    async def person(self, admin: Client, role: str, project: str) -> str:
-        """A new user with one role on a project: their token for it."""
+    async def person(self, admin: Client, role: str, *, domain: str = "", **on: str) -> str:
+        """A new user of a domain with one role on a project or domain: their token for it."""
         name, password = ids.new(), ids.new()
         users = admin.stub(user_service_pb2_grpc.UserServiceStub)
-        user = await users.CreateUser(user_service_pb2.CreateUserRequest(name=name, password=password))
-        grant = role_service_pb2.GrantRoleRequest(user_id=user.id, role_name=role, project_id=project)
+        made = user_service_pb2.CreateUserRequest(name=name, password=password, domain_id=domain)
+        user = await users.CreateUser(made)
+        grant = role_service_pb2.GrantRoleRequest(user_id=user.id, role_name=role, **on)
         await admin.stub(role_service_pb2_grpc.RoleServiceStub).GrantRole(grant)
-        return await self.login(name, password, {"project_id": project})
+        return await self.login(password, dict(on), user_id=user.id)
 
 
 async def _people(mesh: Mesh) -> None:
     password = (mesh.settings.state / "identity" / "admin-password").read_text().strip()
-    mesh.tokens["system admin"] = await mesh.login("admin", password, {"system": True})
-    mesh.tokens["unscoped"] = await mesh.login("admin", password, {})
+    mesh.tokens["system admin"] = await mesh.login(password, {"system": True}, user_name="admin")
+    mesh.tokens["unscoped"] = await mesh.login(password, {}, user_name="admin")
     async with mesh.client("identity", "system admin") as admin:
         projects = admin.stub(project_service_pb2_grpc.ProjectServiceStub)
         for name in ("ours", "theirs"):
             made = await projects.CreateProject(project_service_pb2.CreateProjectRequest(name=name))
             mesh.projects[name] = made.id
         for role in ROLES:
-            mesh.tokens[f"project {role}"] = await mesh.person(admin, role, mesh.projects["ours"])
-        mesh.tokens["another project's admin"] = await mesh.person(admin, "admin", mesh.projects["theirs"])
+            mesh.tokens[f"project {role}"] = await mesh.person(admin, role, project_id=mesh.projects["ours"])
+        mesh.tokens["another project's admin"] = await mesh.person(
+            admin, "admin", project_id=mesh.projects["theirs"]
+        )
+        await _another_domain(mesh, admin)
+
+
+async def _another_domain(mesh: Mesh, admin: Client) -> None:
+    """A domain with a manager of its own, and a member of a project in it."""
+    domains = admin.stub(domain_service_pb2_grpc.DomainServiceStub)
+    domain = await domains.CreateDomain(domain_service_pb2.CreateDomainRequest(name="elsewhere"))
+    projects = admin.stub(project_service_pb2_grpc.ProjectServiceStub)
+    made = project_service_pb2.CreateProjectRequest(name="foreign", domain_id=domain.id)
+    project = await projects.CreateProject(made)
+    mesh.tokens["domain manager"] = await mesh.person(admin, "manager", domain=domain.id, domain_id=domain.id)
+    mesh.tokens["another domain's member"] = await mesh.person(
+        admin, "member", domain=domain.id, project_id=project.id
+    )
 
 
 def _settings(state: Path) -> settings.Settings:

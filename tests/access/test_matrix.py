@@ -24,6 +24,8 @@ PEOPLE = {
     "project member": ("project", "member"),
     "project reader": ("project", "reader"),
     "another project's admin": ("project", "admin"),
+    "domain manager": ("domain", "manager"),
+    "another domain's member": ("project", "member"),
     "unscoped": ("none", ""),
 }
 PERSONAS = (*PEOPLE, "anonymous", "service", "node")
