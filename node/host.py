@@ -43,29 +43,26 @@ from weft.node.v1.volume_service_pb2_grpc import add_HostVolumeServiceServicer_t
 
 SWEEP_SECONDS = 30.0
 _OPEN_AGAIN_SECONDS = 2.0
-# Guests that boot at the same time where nothing is emulated.
-_MANY_BOOTS = 64
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What does the work: everything else is the same on every host."""
+    """What does the work: everything else is the same on every host. Where nothing is emulated, any number of
+    guests may boot at the same time: `boots` is None.
+    """
 
     hypervisor: Hypervisor
     storage: Storage
     images: Images
     exports: Exports
-    boots: Boots
+    boots: Boots | None
 
 
 def machine(settings: Node, host_id: str, peers: Any) -> Machine:
     """What the settings ask for. Blocks while KVM is tried, the first time."""
     if settings.hypervisor == "simulated":
-        boots = Boots(_MANY_BOOTS)
-        return Machine(
-            SimulatedHypervisor(), SimulatedStorage(), SimulatedImages(), SimulatedExports(), boots
-        )
+        return Machine(SimulatedHypervisor(), SimulatedStorage(), SimulatedImages(), SimulatedExports(), None)
     state = Path(settings.state)
     kind = accelerator.choose(settings.hypervisor, state)
     return Machine(
@@ -73,7 +70,7 @@ def machine(settings: Node, host_id: str, peers: Any) -> Machine:
         FileStorage(state),
         ImageCache(state / "images", peers),
         StorageDaemons(state / "exports", _export_host(settings)),
-        Boots(settings.max_booting if kind == "tcg" else _MANY_BOOTS),
+        Boots(settings.max_booting) if kind == "tcg" else None,
     )
 
 
