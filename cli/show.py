@@ -16,6 +16,7 @@ _FIRST = ("id", "name", "status", "type")
 _LEFT_OUT = {
     "project_id", "description", "created_at", "updated_at", "revision", "status_reason", "operation_id",
     "tags", "metadata", "extra_specs", "user_id",
+    "host_fingerprint",
 }  # fmt: skip
 _WIDEST = 7
 _PIPED = 1000

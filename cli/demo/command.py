@@ -84,8 +84,8 @@ def _told(layout: Layout, stage: "Stage", image: Path, *, keep: bool) -> bool:
     except (Failed, CloudError, SystemExit, KeyboardInterrupt) as error:
         if isinstance(error, CloudError):
             failures.tell(error)
-        else:
-            click.secho(f"\n✗ {error or type(error).__name__}", fg="red", bold=True, err=True)
+        elif not isinstance(error, SystemExit):  # which has told why
+            click.secho(f"\n✗ {str(error) or 'interrupted'}", fg="red", bold=True, err=True)
     except Exception:  # noqa: BLE001 - a defect: said whole, and the cloud is taken down all the same
         traceback.print_exc()
     else:
