@@ -14,6 +14,8 @@ from services.identity.bootstrap import bootstrap
 from services.identity.keys import KeyRing
 from services.identity.login import Login
 from services.identity.model import LONGEST_TOKEN
+from services.identity.new_passwords import NewPasswords
+from services.identity.password_rules import PasswordRules
 from services.identity.passwords import Passwords
 from services.identity.tables import TABLES
 from services.identity.tokens import Tokens
@@ -42,7 +44,8 @@ async def build(runtime: Runtime) -> Service:
     signer = Tokens(ring, settings.cloud.name, life)
     passwords = Passwords()
     verifier = LocalVerifier(database, signer)
-    login = Login(database, signer, passwords)
+    login = Login(database, signer, passwords, settings.identity.lockout_failures)
+    setting = NewPasswords(database, passwords, PasswordRules.of(settings.identity))
     await bootstrap(database, settings, passwords)
     servicers: list[tuple[Any, Any]] = [
         (catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server, catalog.Catalog(database)),
@@ -53,11 +56,11 @@ async def build(runtime: Runtime) -> Service:
         (role_service_pb2_grpc.add_RoleServiceServicer_to_server, roles.Roles(database)),
         (
             token_service_pb2_grpc.add_TokenServiceServicer_to_server,
-            tokens.TokenService(database, login, verifier),
+            tokens.TokenService(database, login, verifier, setting),
         ),
         (
             user_service_pb2_grpc.add_UserServiceServicer_to_server,
-            users.Users(database, passwords, login),
+            users.Users(database, setting, login),
         ),
     ]
     return Service(servicers, background=[reconcile.upkeep(database, ring).run], verifier=verifier)

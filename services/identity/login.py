@@ -6,6 +6,7 @@ from typing import Any
 from mesh.database import Database
 from services.identity import slowdown
 from services.identity.model import DEFAULT_DOMAIN, Wanted
+from services.identity.password_rules import must_change
 from services.identity.passwords import Passwords
 from services.identity.store import endpoints, scopes, users
 from services.identity.tokens import Claims, Tokens
@@ -25,20 +26,24 @@ class Issued:
 class Login:
     """Gives tokens to those who prove who they are."""
 
-    def __init__(self, database: Database, tokens: Tokens, passwords: Passwords) -> None:
+    def __init__(self, database: Database, tokens: Tokens, passwords: Passwords, lockout: int = 0) -> None:
         self._database, self._tokens, self._passwords = database, tokens, passwords
-        self._slowdown = slowdown.Slowdown(database)
+        self._slowdown = slowdown.Slowdown(database, lockout)
 
     async def by_password(
         self, user_id: str, domain_name: str, name: str, password: str, wanted: Wanted | None, source: str
     ) -> Issued:
         """A token for who knows the password. Raises UNAUTHENTICATED alike for all that is wrong, or
-        TOO_MANY_ATTEMPTS.
+        TOO_MANY_ATTEMPTS; PASSWORD_CHANGE_REQUIRED when nothing is wrong but the password's age.
         """
+        user = await self.known(user_id, domain_name, name, password, source)
+        return await self._issue(user.id, user.password_hash, wanted, ("password",), None)
+
+    async def known(self, user_id: str, domain_name: str, name: str, password: str, source: str) -> Any:
+        """The user who says so, by id or by name, and knows the password. Raises as `by_password`."""
         domain_name = domain_name or DEFAULT_DOMAIN
         user = await self._database.read(users.for_login, user_id, domain_name, name)
-        user = await self.prove(user, f"{user_id}\0{domain_name}\0{name}", password, source)
-        return await self._issue(user.id, user.password_hash, wanted, ("password",), None)
+        return await self.prove(user, f"{user_id}\0{domain_name}\0{name}", password, source)
 
     async def prove(self, user: Any, said: str, password: str, source: str) -> Any:
         """The user, whose password it is. The work is the same when there is no such user (None)."""
@@ -77,8 +82,9 @@ def _grant(
     user = grant.user
     if proven is not None and user.password_hash != proven:
         raise scopes.refused()
-    if proven is not None and user.password_expires_at and user.password_expires_at <= grant.at:
-        raise scopes.refused()
+    stale = must_change(user, grant.at) if proven is not None else None
+    if stale is not None:
+        raise stale
     if parent is not None:
         refuse_revoked(connection, parent)
     return grant, endpoints.enabled(connection)

@@ -1,7 +1,8 @@
 """Repeated failed logins are slowed down, for each user and each place they come from.
 
-Who guesses waits twice as long after each further failure; the user, coming from elsewhere, does not: a
-stranger can lock nobody out. Names that nobody has are slowed just the same.
+Who guesses waits twice as long after each further failure; the user, coming from elsewhere, does not. When
+many guess from many places, only places that the user has logged in from before are heard: a stranger can
+lock nobody out. Names that nobody has are slowed just the same.
 """
 
 import asyncio
@@ -11,10 +12,12 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from weakref import WeakValueDictionary
 
+from sqlalchemy import Connection
+
 from mesh import clock
 from mesh.database import Database
 from mesh.errors import CloudError
-from services.identity.store import failures
+from services.identity.store import failures, login_sources
 
 FREE = 5  # so many failures in a row cost nothing
 LONGEST = 60.0  # seconds to wait at most
@@ -29,8 +32,9 @@ def subject(user_id: str | None, name: str) -> str:
 class Slowdown:
     """Counts attempts in the database; one subject and source at a time, so that none slips through."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, lockout: int = 0) -> None:
+        """`lockout`: after so many failures of one user only known places are heard; 0 is never."""
+        self._database, self._lockout = database, lockout
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -40,6 +44,8 @@ class Slowdown:
         async with lock:
             attempt = Attempt(self._database, who, source)
             await attempt.check()
+            if self._lockout:
+                await self._database.read(_refuse_stranger, who, source, self._lockout)
             yield attempt
 
 
@@ -59,18 +65,33 @@ class Attempt:
         wait = min(LONGEST, 2.0 ** min(count - FREE, 10)) if count >= FREE else 0.0
         left = wait - (clock.now() - last).total_seconds()
         if left > 0:
-            raise CloudError(
-                "TOO_MANY_ATTEMPTS",
-                f"Too many failed logins: wait {left:.0f} seconds.",
-                retry_after=left,
-                retry_after_seconds=f"{left:.0f}",
-            )
+            raise too_many(left)
 
     async def failed(self) -> None:
         """The guess was wrong."""
         await self._database.write(failures.add, self._who, self._source, FORGOTTEN)
 
     async def succeeded(self) -> None:
-        """The guess was right: earlier failures are forgiven."""
+        """The guess was right: earlier failures are forgiven, and the place is known from now on."""
         if self._failures:
             await self._database.write(failures.clear, self._who, self._source)
+        if not await self._database.read(login_sources.known, self._who, self._source, login_sources.FRESH):
+            await self._database.write(login_sources.note, self._who, self._source)
+
+
+def too_many(wait: float) -> CloudError:
+    """TOO_MANY_ATTEMPTS; the wait is in seconds."""
+    return CloudError(
+        "TOO_MANY_ATTEMPTS",
+        f"Too many failed logins: wait {wait:.0f} seconds.",
+        retry_after=wait,
+        retry_after_seconds=f"{wait:.0f}",
+    )
+
+
+def _refuse_stranger(connection: Connection, who: str, source: str, lockout: int) -> None:
+    """Raises TOO_MANY_ATTEMPTS while the user is guessed at from everywhere, but for known places."""
+    if failures.everywhere(connection, who, FORGOTTEN) < lockout:
+        return
+    if not login_sources.known(connection, who, source):
+        raise too_many(LONGEST)

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from mesh import clock, ids, tables
@@ -66,6 +67,8 @@ users = Table(
     Id("default_project_id", nullable=True),
     Column("password_hash", Text, nullable=False, default=""),
     Column("password_expires_at", Timestamp, nullable=True),
+    Column("password_change_due", Boolean, nullable=False, default=False, server_default=false()),
+    Column("password_rules_exempt", Boolean, nullable=False, default=False, server_default=false()),
     UniqueConstraint("domain_id", "name"),
     Index("users_by_age", "created_at", "id"),
 )
@@ -139,5 +142,23 @@ login_failures = Table(
     Column("subject", String(64), primary_key=True),
     Column("source", String(255), primary_key=True),
     Column("failures", Integer, nullable=False),
+    Column("last_at", Timestamp, nullable=False, index=True),
+)
+
+# Hashes of the passwords that a user had, the present one included.
+old_passwords = Table(
+    "old_passwords",
+    TABLES,
+    Id("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("set_at", Timestamp, primary_key=True),
+    Column("password_hash", Text, nullable=False),
+)
+
+# Where users have logged in from by password: they are heard from there whatever strangers do elsewhere.
+login_sources = Table(
+    "login_sources",
+    TABLES,
+    Id("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("source", String(255), primary_key=True),
     Column("last_at", Timestamp, nullable=False, index=True),
 )

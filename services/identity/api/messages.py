@@ -52,6 +52,8 @@ def user(row: Any) -> pb.User:
         enabled=row.enabled,
         default_project_id=row.default_project_id or "",
         password_expires_at=clock.to_proto(row.password_expires_at),
+        password_change_due=row.password_change_due,
+        password_rules_exempt=row.password_rules_exempt,
         revision=row.revision,
         **_times(row),
     )

@@ -11,6 +11,7 @@ from services.identity.api import messages, units
 from services.identity.api.source import source
 from services.identity.login import Login
 from services.identity.model import DEFAULT_DOMAIN, Wanted, need_system
+from services.identity.new_passwords import NewPasswords
 from services.identity.store import projects, revocations
 from services.identity.tokens import not_ours
 from services.identity.verifier import LocalVerifier
@@ -22,8 +23,10 @@ from weft.identity.v1.token_service_pb2_grpc import TokenServiceServicer
 class TokenService(TokenServiceServicer):
     """weft.identity.v1.TokenService."""
 
-    def __init__(self, database: Database, login: Login, verifier: LocalVerifier) -> None:
-        self._database, self._login, self._verifier = database, login, verifier
+    def __init__(
+        self, database: Database, login: Login, verifier: LocalVerifier, setting: NewPasswords
+    ) -> None:
+        self._database, self._login, self._verifier, self._setting = database, login, verifier, setting
 
     async def CreateToken(self, request: pb.CreateTokenRequest, context: Any) -> pb.CreateTokenResponse:
         """A token for who proves who they are."""
@@ -46,6 +49,17 @@ class TokenService(TokenServiceServicer):
             case _:
                 raise invalid("credential", "give a password or a token")
         return messages.issued(issued)
+
+    async def ChangePassword(self, request: pb.ChangePasswordRequest, context: Any) -> Empty:
+        """Sets one's own password, by the one until now."""
+        given = request.user
+        if bool(given.user_id) == bool(given.user_name):
+            raise invalid("user.user_name", "give either user_id or user_name")
+        said = (given.user_id, given.domain_name, given.user_name, given.password)
+        user = await self._login.known(*said, source(context))
+        values = await self._setting.for_oneself(user.id, request.password)
+        await self._database.write(self._setting.replace, user, values)
+        return Empty()
 
     async def GetToken(self, request: pb.GetTokenRequest, context: Any) -> resources_pb2.TokenInfo:
         """What the caller's own token says."""

@@ -12,7 +12,7 @@ from services.identity.api import messages, units
 from services.identity.api.source import source
 from services.identity.login import Login
 from services.identity.model import administers, domain_reach, is_system
-from services.identity.passwords import Passwords
+from services.identity.new_passwords import NewPasswords
 from services.identity.store import users
 from weft.identity.v1 import user_service_pb2 as pb
 from weft.identity.v1.resources_pb2 import User
@@ -24,14 +24,15 @@ _CHANGEABLE = {
     "email": ...,
     "enabled": ...,
     "default_project_id": lambda id: id or None,
+    "password_rules_exempt": ...,
 }
 
 
 class Users(UserServiceServicer):
     """weft.identity.v1.UserService."""
 
-    def __init__(self, database: Database, passwords: Passwords, login: Login) -> None:
-        self._database, self._passwords, self._login = database, passwords, login
+    def __init__(self, database: Database, setting: NewPasswords, login: Login) -> None:
+        self._database, self._setting, self._login = database, setting, login
 
     async def GetUser(self, request: pb.GetUserRequest, context: Any) -> User:
         """Oneself, or whom the caller administers."""
@@ -56,11 +57,17 @@ class Users(UserServiceServicer):
             "email": request.email,
             "enabled": not request.disabled,
             "default_project_id": request.default_project_id or None,
-            "password_hash": await self._passwords.hashed(request.password) if request.password else "",
+            "password_rules_exempt": request.password_rules_exempt,
         }
-        return await units.change(
-            self._database, request, User, lambda unit: messages.user(users.create(unit, values))
-        )
+        if request.password:
+            values |= await self._setting.for_another(request.password)
+
+        def do(unit: Any) -> User:
+            row = users.create(unit, values)
+            self._setting.remember(unit, row.id, row.password_hash)
+            return messages.user(row)
+
+        return await units.change(self._database, request, User, do)
 
     async def UpdateUser(self, request: pb.UpdateUserRequest, context: Any) -> User:
         """Changes a user."""
@@ -93,12 +100,14 @@ class Users(UserServiceServicer):
                 raise invalid("original_password", "is needed to change one's own")
             row = await self._database.read(users.get, request.id)
             await self._login.prove(row, "", request.original_password, source(context))
-        stored = await self._passwords.hashed(request.password)
+            values = await self._setting.for_oneself(request.id, request.password)
+        else:
+            values = await self._setting.for_another(request.password)
 
         def do(unit: Any) -> Empty:
             if not own:
                 _administered(unit, request.id, caller)
-            users.update(unit, request.id, 0, {"password_hash": stored})
+            self._setting.put(unit, request.id, values)
             return Empty()
 
         return await units.change(self._database, request, Empty, do)

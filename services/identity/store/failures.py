@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, select
+from sqlalchemy import Connection, case, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mesh import clock
@@ -17,6 +17,14 @@ def of(connection: Connection, subject: str, source: str) -> tuple[int, datetime
     query = select(table).where(table.c.subject == subject, table.c.source == source)
     row = connection.execute(query).one_or_none()
     return (row.failures, row.last_at) if row is not None else (0, None)
+
+
+def everywhere(connection: Connection, subject: str, age: timedelta) -> int:
+    """How many there were of one subject from all places, in rows whose last is not older than `age`."""
+    total = select(func.coalesce(func.sum(table.c.failures), 0))
+    return int(
+        connection.scalar(total.where(table.c.subject == subject, table.c.last_at > clock.now() - age)) or 0
+    )
 
 
 def add(connection: Connection, subject: str, source: str, age: timedelta) -> None:

@@ -28,7 +28,7 @@ async def test_a_domains_administrator_manages_that_domain_and_sees_no_other(eit
     north, north_id = await domain_admin(either, "north")
     south, _ = await domain_admin(either, "south")
     project = await north.projects.CreateProject(project_pb.CreateProjectRequest(name="p"))
-    user = await north.users.CreateUser(user_pb.CreateUserRequest(name="u", password="p"))
+    user = await north.users.CreateUser(user_pb.CreateUserRequest(name="u", password="password"))
     assert (project.domain_id, user.domain_id) == (north_id, north_id)
     grant = {"user_id": user.id, "role_name": "member", "project_id": project.id}
     await north.roles.GrantRole(role_pb.GrantRoleRequest(**grant))
@@ -41,7 +41,7 @@ async def test_a_domains_administrator_manages_that_domain_and_sees_no_other(eit
         south.projects.CreateProject(project_pb.CreateProjectRequest(name="x", domain_id=north_id)),
         south.users.GetUser(user_pb.GetUserRequest(id=user.id)),
         south.users.UpdateUser(user_pb.UpdateUserRequest(id=user.id, user={"name": "mine"})),
-        south.users.SetPassword(user_pb.SetPasswordRequest(id=user.id, password="mine")),
+        south.users.SetPassword(user_pb.SetPasswordRequest(id=user.id, password="mine, mine")),
         south.users.DeleteUser(user_pb.DeleteUserRequest(id=user.id)),
         south.roles.GrantRole(role_pb.GrantRoleRequest(**grant)),
         south.roles.RevokeRole(role_pb.RevokeRoleRequest(**grant)),
@@ -72,7 +72,7 @@ async def test_a_domains_administrator_cannot_become_the_systems(world: Cloud) -
     boss = await world.login("boss", Scope(domain_id=home))
     root = admin.info.user_id
     for call in (
-        boss.users.SetPassword(user_pb.SetPasswordRequest(id=root, password="mine")),
+        boss.users.SetPassword(user_pb.SetPasswordRequest(id=root, password="mine, mine")),
         boss.users.UpdateUser(user_pb.UpdateUserRequest(id=root, user={}, update_mask=OFF)),
         boss.users.DeleteUser(user_pb.DeleteUserRequest(id=root)),
         boss.roles.GrantRole(role_pb.GrantRoleRequest(user_id=user.id, role_name="admin", system=True)),
@@ -81,8 +81,8 @@ async def test_a_domains_administrator_cannot_become_the_systems(world: Cloud) -
     ):
         assert await reason(call) == "PERMISSION_DENIED"
     other = await world.user("clerk")
-    await boss.users.SetPassword(user_pb.SetPasswordRequest(id=other.id, password="new"))
-    assert (await world.login("clerk", password="new")).info.user_id == other.id
+    await boss.users.SetPassword(user_pb.SetPasswordRequest(id=other.id, password="a new one"))
+    assert (await world.login("clerk", password="a new one")).info.user_id == other.id
 
 
 async def test_an_administrator_of_a_project_is_not_one_of_the_system(world: Cloud) -> None:

@@ -123,7 +123,7 @@ async def test_what_takes_a_right_away_ends_its_tokens(either: Cloud, what: str)
             request = domain_pb.UpdateDomainRequest(id=domain.id, domain={}, update_mask={"paths": off})
             await admin.domains.UpdateDomain(request)
         case "password":
-            await admin.users.SetPassword(user_pb.SetPasswordRequest(id=user.id, password="another"))
+            await admin.users.SetPassword(user_pb.SetPasswordRequest(id=user.id, password="another one"))
         case "role":
             request = role_pb.RevokeRoleRequest(user_id=user.id, role_name="member", project_id=project.id)
             await admin.roles.RevokeRole(request)
@@ -163,14 +163,14 @@ async def test_guesses_at_names_that_nobody_has_are_slowed_down_too(world: Cloud
 async def test_one_changes_the_own_password_only_with_the_original(world: Cloud) -> None:
     person, _ = await world.member("ann")
     user_id = person.info.user_id
-    bare = user_pb.SetPasswordRequest(id=user_id, password="new one")
+    bare = user_pb.SetPasswordRequest(id=user_id, password="a new one")
     assert await reason(person.users.SetPassword(bare)) == "INVALID_ARGUMENT"
-    wrong = user_pb.SetPasswordRequest(id=user_id, password="new one", original_password="guess")
+    wrong = user_pb.SetPasswordRequest(id=user_id, password="a new one", original_password="guess")
     assert await reason(person.users.SetPassword(wrong)) == "UNAUTHENTICATED"
-    right = user_pb.SetPasswordRequest(id=user_id, password="new one", original_password=PASSWORD)
+    right = user_pb.SetPasswordRequest(id=user_id, password="a new one", original_password=PASSWORD)
     await person.users.SetPassword(right)
     assert await reason(world.login("ann")) == "UNAUTHENTICATED"
-    assert (await world.login("ann", password="new one")).info.user_id == user_id
+    assert (await world.login("ann", password="a new one")).info.user_id == user_id
 
 
 async def test_a_user_without_a_password_cannot_log_in_by_one(world: Cloud) -> None:

@@ -81,6 +81,10 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The RPC is not for this kind of caller. `audience`."""
     REASON_TOO_MANY_ATTEMPTS: _Reason.ValueType  # 25
     """Too many failed logins: wait. `retry_after_seconds`."""
+    REASON_PASSWORD_CHANGE_REQUIRED: _Reason.ValueType  # 26
+    """The password is right, but must be changed before it gives a token.
+    `cause`: `expired` or `first_use`.
+    """
     REASON_NO_VALID_HOST: _Reason.ValueType  # 30
     """No host can take the server. `filters`: `name=removed` pairs in order,
     `hosts`: how many there were.
@@ -183,6 +187,10 @@ REASON_AUDIENCE_REFUSED: Reason.ValueType  # 24
 """The RPC is not for this kind of caller. `audience`."""
 REASON_TOO_MANY_ATTEMPTS: Reason.ValueType  # 25
 """Too many failed logins: wait. `retry_after_seconds`."""
+REASON_PASSWORD_CHANGE_REQUIRED: Reason.ValueType  # 26
+"""The password is right, but must be changed before it gives a token.
+`cause`: `expired` or `first_use`.
+"""
 REASON_NO_VALID_HOST: Reason.ValueType  # 30
 """No host can take the server. `filters`: `name=removed` pairs in order,
 `hosts`: how many there were.

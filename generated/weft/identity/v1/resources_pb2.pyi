@@ -150,6 +150,8 @@ class User(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    PASSWORD_CHANGE_DUE_FIELD_NUMBER: _builtins.int
+    PASSWORD_RULES_EXEMPT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     name: _builtins.str
@@ -166,6 +168,12 @@ class User(_message.Message):
     """The project a token is scoped to when the login names no scope (UUID or empty)."""
     revision: _builtins.int
     """Grows with each change; for expected_revision."""
+    password_change_due: _builtins.bool
+    """The password must be changed before it gives a token."""
+    password_rules_exempt: _builtins.bool
+    """The password neither expires nor must be changed at its first use: for
+    accounts that programs use.
+    """
     @_builtins.property
     def password_expires_at(self) -> _timestamp_pb2.Timestamp:
         """When the password stops to hold; unset: never."""
@@ -192,10 +200,12 @@ class User(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
+        password_change_due: _builtins.bool = ...,
+        password_rules_exempt: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "password_expires_at", b"password_expires_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "default_project_id", b"default_project_id", "description", b"description", "domain_id", b"domain_id", "email", b"email", "enabled", b"enabled", "id", b"id", "name", b"name", "password_expires_at", b"password_expires_at", "revision", b"revision", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "default_project_id", b"default_project_id", "description", b"description", "domain_id", b"domain_id", "email", b"email", "enabled", b"enabled", "id", b"id", "name", b"name", "password_change_due", b"password_change_due", "password_expires_at", b"password_expires_at", "password_rules_exempt", b"password_rules_exempt", "revision", b"revision", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

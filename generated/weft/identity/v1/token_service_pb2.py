@@ -29,13 +29,17 @@ from weft.identity.v1 import resources_pb2 as weft_dot_identity_dot_v1_dot_resou
 from weft.options.v1 import access_pb2 as weft_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/identity/v1/token_service.proto\x12\x10weft.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a weft/identity/v1/resources.proto\x1a\x1cweft/options/v1/access.proto\"\xb8\x01\n\x12\x43reateTokenRequest\x12\x38\n\x08password\x18\x01 \x01(\x0b\x32$.weft.identity.v1.PasswordCredentialH\x00\x12\x32\n\x05token\x18\x02 \x01(\x0b\x32!.weft.identity.v1.TokenCredentialH\x00\x12&\n\x05scope\x18\x03 \x01(\x0b\x32\x17.weft.identity.v1.ScopeB\x0c\n\ncredential\"\x11\n\x0fGetTokenRequest\"P\n\x12RevokeTokenRequest\x12\x19\n\x08token_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x8f\x01\n\x12PasswordCredential\x12\x1c\n\x07user_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1b\n\tuser_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\x0b\x64omain_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1f\n\x08password\x18\x04 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01(\x80\x08\"/\n\x0fTokenCredential\x12\x1c\n\x05token\x18\x01 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\x80@\"\x81\x01\n\x13\x43reateTokenResponse\x12\x12\n\x05token\x18\x01 \x01(\tB\x03\x80\x01\x01\x12)\n\x04info\x18\x02 \x01(\x0b\x32\x1b.weft.identity.v1.TokenInfo\x12+\n\x07\x63\x61talog\x18\x03 \x03(\x0b\x32\x1a.weft.identity.v1.Endpoint2\xd0\x03\n\x0cTokenService\x12\x98\x01\n\x0b\x43reateToken\x12$.weft.identity.v1.CreateTokenRequest\x1a%.weft.identity.v1.CreateTokenResponse\"<\xaa\xbb\x18\x1a\n\x16identity.tokens.create\x18\x01\x82\xd3\xe4\x93\x02\x18\"\x13/identity/v1/tokens:\x01*\x12\x8f\x01\n\x08GetToken\x12!.weft.identity.v1.GetTokenRequest\x1a\x1b.weft.identity.v1.TokenInfo\"C\x90\x02\x01\xaa\xbb\x18\x19\n\x13identity.tokens.get\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x1d\x12\x1b/identity/v1/tokens/current\x12\x92\x01\n\x0bRevokeToken\x12$.weft.identity.v1.RevokeTokenRequest\x1a\x16.google.protobuf.Empty\"E\xaa\xbb\x18\x1c\n\x16identity.tokens.revoke\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x1f\"\x1a/identity/v1/tokens:revoke:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/identity/v1/token_service.proto\x12\x10weft.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a weft/identity/v1/resources.proto\x1a\x1cweft/options/v1/access.proto\"\xb8\x01\n\x12\x43reateTokenRequest\x12\x38\n\x08password\x18\x01 \x01(\x0b\x32$.weft.identity.v1.PasswordCredentialH\x00\x12\x32\n\x05token\x18\x02 \x01(\x0b\x32!.weft.identity.v1.TokenCredentialH\x00\x12&\n\x05scope\x18\x03 \x01(\x0b\x32\x17.weft.identity.v1.ScopeB\x0c\n\ncredential\"t\n\x15\x43hangePasswordRequest\x12:\n\x04user\x18\x01 \x01(\x0b\x32$.weft.identity.v1.PasswordCredentialB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\x08password\x18\x02 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01(\x80\x08\"\x11\n\x0fGetTokenRequest\"P\n\x12RevokeTokenRequest\x12\x19\n\x08token_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x8f\x01\n\x12PasswordCredential\x12\x1c\n\x07user_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1b\n\tuser_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\x0b\x64omain_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1f\n\x08password\x18\x04 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01(\x80\x08\"/\n\x0fTokenCredential\x12\x1c\n\x05token\x18\x01 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\x80@\"\x81\x01\n\x13\x43reateTokenResponse\x12\x12\n\x05token\x18\x01 \x01(\tB\x03\x80\x01\x01\x12)\n\x04info\x18\x02 \x01(\x0b\x32\x1b.weft.identity.v1.TokenInfo\x12+\n\x07\x63\x61talog\x18\x03 \x03(\x0b\x32\x1a.weft.identity.v1.Endpoint2\xef\x04\n\x0cTokenService\x12\x98\x01\n\x0b\x43reateToken\x12$.weft.identity.v1.CreateTokenRequest\x1a%.weft.identity.v1.CreateTokenResponse\"<\xaa\xbb\x18\x1a\n\x16identity.tokens.create\x18\x01\x82\xd3\xe4\x93\x02\x18\"\x13/identity/v1/tokens:\x01*\x12\x9c\x01\n\x0e\x43hangePassword\x12\'.weft.identity.v1.ChangePasswordRequest\x1a\x16.google.protobuf.Empty\"I\xaa\xbb\x18\x1d\n\x19identity.passwords.change\x18\x01\x82\xd3\xe4\x93\x02\"\"\x1d/identity/v1/passwords:change:\x01*\x12\x8f\x01\n\x08GetToken\x12!.weft.identity.v1.GetTokenRequest\x1a\x1b.weft.identity.v1.TokenInfo\"C\x90\x02\x01\xaa\xbb\x18\x19\n\x13identity.tokens.get\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x1d\x12\x1b/identity/v1/tokens/current\x12\x92\x01\n\x0bRevokeToken\x12$.weft.identity.v1.RevokeTokenRequest\x1a\x16.google.protobuf.Empty\"E\xaa\xbb\x18\x1c\n\x16identity.tokens.revoke\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x1f\"\x1a/identity/v1/tokens:revoke:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.identity.v1.token_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CHANGEPASSWORDREQUEST'].fields_by_name['user']._loaded_options = None
+  _globals['_CHANGEPASSWORDREQUEST'].fields_by_name['user']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_CHANGEPASSWORDREQUEST'].fields_by_name['password']._loaded_options = None
+  _globals['_CHANGEPASSWORDREQUEST'].fields_by_name['password']._serialized_options = b'\200\001\001\272H\007r\005\020\001(\200\010'
   _globals['_REVOKETOKENREQUEST'].fields_by_name['token_id']._loaded_options = None
   _globals['_REVOKETOKENREQUEST'].fields_by_name['token_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_REVOKETOKENREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -54,22 +58,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATETOKENRESPONSE'].fields_by_name['token']._serialized_options = b'\200\001\001'
   _globals['_TOKENSERVICE'].methods_by_name['CreateToken']._loaded_options = None
   _globals['_TOKENSERVICE'].methods_by_name['CreateToken']._serialized_options = b'\252\273\030\032\n\026identity.tokens.create\030\001\202\323\344\223\002\030\"\023/identity/v1/tokens:\001*'
+  _globals['_TOKENSERVICE'].methods_by_name['ChangePassword']._loaded_options = None
+  _globals['_TOKENSERVICE'].methods_by_name['ChangePassword']._serialized_options = b'\252\273\030\035\n\031identity.passwords.change\030\001\202\323\344\223\002\"\"\035/identity/v1/passwords:change:\001*'
   _globals['_TOKENSERVICE'].methods_by_name['GetToken']._loaded_options = None
   _globals['_TOKENSERVICE'].methods_by_name['GetToken']._serialized_options = b'\220\002\001\252\273\030\031\n\023identity.tokens.get\020\004\030\002\202\323\344\223\002\035\022\033/identity/v1/tokens/current'
   _globals['_TOKENSERVICE'].methods_by_name['RevokeToken']._loaded_options = None
   _globals['_TOKENSERVICE'].methods_by_name['RevokeToken']._serialized_options = b'\252\273\030\034\n\026identity.tokens.revoke\020\004\030\002\202\323\344\223\002\037\"\032/identity/v1/tokens:revoke:\001*'
   _globals['_CREATETOKENREQUEST']._serialized_start=211
   _globals['_CREATETOKENREQUEST']._serialized_end=395
-  _globals['_GETTOKENREQUEST']._serialized_start=397
-  _globals['_GETTOKENREQUEST']._serialized_end=414
-  _globals['_REVOKETOKENREQUEST']._serialized_start=416
-  _globals['_REVOKETOKENREQUEST']._serialized_end=496
-  _globals['_PASSWORDCREDENTIAL']._serialized_start=499
-  _globals['_PASSWORDCREDENTIAL']._serialized_end=642
-  _globals['_TOKENCREDENTIAL']._serialized_start=644
-  _globals['_TOKENCREDENTIAL']._serialized_end=691
-  _globals['_CREATETOKENRESPONSE']._serialized_start=694
-  _globals['_CREATETOKENRESPONSE']._serialized_end=823
-  _globals['_TOKENSERVICE']._serialized_start=826
-  _globals['_TOKENSERVICE']._serialized_end=1290
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=397
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=513
+  _globals['_GETTOKENREQUEST']._serialized_start=515
+  _globals['_GETTOKENREQUEST']._serialized_end=532
+  _globals['_REVOKETOKENREQUEST']._serialized_start=534
+  _globals['_REVOKETOKENREQUEST']._serialized_end=614
+  _globals['_PASSWORDCREDENTIAL']._serialized_start=617
+  _globals['_PASSWORDCREDENTIAL']._serialized_end=760
+  _globals['_TOKENCREDENTIAL']._serialized_start=762
+  _globals['_TOKENCREDENTIAL']._serialized_end=809
+  _globals['_CREATETOKENRESPONSE']._serialized_start=812
+  _globals['_CREATETOKENRESPONSE']._serialized_end=941
+  _globals['_TOKENSERVICE']._serialized_start=944
+  _globals['_TOKENSERVICE']._serialized_end=1567
 # @@protoc_insertion_point(module_scope)

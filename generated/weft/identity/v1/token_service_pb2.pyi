@@ -58,6 +58,34 @@ class CreateTokenRequest(_message.Message):
 Global___CreateTokenRequest: _TypeAlias = CreateTokenRequest  # noqa: Y015
 
 @_typing.final
+class ChangePasswordRequest(_message.Message):
+    """Input of ChangePassword."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    password: _builtins.str
+    """The new password."""
+    @_builtins.property
+    def user(self) -> Global___PasswordCredential:
+        """Whose, with the password until now."""
+
+    def __init__(
+        self,
+        *,
+        user: Global___PasswordCredential | None = ...,
+        password: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["password", b"password", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangePasswordRequest: _TypeAlias = ChangePasswordRequest  # noqa: Y015
+
+@_typing.final
 class GetTokenRequest(_message.Message):
     """Input of GetToken."""
 

@@ -42,6 +42,11 @@ class TokenServiceStub:
                 request_serializer=weft_dot_identity_dot_v1_dot_token__service__pb2.CreateTokenRequest.SerializeToString,
                 response_deserializer=weft_dot_identity_dot_v1_dot_token__service__pb2.CreateTokenResponse.FromString,
                 _registered_method=True)
+        self.ChangePassword = channel.unary_unary(
+                '/weft.identity.v1.TokenService/ChangePassword',
+                request_serializer=weft_dot_identity_dot_v1_dot_token__service__pb2.ChangePasswordRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.GetToken = channel.unary_unary(
                 '/weft.identity.v1.TokenService/GetToken',
                 request_serializer=weft_dot_identity_dot_v1_dot_token__service__pb2.GetTokenRequest.SerializeToString,
@@ -62,6 +67,15 @@ class TokenServiceServicer:
         """Proves who somebody is, and gives a token for one scope. UNAUTHENTICATED
         for every wrong user, domain, password or scope alike; TOO_MANY_ATTEMPTS
         after repeated failures.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangePassword(self, request, context):
+        """Changes one's own password without a token: for who was answered
+        PASSWORD_CHANGE_REQUIRED. UNAUTHENTICATED and TOO_MANY_ATTEMPTS as
+        CreateToken; INVALID_ARGUMENT when the rules of the cloud refuse the new one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,6 +103,11 @@ def add_TokenServiceServicer_to_server(servicer, server):
                     servicer.CreateToken,
                     request_deserializer=weft_dot_identity_dot_v1_dot_token__service__pb2.CreateTokenRequest.FromString,
                     response_serializer=weft_dot_identity_dot_v1_dot_token__service__pb2.CreateTokenResponse.SerializeToString,
+            ),
+            'ChangePassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangePassword,
+                    request_deserializer=weft_dot_identity_dot_v1_dot_token__service__pb2.ChangePasswordRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetToken': grpc.unary_unary_rpc_method_handler(
                     servicer.GetToken,
@@ -129,6 +148,33 @@ class TokenService:
             '/weft.identity.v1.TokenService/CreateToken',
             weft_dot_identity_dot_v1_dot_token__service__pb2.CreateTokenRequest.SerializeToString,
             weft_dot_identity_dot_v1_dot_token__service__pb2.CreateTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangePassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.identity.v1.TokenService/ChangePassword',
+            weft_dot_identity_dot_v1_dot_token__service__pb2.ChangePasswordRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

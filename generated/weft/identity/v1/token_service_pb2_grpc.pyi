@@ -40,6 +40,11 @@ class TokenServiceStub:
     for every wrong user, domain, password or scope alike; TOO_MANY_ATTEMPTS
     after repeated failures.
     """
+    ChangePassword: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.ChangePasswordRequest, _empty_pb2.Empty]
+    """Changes one's own password without a token: for who was answered
+    PASSWORD_CHANGE_REQUIRED. UNAUTHENTICATED and TOO_MANY_ATTEMPTS as
+    CreateToken; INVALID_ARGUMENT when the rules of the cloud refuse the new one.
+    """
     GetToken: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.GetTokenRequest, _resources_pb2.TokenInfo]
     """Answers what the caller's own token says."""
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.RevokeTokenRequest, _empty_pb2.Empty]
@@ -56,6 +61,11 @@ class TokenServiceAsyncStub(TokenServiceStub):
     """Proves who somebody is, and gives a token for one scope. UNAUTHENTICATED
     for every wrong user, domain, password or scope alike; TOO_MANY_ATTEMPTS
     after repeated failures.
+    """
+    ChangePassword: _aio.UnaryUnaryMultiCallable[_token_service_pb2.ChangePasswordRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Changes one's own password without a token: for who was answered
+    PASSWORD_CHANGE_REQUIRED. UNAUTHENTICATED and TOO_MANY_ATTEMPTS as
+    CreateToken; INVALID_ARGUMENT when the rules of the cloud refuse the new one.
     """
     GetToken: _aio.UnaryUnaryMultiCallable[_token_service_pb2.GetTokenRequest, _resources_pb2.TokenInfo]  # type: ignore[assignment]
     """Answers what the caller's own token says."""
@@ -76,6 +86,17 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         """Proves who somebody is, and gives a token for one scope. UNAUTHENTICATED
         for every wrong user, domain, password or scope alike; TOO_MANY_ATTEMPTS
         after repeated failures.
+        """
+
+    @_abc_1.abstractmethod
+    def ChangePassword(
+        self,
+        request: _token_service_pb2.ChangePasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Changes one's own password without a token: for who was answered
+        PASSWORD_CHANGE_REQUIRED. UNAUTHENTICATED and TOO_MANY_ATTEMPTS as
+        CreateToken; INVALID_ARGUMENT when the rules of the cloud refuse the new one.
         """
 
     @_abc_1.abstractmethod

@@ -95,7 +95,7 @@ class UserServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUser(self, request, context):
-        """Changes name, description, email, enabled, default_project_id. Idempotent in request_id. Disabling revokes the user's tokens.
+        """Changes name, description, email, enabled, default_project_id, password_rules_exempt. Idempotent in request_id. Disabling revokes the user's tokens.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,7 +110,8 @@ class UserServiceServicer:
 
     def SetPassword(self, request, context):
         """Sets a password and revokes the user's tokens. A user changes their own
-        with the original one; administrators need none.
+        with the original one; administrators need none. INVALID_ARGUMENT when the
+        rules of the cloud refuse the new one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
