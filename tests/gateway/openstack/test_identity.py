@@ -1,0 +1,183 @@
+"""Identity v3 as Keystone's clients speak it, over the real services."""
+
+import time
+import uuid
+
+import httpx
+import pytest
+
+from tests.gateway.conftest import Cloud
+
+NOBODY = "00000000-0000-4000-8000-000000000000"
+SYSTEM = {"system": {"all": True}}
+OWN = {"project": {"name": "admin", "domain": {"id": "default"}}}
+
+
+def auth(name: str, password: str, scope: object = None) -> dict:
+    user = {"name": name, "password": password, "domain": {"name": "Default"}}
+    document: dict = {"identity": {"methods": ["password"], "password": {"user": user}}}
+    return {"auth": {**document, "scope": scope} if scope else document}
+
+
+@pytest.fixture(scope="module")
+def keystone(cloud: Cloud):
+    """Calls with a token of the system's administrator."""
+    with cloud.client() as client:
+        answer = client.post("/identity/v3/auth/tokens", json=auth("admin", cloud.password, SYSTEM))
+        client.headers["x-auth-token"] = answer.headers["x-subject-token"]
+        yield client
+
+
+@pytest.fixture
+def name() -> str:
+    return f"thing-{uuid.uuid4()}"
+
+
+def test_the_versions_lead_from_the_root_to_version_three(cloud: Cloud) -> None:
+    with cloud.client() as client:
+        for path in ("/identity", "/identity/"):
+            choice = client.get(path)
+            assert choice.status_code == 300
+            (version,) = choice.json()["versions"]["values"]
+        assert version["links"] == [{"rel": "self", "href": f"{cloud.url}/identity/v3/"}]
+        assert client.get(version["links"][0]["href"]).json()["version"] == version
+
+
+def test_a_token_says_for_whom_and_what_it_is_and_where_the_services_are(cloud: Cloud) -> None:
+    with cloud.client() as client:
+        answer = client.post("/identity/v3/auth/tokens", json=auth("admin", cloud.password, OWN))
+    assert answer.status_code == 201
+    assert answer.headers["x-subject-token"]
+    assert answer.headers["x-openstack-request-id"].startswith("req-")
+    token = answer.json()["token"]
+    assert token["user"]["name"] == token["project"]["name"] == "admin"
+    assert token["project"]["domain"] == token["user"]["domain"]
+    assert "admin" in [role["name"] for role in token["roles"]]
+    urls = {each["type"]: each["endpoints"][0]["url"] for each in token["catalog"]}
+    assert urls["identity"] == f"{cloud.url}/identity"
+    assert {"compute", "image", "network", "placement", "volumev3"} <= set(urls)
+
+
+def test_a_token_is_scoped_anew_validated_and_revoked(cloud: Cloud) -> None:
+    with cloud.client() as client:
+        first = client.post("/identity/v3/auth/tokens", json=auth("admin", cloud.password, "unscoped"))
+        assert "catalog" not in first.json()["token"]
+        identity = {"methods": ["token"], "token": {"id": first.headers["x-subject-token"]}}
+        second = client.post("/identity/v3/auth/tokens", json={"auth": {"identity": identity, "scope": OWN}})
+        assert second.json()["token"]["project"]["name"] == "admin"
+        token = second.headers["x-subject-token"]
+        client.headers["x-auth-token"] = first.headers["x-subject-token"]
+        named = {"x-subject-token": token}
+        assert client.head("/identity/v3/auth/tokens", headers=named).status_code == 200
+        shown = client.get("/identity/v3/auth/tokens", headers=named).json()["token"]
+        assert shown["audit_ids"] == second.json()["token"]["audit_ids"]
+        assert client.delete("/identity/v3/auth/tokens", headers=named).status_code == 204
+        for _ in range(50):
+            gone = client.get("/identity/v3/auth/tokens", headers=named)
+            if gone.status_code == 404:
+                break
+            time.sleep(0.1)
+        assert gone.json()["error"]["code"] == 404
+
+
+def test_a_wrong_password_and_a_missing_token_are_refused_in_keystones_words(cloud: Cloud) -> None:
+    with cloud.client() as client:
+        wrong = client.post("/identity/v3/auth/tokens", json=auth("nobody-at-all", "wrong"))
+        none = client.get("/identity/v3/projects")
+    for answer in (wrong, none):
+        assert answer.status_code == 401
+        assert answer.json()["error"]["title"] == "Unauthorized"
+        assert answer.headers["www-authenticate"] == f'Keystone uri="{cloud.url}/identity"'
+
+
+def test_a_project_and_a_user_are_made_changed_joined_and_deleted(keystone: httpx.Client, name: str) -> None:
+    made = keystone.post("/identity/v3/projects", json={"project": {"name": name, "tags": ["a"]}})
+    assert made.status_code == 201
+    project = made.json()["project"]
+    assert keystone.get(project["links"]["self"]).json()["project"] == project
+    user = keystone.post(
+        "/identity/v3/users", json={"user": {"name": name, "password": f"the password of {name}"}}
+    ).json()["user"]
+    assert "password" not in user
+    changed = keystone.patch(f"/identity/v3/users/{user['id']}", json={"user": {"email": "a@b"}})
+    assert changed.json()["user"]["email"] == "a@b"
+    (role,) = keystone.get("/identity/v3/roles", params={"name": "member"}).json()["roles"]
+    grant = f"/identity/v3/projects/{project['id']}/users/{user['id']}/roles/{role['id']}"
+    assert keystone.head(grant).status_code == 404
+    assert keystone.put(grant).status_code == 204
+    assert keystone.head(grant).status_code == 204
+    listed = keystone.get(
+        "/identity/v3/role_assignments", params={"user.id": user["id"], "include_names": "true"}
+    )
+    (assignment,) = listed.json()["role_assignments"]
+    assert assignment["role"]["name"] == "member"
+    assert assignment["scope"]["project"]["name"] == name
+    assert keystone.delete(grant).status_code == 204
+    assert keystone.delete(f"/identity/v3/users/{user['id']}").status_code == 204
+    assert keystone.delete(f"/identity/v3/projects/{project['id']}").status_code == 204
+    assert keystone.get(project["links"]["self"]).json()["error"]["code"] == 404
+
+
+def test_a_member_sees_the_own_projects_and_nothing_of_others(cloud: Cloud, name: str) -> None:
+    with cloud.client() as client:
+        client.headers["x-auth-token"] = cloud.member_of_a_new_project(name)
+        assert [each["name"] for each in client.get("/identity/v3/auth/projects").json()["projects"]] == [
+            name
+        ]
+        assert client.get("/identity/v3/projects").status_code == 403
+        assert client.get("/identity/v3/users").json()["error"]["title"] == "Forbidden"
+
+
+def test_services_regions_and_endpoints_agree_with_the_catalogue(keystone: httpx.Client) -> None:
+    services = {each["id"]: each for each in keystone.get("/identity/v3/services").json()["services"]}
+    for endpoint in keystone.get("/identity/v3/endpoints").json()["endpoints"]:
+        assert keystone.get(endpoint["links"]["self"]).json()["endpoint"] == endpoint
+        assert endpoint["service_id"] in services
+    (image,) = (each for each in services.values() if each["type"] == "image")
+    body = {"interface": "public", "region": "Elsewhere", "url": "http://x/", "service_id": image["id"]}
+    made = keystone.post("/identity/v3/endpoints", json={"endpoint": body}).json()["endpoint"]
+    assert keystone.get("/identity/v3/regions/Elsewhere").status_code == 200
+    assert keystone.delete(made["links"]["self"]).status_code == 204
+    assert keystone.get("/identity/v3/regions/Elsewhere").status_code == 404
+
+
+@pytest.mark.parametrize("id", [NOBODY, "a-name"])
+@pytest.mark.parametrize("kind", ["projects", "users", "domains", "roles", "endpoints", "services"])
+def test_what_is_not_there_is_not_found_by_id_or_by_name(keystone: httpx.Client, kind: str, id: str) -> None:
+    assert keystone.get(f"/identity/v3/{kind}").status_code == 200
+    answer = keystone.get(f"/identity/v3/{kind}/{id}")
+    assert answer.status_code == answer.json()["error"]["code"] == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/identity/v3/projects", "{", 400),
+        ("POST", "/identity/v3/projects", "[]", 400),
+        ("POST", "/identity/v3/projects", '{"project": {"name": 5}}', 400),
+        ("POST", "/identity/v3/projects", '{"project": {"name": "x", "is_domain": true}}', 501),
+        ("POST", "/identity/v3/auth/tokens", '{"auth": {"identity": {"methods": ["magic"]}}}', 401),
+        ("PUT", "/identity/v3/projects", "{}", 405),
+        ("GET", "/identity/v3/groups", "", 404),
+    ],
+)
+def test_malformed_and_unsupported_calls_are_refused(
+    keystone: httpx.Client, method: str, path: str, body: str, status: int
+) -> None:
+    answer = keystone.request(method, path, content=body)
+    assert answer.status_code == answer.json()["error"]["code"] == status
+
+
+def test_a_dialects_call_is_one_trace_with_the_calls_that_it_makes(cloud: Cloud) -> None:
+    trace_id = uuid.uuid4().hex
+    with cloud.client() as client:
+        client.headers["x-auth-token"] = cloud.login()
+        client.get("/identity/v3/roles", headers={"traceparent": f"00-{trace_id}-{'1' * 16}-01"})
+    with cloud.client(cloud.login()) as client:
+        for _ in range(50):
+            spans = client.get(f"/telemetry/v1/traces/{trace_id}").json().get("spans", [])
+            if {"gateway", "identity"} <= {span["service"] for span in spans}:
+                break
+            time.sleep(0.2)
+    by_service = {span["service"]: span for span in spans}
+    assert by_service["identity"]["parent_span_id"] == by_service["gateway"]["span_id"]
