@@ -26,7 +26,8 @@ class Caller:
 
     `scope` is "none", "project", "domain" or "system". `service` is set when kind is SERVICE; the user,
     project and roles are then those of the one it acts for, and empty when it acts for nobody. `host_id` is
-    set when kind is NODE. `token_id` is the token's jti, `expires_at` its end in seconds since the epoch.
+    set when kind is NODE. `token_id` is the token's jti, `expires_at` its end in seconds since the epoch;
+    `rests_on` are ids of the tokens that it was exchanged for: it ends with any of them.
     """
 
     kind: Kind = Kind.ANONYMOUS
@@ -41,6 +42,7 @@ class Caller:
     host_id: str = ""
     token_id: str = ""
     expires_at: int = 0
+    rests_on: tuple[str, ...] = ()
 
     @property
     def for_nobody(self) -> bool:

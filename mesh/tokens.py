@@ -66,7 +66,7 @@ class Revocations:
     def cover(self, caller: Caller, issued_at: float) -> bool:
         """Whether a token with these claims is revoked: all that a revocation names must match."""
         keys = product(
-            {"", caller.token_id},
+            {"", caller.token_id, *caller.rests_on},
             {"", caller.user_id},
             {"", caller.project_id},
             {"", caller.domain_id, caller.user_domain_id},
@@ -158,6 +158,7 @@ def caller_of(claims: Mapping[str, Any]) -> Caller:
             roles=frozenset(_text(role) for role in claims.get("rol", ())),
             token_id=_text(claims["jti"]),
             expires_at=int(claims["exp"]),
+            rests_on=tuple(_text(id) for id in claims.get("ron", ())),
         )
     except (TypeError, ValueError, KeyError, OverflowError) as error:
         raise unauthenticated() from error

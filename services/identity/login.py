@@ -70,7 +70,7 @@ class Login:
         parent: Claims | None,
     ) -> Issued:
         grant, catalog = await self._database.write(_grant, user_id, proven, wanted, parent)
-        token, claims = self._tokens.sign(grant, methods, parent.expires_at if parent else None)
+        token, claims = self._tokens.sign(grant, methods, parent)
         return Issued(token, claims, grant.project_name, catalog if grant.target.scope != "none" else [])
 
 

@@ -15,6 +15,9 @@ from services.identity.store.scopes import Grant
 
 AUDIENCE = "weft"
 ALGORITHM = "EdDSA"
+# Each exchange makes a token longer by an id, and a token has to fit into a header.
+LONGEST_CHAIN = 16
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _REQUIRED = ["iss", "aud", "sub", "jti", "iat", "exp"]
 
 
@@ -31,6 +34,7 @@ class Claims:
     methods: tuple[str, ...]
     issued_at: datetime
     expires_at: datetime
+    rests_on: tuple[str, ...] = ()
 
     def caller(self) -> Caller:
         """As the caller that presents it."""
@@ -45,6 +49,7 @@ class Claims:
             roles=self.roles,
             token_id=self.token_id,
             expires_at=int(self.expires_at.timestamp()),
+            rests_on=self.rests_on,
         )
 
 
@@ -55,10 +60,13 @@ class Tokens:
         self.ring, self._cloud, self._life = ring, cloud, life
 
     def sign(
-        self, grant: Grant, methods: tuple[str, ...], until: datetime | None = None
+        self, grant: Grant, methods: tuple[str, ...], parent: Claims | None = None
     ) -> tuple[str, Claims]:
-        """A new token and what it says. It ends after the usual life, or at `until` when that is earlier."""
-        end = min(grant.at + self._life, until or datetime.max.replace(tzinfo=UTC))
+        """A new token and what it says. It ends after the usual life, and with its `parent` at the latest.
+
+        Raises UNAUTHENTICATED when the token was exchanged too often.
+        """
+        end = min(grant.at + self._life, parent.expires_at if parent else _NEVER)
         claims = Claims(
             token_id=ids.new(),
             user_id=grant.user.id,
@@ -69,6 +77,7 @@ class Tokens:
             methods=methods,
             issued_at=grant.at,
             expires_at=end.replace(microsecond=0),
+            rests_on=_chain(parent),
         )
         key = self.ring.signing()
         return jwt.encode(
@@ -91,6 +100,7 @@ class Tokens:
             "dom": claims.target.domain_id,
             "rol": sorted(claims.roles),
             "mth": list(claims.methods),
+            "ron": list(claims.rests_on),
         }
 
     def read(self, token: str) -> Claims:
@@ -119,6 +129,16 @@ class Tokens:
         return claims
 
 
+def _chain(parent: Claims | None) -> tuple[str, ...]:
+    """Ids of all the tokens that one exchanged for `parent` rests on."""
+    if parent is None:
+        return ()
+    if len(parent.rests_on) >= LONGEST_CHAIN:
+        message = f"The token was exchanged {LONGEST_CHAIN} times: log in again."
+        raise CloudError("UNAUTHENTICATED", message)
+    return (*parent.rests_on, parent.token_id)
+
+
 def not_ours() -> CloudError:
     """UNAUTHENTICATED."""
     return CloudError("UNAUTHENTICATED", "The token does not hold: log in again.")
@@ -135,4 +155,5 @@ def _claims(payload: dict[str, Any]) -> Claims:
         methods=tuple(payload["mth"]),
         issued_at=datetime.fromtimestamp(payload["iat"], UTC),
         expires_at=datetime.fromtimestamp(payload["exp"], UTC),
+        rests_on=tuple(payload.get("ron", ())),
     )

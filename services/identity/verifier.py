@@ -45,6 +45,7 @@ class LocalVerifier:
 def refuse_revoked(connection: Any, claims: Claims) -> None:
     """Raises TOKEN_REVOKED."""
     domains = (claims.target.domain_id, claims.user_domain_id)
-    said = (claims.token_id, claims.user_id, claims.target.project_id, domains, claims.issued_at)
+    tokens = (claims.token_id, *claims.rests_on)
+    said = (tokens, claims.user_id, claims.target.project_id, domains, claims.issued_at)
     if revocations.hit(connection, *said):
         raise CloudError("TOKEN_REVOKED", "The token was revoked: log in again.")

@@ -50,7 +50,7 @@ def in_force(connection: Connection, after: int = 0) -> list[Row[Any]]:
 
 def hit(
     connection: Connection,
-    token_id: str,
+    token_ids: tuple[str, ...],
     user_id: str,
     project_id: str,
     domain_ids: tuple[str, ...],
@@ -59,7 +59,7 @@ def hit(
     """Whether a token that says this is revoked."""
     query = select(revocations.c.revision).where(
         revocations.c.issued_before > issued_at,
-        revocations.c.token_id.in_(["", token_id]),
+        revocations.c.token_id.in_(["", *token_ids]),
         revocations.c.user_id.in_(["", user_id]),
         revocations.c.project_id.in_(["", project_id]),
         revocations.c.domain_id.in_(["", *domain_ids]),

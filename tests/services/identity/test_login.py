@@ -206,3 +206,29 @@ async def test_forged_tokens_never_pass(world: Cloud) -> None:
         "INVALID_ARGUMENT"
     )
     assert (await person.tokens.GetToken(token_pb.GetTokenRequest())).user_name == "ann"
+
+
+async def test_logging_out_ends_every_token_that_came_from_the_one(either: Cloud) -> None:
+    person, project = await either.member("ann")
+    apart = await either.login("ann", Scope(project_id=project.id))
+    unscoped = await either.rescope(person, Scope())
+    again = await either.rescope(unscoped, Scope(project_id=project.id))
+    aside = await either.rescope(person, Scope(project_id=project.id))
+    await unscoped.tokens.RevokeToken(token_pb.RevokeTokenRequest())
+    for ended in (unscoped, again):
+        assert await reason(ended.tokens.GetToken(token_pb.GetTokenRequest())) == "TOKEN_REVOKED"
+        check = key_pb.CheckTokenRequest(token=ended.token)
+        assert await reason(either.service().keys.CheckToken(check)) == "TOKEN_REVOKED"
+    for living in (person, aside, apart):
+        assert (await living.tokens.GetToken(token_pb.GetTokenRequest())).user_name == "ann"
+    await person.tokens.RevokeToken(token_pb.RevokeTokenRequest())
+    assert await reason(aside.tokens.GetToken(token_pb.GetTokenRequest())) == "TOKEN_REVOKED"
+    assert (await apart.tokens.GetToken(token_pb.GetTokenRequest())).user_name == "ann"
+
+
+async def test_a_token_is_exchanged_so_often_and_no_more(world: Cloud) -> None:
+    person, _ = await world.member("ann")
+    for _ in range(16):
+        person = await world.rescope(person, Scope())
+    assert (await person.tokens.GetToken(token_pb.GetTokenRequest())).scope == "none"
+    assert await reason(world.rescope(person, Scope())) == "UNAUTHENTICATED"
