@@ -14,7 +14,7 @@ from mesh import clock
 from mesh.database import Connection
 from mesh.errors import CloudError
 from mesh.reconcile import Sweep
-from services.compute import guest, guest_reports, model
+from services.compute import guest, guest_reports, model, stray_ports
 from services.compute.flows.app import App
 from services.compute.nodes import reaching
 from services.compute.store import hosts, servers
@@ -42,6 +42,7 @@ class Reconciler:
             Sweep("guests", 60, self.compare_guests),
             Sweep("stranded servers", 60, self.settle_stranded),
             Sweep("allocations without a server", 300, self.free_orphans),
+            Sweep("ports without a server", 300, lambda: stray_ports.give_back(app)),
         ]
 
     async def mark_silent_hosts(self) -> None:

@@ -32,6 +32,11 @@ DEVICE_OWNER = "compute"
 _log = logging.getLogger(__name__)
 
 
+def id_of(position: int, host_id: str) -> str:
+    """What the id of the port at that position is derived from, besides the operation."""
+    return f"port/{position}/{host_id}"
+
+
 def has_some(run: Run) -> bool:
     """Whether the server is to have ports."""
     return bool(run.input["networks"])
@@ -111,7 +116,7 @@ def _stub(peers: Peers) -> Any:
 
 
 def _id(run: Run, position: int) -> str:
-    return run.derived(f"port/{position}/{run.outputs['claim host']['host_id']}")
+    return run.derived(id_of(position, run.outputs["claim host"]["host_id"]))
 
 
 async def _one(run: Run, position: int, wish: Mapping[str, Any]) -> Port:

@@ -117,6 +117,11 @@ def is_live(connection: Connection, operation_id: str) -> bool:
     return state in ACTIVE
 
 
+def operations_on(connection: Connection, id: str) -> list[str]:
+    """Ids of the operations that there were on a server, which may be gone by now."""
+    return list(connection.scalars(select(operations.c.id).where(operations.c.target_id == id)))
+
+
 def list_(
     connection: Connection, request: ListServersRequest, statuses: list[str], caller: Caller
 ) -> tuple[list[Row[Any]], str]:

@@ -12,6 +12,7 @@ from tests.services.compute.fakes.faults import Faulty
 from weft.network.v1 import (
     network_service_pb2,
     network_service_pb2_grpc,
+    port_service_pb2,
     port_service_pb2_grpc,
     security_group_service_pb2,
     security_group_service_pb2_grpc,
@@ -75,6 +76,7 @@ class Networks(
 
     def _addressed(self, port: Port) -> Port:
         self._next_address += 1
+        port.updated_at.GetCurrentTime()
         port.mac_address = f"52:54:00:00:00:{self._next_address % 256:02x}"
         subnet_id = next(s.id for s in self.subnets.values() if s.network_id == port.network_id)
         if not port.fixed_ips:
@@ -112,6 +114,11 @@ class Networks(
     async def GetPort(self, request: Any, context: Any) -> Port:
         self.called("GetPort")
         return self._get("port", self.ports, request.id)
+
+    async def ListPorts(self, request: Any, context: Any) -> Any:
+        self.called("ListPorts")
+        found = [p for p in self.ports.values() if request.device_owner in ("", p.device_owner)]
+        return port_service_pb2.ListPortsResponse(ports=found)
 
     async def CreatePort(self, request: Any, context: Any) -> Port:
         self.called("CreatePort")
