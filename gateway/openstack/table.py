@@ -1,0 +1,34 @@
+"""docs/openstack.md from the route tables: `python -m gateway.openstack.table > docs/openstack.md`."""
+
+from gateway.openstack.app import DIALECTS
+from gateway.openstack.dialect import Dialect, text
+
+_HEAD = """# Spoken to in OpenStack
+
+OpenStack's clients are answered on the gateway's one port, by translation into the contracts: each call is
+made with the caller's own token and is one trace with the calls that it causes. What is not listed here is
+answered by a fault in the service's own shape: 404 or 405 where there is no such call, 501 where a call is
+there and what it asks for is not. Ids are UUIDs; what is no UUID is found by no id.
+
+Made from the route tables by `python -m gateway.openstack.table`.
+"""
+
+
+def page() -> str:
+    """The whole document."""
+    return "\n".join([_HEAD, *(_section(dialect) for dialect in DIALECTS)])
+
+
+def _section(dialect: Dialect) -> str:
+    known = dialect.microversions
+    span = f" Microversions {text(known.lowest)} to {text(known.highest)}." if known else ""
+    calls: dict[str, list[str]] = {}
+    for route in dialect.routes:
+        calls.setdefault(route.path, []).append(route.method)
+    rows = [f"| `{path}` | {', '.join(methods)} |" for path, methods in calls.items()]
+    head = f"## {dialect.name.capitalize()}\nBelow `{dialect.mount}`.{span}\n"
+    return "\n".join([head, "| path | methods |", "|---|---|", *rows, ""])
+
+
+if __name__ == "__main__":
+    print(page(), end="")
