@@ -63,7 +63,8 @@ async def test_a_rescoped_token_lives_no_longer_and_says_how_it_came_about(world
     person, project = await world.member("ann")
     unscoped = await world.rescope(person, Scope())
     assert (unscoped.info.scope, list(unscoped.info.roles)) == ("none", [])
-    with clock.told_by(lambda later=clock.now() + timedelta(minutes=10): later):
+    later = clock.now() + timedelta(minutes=10)
+    with clock.told_by(lambda: later):
         again = await world.rescope(unscoped, Scope(project_id=project.id))
     assert again.info.expires_at == person.info.expires_at
     assert list(again.info.methods) == ["password", "token"]
@@ -73,7 +74,8 @@ async def test_a_rescoped_token_lives_no_longer_and_says_how_it_came_about(world
 async def test_a_token_is_refused_when_its_life_is_over(world: Cloud) -> None:
     person, _ = await world.member("ann")
     await person.tokens.GetToken(token_pb.GetTokenRequest())
-    with clock.told_by(lambda later=clock.now() + timedelta(seconds=3601): later):
+    later = clock.now() + timedelta(seconds=3601)
+    with clock.told_by(lambda: later):
         assert await reason(person.tokens.GetToken(token_pb.GetTokenRequest())) == "TOKEN_EXPIRED"
         assert await reason(world.rescope(person)) == "TOKEN_EXPIRED"
 
@@ -148,7 +150,8 @@ async def test_guesses_are_slowed_down_only_where_they_come_from(world: Cloud) -
     assert (await anybody.CreateToken(password_login("ann"), metadata=known)).token
     forged = (("x-forwarded-for", "192.0.2.8, 192.0.2.7"),)
     assert await reason(anybody.CreateToken(password_login("ann"), metadata=forged)) == "TOO_MANY_ATTEMPTS"
-    with clock.told_by(lambda later=clock.now() + timedelta(seconds=2): later):
+    later = clock.now() + timedelta(seconds=2)
+    with clock.told_by(lambda: later):
         assert (await anybody.CreateToken(password_login("ann"), metadata=stranger)).token
     assert (await anybody.CreateToken(password_login("ann"), metadata=stranger)).token
 

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from mesh import clock
+from mesh.errors import CloudError
 from mesh.settings import Settings
 from tests.services.identity.conftest import PASSWORD, Cloud, password_login, running
 from tests.services.identity.test_login import reason
@@ -80,7 +81,8 @@ async def test_an_old_password_must_be_changed_but_not_that_of_an_exempt_user(ru
         exempt = user_pb.UpdateUserRequest(id=robot.id, user={"password_rules_exempt": True})
         await (await world.admin()).users.UpdateUser(exempt)
         assert (await world.login("ann")).token
-        with clock.told_by(lambda later=clock.now() + timedelta(hours=25): later):
+        later = clock.now() + timedelta(hours=25)
+        with clock.told_by(lambda: later):
             assert await reason(world.login("ann")) == "PASSWORD_CHANGE_REQUIRED"
             assert (await world.login("robot")).token
             await world.nobody().tokens.ChangePassword(change("ann", PASSWORD, "a newer password"))
@@ -113,3 +115,24 @@ async def test_many_strangers_cannot_lock_a_user_out_of_where_they_work(ruled: R
         lucky = anybody.CreateToken(password_login("ann"), metadata=fresh)
         assert await reason(lucky) == "TOO_MANY_ATTEMPTS"
         assert (await anybody.CreateToken(password_login("ann"), metadata=home)).token
+
+
+async def test_no_log_and_no_error_says_a_password(ruled: Ruled, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    secrets = ("secret-1", "secret-22", "secret-333")
+    async with ruled(password_min_length=9, password_history=3) as world:
+        await world.user("ann", password=secrets[1])
+        own, said = world.nobody().tokens, []
+        for request in (
+            change("ann", secrets[1], secrets[0]),
+            change("ann", secrets[1], secrets[1]),
+            change("ann", secrets[2], secrets[2]),
+        ):
+            with pytest.raises(CloudError) as caught:
+                await own.ChangePassword(request)
+            said.append(f"{caught.value.message} {caught.value.metadata} {caught.value.fields}")
+        await own.ChangePassword(change("ann", secrets[1], secrets[2]))
+        assert (await world.login("ann", password=secrets[2])).token
+    assert all("password" in each for each in said)
+    for secret in (*secrets, "$argon2"):
+        assert secret not in caplog.text + " ".join(said)
