@@ -9,7 +9,18 @@ from mesh import server
 from mesh.server import Runtime, Service
 from mesh.settings import SettingsError
 from services.identity import reconcile
-from services.identity.api import catalog, domains, keys, limits, projects, roles, tokens, users
+from services.identity.api import (
+    catalog,
+    domains,
+    groups,
+    implications,
+    keys,
+    limits,
+    projects,
+    roles,
+    tokens,
+    users,
+)
 from services.identity.bootstrap import bootstrap
 from services.identity.keys import KeyRing
 from services.identity.login import Login
@@ -23,6 +34,8 @@ from services.identity.verifier import LocalVerifier
 from weft.identity.v1 import (
     catalog_service_pb2_grpc,
     domain_service_pb2_grpc,
+    group_service_pb2_grpc,
+    implication_service_pb2_grpc,
     key_service_pb2_grpc,
     limit_service_pb2_grpc,
     project_service_pb2_grpc,
@@ -50,6 +63,11 @@ async def build(runtime: Runtime) -> Service:
     servicers: list[tuple[Any, Any]] = [
         (catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server, catalog.Catalog(database)),
         (domain_service_pb2_grpc.add_DomainServiceServicer_to_server, domains.Domains(database)),
+        (group_service_pb2_grpc.add_GroupServiceServicer_to_server, groups.Groups(database)),
+        (
+            implication_service_pb2_grpc.add_ImplicationServiceServicer_to_server,
+            implications.Implications(database),
+        ),
         (key_service_pb2_grpc.add_KeyServiceServicer_to_server, keys.Keys(database, ring, verifier)),
         (limit_service_pb2_grpc.add_LimitServiceServicer_to_server, limits.Limits(database)),
         (project_service_pb2_grpc.add_ProjectServiceServicer_to_server, projects.Projects(database)),

@@ -13,9 +13,18 @@ from typing import Any
 from mesh import locks
 from mesh.database import Database
 from mesh.settings import Settings
-from services.identity.model import DEFAULT_DOMAIN, DEFAULT_LIMITS, DEFAULT_ROLES, Target
+from services.identity.model import DEFAULT_DOMAIN, DEFAULT_LIMITS, DEFAULT_ROLES, IMPLIES, Target
 from services.identity.passwords import Passwords
-from services.identity.store import assignments, domains, endpoints, limits, projects, roles, users
+from services.identity.store import (
+    assignments,
+    domains,
+    endpoints,
+    implications,
+    limits,
+    projects,
+    roles,
+    users,
+)
 
 ADMIN = "admin"
 # Service type, name, and the path below the gateway where its OpenStack dialect is.
@@ -58,6 +67,9 @@ def _fill(connection: Any, admin_password_hash: str, gateway: str, region: str) 
     for name, description in DEFAULT_ROLES.items():
         if not roles.there(connection, name):
             roles.create(connection, {"name": name, "description": description})
+    for name, implied in IMPLIES.items():
+        for each in implied:
+            implications.put(connection, roles.named(connection, name).id, roles.named(connection, each).id)
     for (service, resource), limit in DEFAULT_LIMITS.items():
         limits.put_missing(connection, service, resource, limit)
     for service_type, name, path in CATALOG:
@@ -86,4 +98,4 @@ def _first_administrator(connection: Any, password_hash: str) -> None:
     )
     role = roles.named(connection, ADMIN)
     for target in (Target(system=True), Target(project_id=project.id)):
-        assignments.grant(connection, user.id, role, target, inherited=False)
+        assignments.grant(connection, assignments.Holder(user.id), role, target, inherited=False)

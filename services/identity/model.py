@@ -11,6 +11,8 @@ from mesh.errors import CloudError
 DEFAULT_DOMAIN = "Default"
 # Each role carries those that it implies, and so on.
 IMPLIES = MappingProxyType({"admin": ("manager",), "manager": ("member",), "member": ("reader",)})
+# These are given by themselves, never by way of another.
+NEVER_IMPLIED = frozenset({"admin", "service"})
 DEFAULT_ROLES = MappingProxyType(
     {
         "reader": "May look at everything in its scope.",
@@ -102,6 +104,11 @@ def administers(caller: Caller, domain_id: str, role: str = "admin") -> bool:
     if caller.kind is Kind.SERVICE and caller.for_nobody:
         return True
     return domain_reach(caller) in (None, domain_id) and role in closure(caller.roles)
+
+
+def may_give(caller: Caller, roles: Iterable[str]) -> bool:
+    """Whether the caller may give or take roles of these names: nobody hands out what they have not."""
+    return is_system(caller) or closure(caller.roles) >= frozenset(roles)
 
 
 def need_system(caller: Caller, what: str) -> None:

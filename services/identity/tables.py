@@ -55,6 +55,8 @@ projects = Table(
     Column("tags", Json, nullable=False, default=list),
     UniqueConstraint("domain_id", "name"),
     Index("projects_by_age", "created_at", "id"),
+    Index("projects_of_domain_by_age", "domain_id", "created_at", "id"),
+    Index("projects_by_name", "name"),
 )
 
 users = Table(
@@ -71,6 +73,25 @@ users = Table(
     Column("password_rules_exempt", Boolean, nullable=False, default=False, server_default=false()),
     UniqueConstraint("domain_id", "name"),
     Index("users_by_age", "created_at", "id"),
+    Index("users_of_domain_by_age", "domain_id", "created_at", "id"),
+    Index("users_by_name", "name"),
+)
+
+groups = Table(
+    "groups",
+    TABLES,
+    *_columns(),
+    Id("domain_id", ForeignKey("domains.id"), nullable=False),
+    UniqueConstraint("domain_id", "name"),
+    Index("groups_by_age", "created_at", "id"),
+    Index("groups_of_domain_by_age", "domain_id", "created_at", "id"),
+)
+
+memberships = Table(
+    "memberships",
+    TABLES,
+    Id("group_id", ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True),
+    Id("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
 )
 
 # The empty domain_id is that of the global roles.
@@ -82,12 +103,22 @@ roles = Table(
     UniqueConstraint("domain_id", "name"),
 )
 
-# Exactly one of project_id, domain_id and system says what the role is on.
+# Who has the first role has the second.
+implications = Table(
+    "implications",
+    TABLES,
+    Id("role_id", ForeignKey("roles.id", ondelete="CASCADE"), primary_key=True),
+    Id("implied_role_id", ForeignKey("roles.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
+# Exactly one of user_id and group_id says who has the role; of project_id, domain_id and system, what it is
+# on. A login looks for one user's on one lineage: the indices begin with who, then say where.
 assignments = Table(
     "assignments",
     TABLES,
     Id("id", primary_key=True),
-    Id("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Id("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=True),
+    Id("group_id", ForeignKey("groups.id", ondelete="CASCADE"), nullable=True),
     Id("role_id", ForeignKey("roles.id", ondelete="CASCADE"), nullable=False, index=True),
     Id("project_id", ForeignKey("projects.id", ondelete="CASCADE"), nullable=True, index=True),
     Id("domain_id", ForeignKey("domains.id", ondelete="CASCADE"), nullable=True, index=True),
@@ -95,6 +126,8 @@ assignments = Table(
     Column("inherited", Boolean, nullable=False, default=False),
     Column("created_at", Timestamp, nullable=False, default=clock.now),
     Index("assignments_by_age", "created_at", "id"),
+    Index("assignments_of_user", "user_id", "project_id", "domain_id"),
+    Index("assignments_of_group", "group_id", "project_id", "domain_id"),
 )
 
 endpoints = Table(

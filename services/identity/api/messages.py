@@ -5,6 +5,7 @@ from typing import Any
 from mesh import clock
 from services.identity.keys import Key
 from services.identity.login import Issued
+from services.identity.store.effective import Effective
 from services.identity.tokens import Claims
 from weft.identity.v1 import resources_pb2 as pb
 from weft.identity.v1.token_service_pb2 import CreateTokenResponse
@@ -75,7 +76,8 @@ def assignment(row: Any) -> pb.Assignment:
     """An assignment, with its role's name."""
     return pb.Assignment(
         id=row.id,
-        user_id=row.user_id,
+        user_id=row.user_id or "",
+        group_id=row.group_id or "",
         role_id=row.role_id,
         role_name=row.role_name,
         project_id=row.project_id or "",
@@ -83,6 +85,38 @@ def assignment(row: Any) -> pb.Assignment:
         system=row.system,
         inherited=row.inherited,
         created_at=clock.to_proto(row.created_at),
+    )
+
+
+def group(row: Any) -> pb.Group:
+    """A group."""
+    return pb.Group(
+        id=row.id,
+        name=row.name,
+        domain_id=row.domain_id,
+        description=row.description,
+        revision=row.revision,
+        **_times(row),
+    )
+
+
+def effective(found: Effective) -> pb.EffectiveAssignment:
+    """A role that somebody has, and why."""
+    return pb.EffectiveAssignment(
+        user_id=found.user_id,
+        role_id=found.role_id,
+        role_name=found.role_name,
+        origins=[
+            pb.Origin(
+                assignment_id=origin.assignment_id,
+                group_id=origin.group_id,
+                group_name=origin.group_name,
+                from_project_id=origin.from_project_id,
+                from_domain_id=origin.from_domain_id,
+                implied_by=origin.path,
+            )
+            for origin in found.origins
+        ],
     )
 
 

@@ -6,10 +6,10 @@ from google.protobuf.empty_pb2 import Empty
 
 from mesh.caller import Caller, current
 from mesh.database import Database
-from mesh.errors import invalid, not_found
 from services.identity.api import messages, units
-from services.identity.model import Target, administers, domain_reach, need_system
-from services.identity.store import assignments, domains, projects, roles, users
+from services.identity.api.giving import asked, named
+from services.identity.model import domain_reach
+from services.identity.store import assignments, effective, roles
 from weft.identity.v1 import role_service_pb2 as pb
 from weft.identity.v1.resources_pb2 import Assignment, Role
 from weft.identity.v1.role_service_pb2_grpc import RoleServiceServicer
@@ -23,13 +23,13 @@ class Roles(RoleServiceServicer):
 
     async def GetRole(self, request: pb.GetRoleRequest, context: Any) -> Role:
         """A global role, or one of the caller's domain."""
-        reach = _seen(current())
+        reach = seen(current())
         return messages.role(await self._database.read(roles.get, request.id, reach))
 
     async def ListRoles(self, request: pb.ListRolesRequest, context: Any) -> pb.ListRolesResponse:
         """A page of the global roles and those of the caller's domain."""
         caller = current()
-        rows, more = await self._database.read(roles.listed, request, caller, _seen(caller))
+        rows, more = await self._database.read(roles.listed, request, caller, seen(caller))
         return pb.ListRolesResponse(roles=map(messages.role, rows), next_page_token=more)
 
     async def CreateRole(self, request: pb.CreateRoleRequest, context: Any) -> Role:
@@ -54,8 +54,8 @@ class Roles(RoleServiceServicer):
         caller = current()
 
         def do(unit: Any) -> Assignment:
-            target, role, _ = _named(unit, request, caller)
-            row = assignments.grant(unit, request.user_id, role, target, request.inherited)
+            holder, role, target = named(unit, request, caller)
+            row = assignments.grant(unit, holder, role, target, request.inherited)
             return messages.assignment(row)
 
         return await units.change(self._database, request, Assignment, do)
@@ -65,8 +65,8 @@ class Roles(RoleServiceServicer):
         caller = current()
 
         def do(unit: Any) -> Empty:
-            target, role, reached = _named(unit, request, caller)
-            assignments.revoke(unit, request.user_id, role, target, request.inherited, reached)
+            holder, role, target = named(unit, request, caller)
+            assignments.revoke(unit, holder, role, target, request.inherited)
             return Empty()
 
         return await units.change(self._database, request, Empty, do)
@@ -79,56 +79,23 @@ class Roles(RoleServiceServicer):
         rows, more = await self._database.read(assignments.listed, request, caller, domain_reach(caller))
         return pb.ListAssignmentsResponse(assignments=map(messages.assignment, rows), next_page_token=more)
 
+    async def ListEffectiveAssignments(
+        self, request: pb.ListEffectiveAssignmentsRequest, context: Any
+    ) -> pb.ListEffectiveAssignmentsResponse:
+        """A page of users with all the roles that they have on one target, and why."""
+        caller = current()
 
-def _seen(caller: Caller) -> str | None:
+        def do(unit: Any) -> Any:
+            target, lineage = asked(unit, request, caller)
+            return effective.listed(unit, request, caller, target, lineage)
+
+        found, more = await self._database.read(do)
+        return pb.ListEffectiveAssignmentsResponse(
+            assignments=map(messages.effective, found), next_page_token=more
+        )
+
+
+def seen(caller: Caller) -> str | None:
     """The domain whose roles the caller sees beside the global ones; None is every domain."""
     reach = domain_reach(caller)
     return reach if reach != "" else caller.user_domain_id
-
-
-def _named(connection: Any, request: Any, caller: Caller) -> tuple[Target, Any, list[str]]:
-    """The target, the role, and the projects that the role reaches there.
-
-    Raises NOT_FOUND for what is out of the caller's reach, PERMISSION_DENIED where it takes the system.
-    """
-    target, domain_id, reached = _target(connection, request, caller)
-    user = users.get(connection, request.user_id)
-    if not administers(caller, user.domain_id):
-        raise not_found("user", request.user_id)
-    role = (
-        roles.get(connection, request.role_id)
-        if request.role_id
-        else roles.named(connection, _role_name(request), domain_id)
-    )
-    if role.domain_id not in ("", domain_id):
-        raise not_found("role", role.id)
-    if role.name == "service":
-        need_system(caller, "The role service")
-    return target, role, reached
-
-
-def _role_name(request: Any) -> str:
-    if not request.role_name:
-        raise invalid("role_name", "name the role, or give role_id")
-    return request.role_name
-
-
-def _target(connection: Any, request: Any, caller: Caller) -> tuple[Target, str, list[str]]:
-    if request.WhichOneof("target") == "system":
-        need_system(caller, "A role on the system")
-        if request.inherited:
-            raise invalid("inherited", "there is nothing below the system")
-        return Target(system=True), "", []
-    if request.domain_id:
-        _in_reach(caller, request.domain_id, "domain", request.domain_id)
-        domains.get(connection, request.domain_id)
-        return Target(domain_id=request.domain_id), request.domain_id, []
-    project = projects.get(connection, request.project_id)
-    _in_reach(caller, project.domain_id, "project", project.id)
-    reached = projects.below(connection, project.id) if request.inherited else [project.id]
-    return Target(project_id=project.id), project.domain_id, reached
-
-
-def _in_reach(caller: Caller, domain_id: str, kind: str, id: str) -> None:
-    if not administers(caller, domain_id):
-        raise not_found(kind, id)

@@ -1,36 +1,52 @@
-"""Who has which role on what, and what that gives them."""
+"""Who was given which role on what."""
 
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, delete, or_, select
+from sqlalchemy import Connection, Row, Select, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mesh.caller import Caller
 from mesh.errors import CloudError
 from mesh.paging import page
 from services.identity.model import Target
-from services.identity.store import revocations
-from services.identity.tables import assignments, projects, roles, users
+from services.identity.store import groups, rights
+from services.identity.tables import assignments, memberships, projects, roles
+
+table = assignments
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 # The namespace of assignments' ids.
 _NAMESPACE = uuid.UUID("9a4c0a1e-7a1f-5c0e-8f0e-3d1a5e1b6c55")
 
 
-def id_of(user_id: str, role_id: str, target: Target, inherited: bool) -> str:
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who has a role: a user or a group."""
+
+    user_id: str = ""
+    group_id: str = ""
+
+
+def id_of(holder: Holder, role_id: str, target: Target, inherited: bool) -> str:
     """The id of an assignment, derived from what it says: it exists once."""
-    words = (user_id, role_id, target.project_id, target.domain_id, target.system, inherited)
+    who = (holder.user_id,) if holder.user_id else ("group", holder.group_id)
+    words = (*who, role_id, target.project_id, target.domain_id, target.system, inherited)
     return str(uuid.uuid5(_NAMESPACE, repr(words)))
 
 
-def grant(connection: Connection, user_id: str, role: Row[Any], target: Target, inherited: bool) -> Row[Any]:
-    """Give the role, if the user has it not."""
-    id = id_of(user_id, role.id, target, inherited)
+def grant(
+    connection: Connection, holder: Holder, role: Row[Any], target: Target, inherited: bool
+) -> Row[Any]:
+    """Give the role, if the holder has it not."""
+    rights.change(connection)
+    id = id_of(holder, role.id, target, inherited)
     insert = _INSERT[connection.dialect.name](assignments).on_conflict_do_nothing()
     values = {
         "id": id,
-        "user_id": user_id,
+        "user_id": holder.user_id or None,
+        "group_id": holder.group_id or None,
         "role_id": role.id,
         "project_id": target.project_id or None,
         "domain_id": target.domain_id or None,
@@ -41,49 +57,37 @@ def grant(connection: Connection, user_id: str, role: Row[Any], target: Target, 
     return connection.execute(_query().where(assignments.c.id == id)).one()
 
 
-def revoke(
-    connection: Connection,
-    user_id: str,
-    role: Row[Any],
-    target: Target,
-    inherited: bool,
-    reached: list[str],
-) -> None:
-    """Take the role back, and revoke the user's tokens for the target and the projects `reached` by it.
+def revoke(connection: Connection, holder: Holder, role: Row[Any], target: Target, inherited: bool) -> None:
+    """Take the role back, and revoke the tokens that the user, or each member of the group, has by it.
 
     Raises NOT_FOUND when it was not given.
     """
-    revocations.hold_user(connection, user_id)
-    id = id_of(user_id, role.id, target, inherited)
-    if not connection.execute(delete(assignments).where(assignments.c.id == id)).rowcount:
-        message = f"The user {user_id} was not given the role {role.name} there."
+    rights.change(connection)
+    id = id_of(holder, role.id, target, inherited)
+    row = connection.execute(delete(assignments).where(assignments.c.id == id).returning(assignments)).first()
+    if row is None:
+        kind = "user" if holder.user_id else "group"
+        message = f"The {kind} {holder.user_id or holder.group_id} was not given the role {role.name} there."
         raise CloudError("NOT_FOUND", message, resource_type="assignment", id=id)
-    if target.project_id:
-        for project_id in reached:
-            revocations.add(connection, user_id=user_id, project_id=project_id)
-    else:
-        revocations.add(connection, user_id=user_id, domain_id=target.domain_id)
+    losing = [holder.user_id] if holder.user_id else groups.members(connection, holder.group_id)
+    for user_id in losing:
+        rights.withdraw(connection, user_id, [row])
+
+
+def has(user_id: str) -> Any:
+    """The condition that an assignment is the user's, or of a group that the user is in."""
+    mine = select(memberships.c.group_id).where(memberships.c.user_id == user_id)
+    return or_(assignments.c.user_id == user_id, assignments.c.group_id.in_(mine))
+
+
+def of_group(connection: Connection, group_id: str) -> list[Row[Any]]:
+    """Every assignment of the group."""
+    return list(connection.execute(_query().where(assignments.c.group_id == group_id)))
 
 
 def of_user(connection: Connection, user_id: str) -> list[Row[Any]]:
-    """Every assignment of the user."""
-    return list(connection.execute(_query().where(assignments.c.user_id == user_id)))
-
-
-def roles_on(connection: Connection, user_id: str, target: Target, lineage: list[Row[Any]]) -> set[str]:
-    """Names of the roles given to the user on the target, or inherited by it along its `lineage`."""
-    query = select(roles.c.name).join(assignments, assignments.c.role_id == roles.c.id).distinct()
-    return set(connection.scalars(query.where(assignments.c.user_id == user_id, _holds(target, lineage))))
-
-
-def _holds(target: Target, lineage: list[Row[Any]]) -> Any:
-    if target.system:
-        return assignments.c.system
-    if not target.project_id:
-        return assignments.c.domain_id == target.domain_id
-    above = [row.id for row in lineage[1:]]
-    inherited = or_(assignments.c.project_id.in_(above), assignments.c.domain_id == lineage[0].domain_id)
-    return or_(assignments.c.project_id == target.project_id, and_(assignments.c.inherited, inherited))
+    """Every assignment of the user, and of the user's groups."""
+    return list(connection.execute(_query().where(has(user_id))))
 
 
 def listed(
@@ -91,7 +95,7 @@ def listed(
 ) -> tuple[list[Row[Any]], str]:
     """A page of the assignments on what `reach` administers, or of its users there."""
     query = _query()
-    for column in ("user_id", "project_id", "domain_id", "role_id"):
+    for column in ("user_id", "group_id", "project_id", "domain_id", "role_id"):
         if getattr(request, column):
             query = query.where(assignments.c[column] == getattr(request, column))
     if request.system:
@@ -110,8 +114,3 @@ def _query() -> Select[Any]:
     return select(assignments, roles.c.name.label("role_name")).join(
         roles, roles.c.id == assignments.c.role_id
     )
-
-
-def user_domain(connection: Connection, user_id: str) -> str | None:
-    """The domain of a user, or None when there is no such user."""
-    return connection.scalar(select(users.c.domain_id).where(users.c.id == user_id))

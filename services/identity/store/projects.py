@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import CTE, Connection, Row, delete, or_, select
+from sqlalchemy import Connection, Row, delete, or_, select
 from sqlalchemy import update as change
 
 from mesh.caller import Caller
@@ -11,7 +11,7 @@ from mesh.errors import invalid, not_found
 from mesh.paging import page
 from services.identity.model import DEEPEST_PROJECT
 from services.identity.store import assignments as given
-from services.identity.store import domains, revocations, rows
+from services.identity.store import domains, revocations, rows, trees
 from services.identity.tables import domains as domain_table
 from services.identity.tables import limits, projects, users
 
@@ -45,51 +45,41 @@ def listed(
     ):
         if value is not None:
             query = query.where(column == value)
+    if request.ancestor_id:
+        children = select(projects.c.id).where(projects.c.parent_id == request.ancestor_id)
+        query = query.where(projects.c.id.in_(select(trees.subtree(children).c.id)))
     return page(connection, query, _ORDER, request, caller)
 
 
 def of_user(connection: Connection, request: Any, caller: Caller) -> tuple[list[Row[Any]], str]:
-    """A page of the enabled projects that the caller has a role on, inherited ones included."""
-    mine = _with_role(given.of_user(connection, caller.user_id))
-    return page(connection, select(projects).where(projects.c.enabled, mine), _ORDER, request, caller)
+    """A page of the projects that the caller has a role on, inherited ones included; none that is disabled,
+    or below one that is.
+    """
+    off = trees.subtree(select(projects.c.id).where(projects.c.enabled.is_(False)), "disabled")
+    query = select(projects).where(_with_role(caller.user_id), projects.c.id.not_in(select(off.c.id)))
+    return page(connection, query, _ORDER, request, caller)
 
 
 def is_of_user(connection: Connection, id: str, user_id: str) -> bool:
-    """Whether the user has a role on the project, given or inherited."""
-    mine = _with_role(given.of_user(connection, user_id))
-    return connection.execute(select(projects.c.id).where(projects.c.id == id, mine)).first() is not None
+    """Whether the user has a role on the project, given or inherited, directly or by a group."""
+    query = select(projects.c.id).where(projects.c.id == id, _with_role(user_id))
+    return connection.execute(query).first() is not None
 
 
-def _with_role(assignments: list[Row[Any]]) -> Any:
-    inherited = [row for row in assignments if row.inherited]
-    roots = [row.project_id for row in inherited if row.project_id]
-    return or_(
-        projects.c.id.in_([row.project_id for row in assignments if row.project_id]),
-        projects.c.domain_id.in_([row.domain_id for row in inherited if row.domain_id]),
-        projects.c.id.in_(select(_tree(roots).c.id)),
+def _with_role(user_id: str) -> Any:
+    mine = given.has(user_id)
+    roots = select(given.table.c.project_id.label("id")).where(
+        mine, given.table.c.inherited, given.table.c.project_id.is_not(None)
     )
-
-
-def _tree(roots: list[str]) -> CTE:
-    tree = select(projects.c.id).where(projects.c.id.in_(roots)).cte("tree", recursive=True)
-    return tree.union(select(projects.c.id).join(tree, projects.c.parent_id == tree.c.id))
-
-
-def lineage(connection: Connection, id: str, *, hold: bool = False) -> list[Row[Any]]:
-    """The project and those above it, from itself upwards; empty when there is none. `hold`: see rows."""
-    found: list[Row[Any]] = []
-    while id and len(found) <= DEEPEST_PROJECT:
-        row = rows.hold(connection, projects, id) if hold else rows.find(connection, projects, id)
-        if row is None:
-            return []
-        found.append(row)
-        id = row.parent_id
-    return found
-
-
-def below(connection: Connection, id: str) -> list[str]:
-    """Ids of the project and of all that are below it."""
-    return list(connection.scalars(select(_tree([id]).c.id)))
+    direct = select(given.table.c.project_id).where(mine, given.table.c.project_id.is_not(None))
+    domains = select(given.table.c.domain_id).where(
+        mine, given.table.c.inherited, given.table.c.domain_id.is_not(None)
+    )
+    return or_(
+        projects.c.id.in_(direct),
+        projects.c.domain_id.in_(domains),
+        projects.c.id.in_(select(trees.subtree(roots).c.id)),
+    )
 
 
 def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:
@@ -97,7 +87,7 @@ def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:
     if rows.hold(connection, domain_table, values["domain_id"]) is None:
         raise not_found("domain", values["domain_id"])
     if values.get("parent_id"):
-        above = lineage(connection, values["parent_id"], hold=True)
+        above = trees.lineage(connection, values["parent_id"], hold=True)
         if not above or above[0].domain_id != values["domain_id"]:
             raise invalid("parent_id", "there is no such project in the domain")
         if len(above) >= DEEPEST_PROJECT:
@@ -114,7 +104,7 @@ def update(connection: Connection, id: str, expected_revision: int, values: dict
             raise rows.name_taken("project", values["name"])
     row = compare_and_swap(connection, projects, id, expected_revision, values)
     if before is not None and before.enabled and not row.enabled:
-        for each in below(connection, id):
+        for each in trees.below(connection, id):
             revocations.add(connection, project_id=each)
     return row
 

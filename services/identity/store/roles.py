@@ -9,8 +9,8 @@ from mesh.database import compare_and_swap
 from mesh.errors import CloudError, not_found
 from mesh.paging import page
 from services.identity.model import DEFAULT_ROLES
-from services.identity.store import revocations, rows
-from services.identity.tables import assignments, domains, roles
+from services.identity.store import implications, rights, rows
+from services.identity.tables import domains, roles
 
 
 def get(connection: Connection, id: str, reach: str | None = None) -> Row[Any]:
@@ -70,10 +70,8 @@ def remove(connection: Connection, id: str, expected_revision: int) -> None:
     if not row.domain_id and row.name in DEFAULT_ROLES:
         message = f"The role {row.name} is one of weft's own: it cannot be deleted."
         raise CloudError("IN_USE", message, resource_type="role", id=id, used_by_type="policy", used_by_id="")
-    holders = select(assignments.c.user_id).where(assignments.c.role_id == id).distinct()
-    who = sorted(connection.scalars(holders))
-    for user_id in who:
-        revocations.hold_user(connection, user_id)
+    rights.change(connection)
+    affected = implications.holdings(connection, id)
     connection.execute(delete(roles).where(roles.c.id == id))
-    for user_id in who:
-        revocations.add(connection, user_id=user_id)
+    for user_id, given in affected:
+        rights.withdraw(connection, user_id, given)

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, Row
 
 from mesh import clock
 from mesh.errors import CloudError
-from services.identity.model import Target, Wanted, closure
-from services.identity.store import assignments, domains, projects, rows
+from services.identity.model import Target, Wanted
+from services.identity.store import domains, effective, projects, rows, trees
 from services.identity.tables import domains as domain_table
 from services.identity.tables import users as user_table
 
@@ -66,14 +66,14 @@ def _scoped(connection: Connection, user: Row[Any], wanted: Wanted) -> Grant:
     target = _found(connection, wanted)
     if target.scope == "none":
         return _none(user)
-    lineage = projects.lineage(connection, target.project_id, hold=True)
+    lineage = trees.lineage(connection, target.project_id, hold=True)
     if target.project_id:
         if not lineage or not all(row.enabled for row in lineage):
             raise refused()
         target = Target(project_id=target.project_id, domain_id=lineage[0].domain_id)
     if target.domain_id and not _domain_enabled(connection, target.domain_id):
         raise refused()
-    roles = closure(assignments.roles_on(connection, user.id, target, lineage))
+    roles = effective.roles_on(connection, user.id, target, lineage)
     if not roles:
         raise refused()
     return Grant(user, target, lineage[0].name if lineage else "", roles, clock.now())

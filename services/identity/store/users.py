@@ -8,8 +8,8 @@ from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import not_found
 from mesh.paging import page
-from services.identity.store import revocations, rows
-from services.identity.tables import assignments, domains, users
+from services.identity.store import assignments, revocations, rows
+from services.identity.tables import domains, users
 
 
 def get(connection: Connection, id: str, reach: str | None = None) -> Row[Any]:
@@ -50,9 +50,8 @@ def listed(
 
 
 def has_system_role(connection: Connection, id: str) -> bool:
-    """Whether the user has any role on the system."""
-    query = select(assignments.c.id).where(assignments.c.user_id == id, assignments.c.system).limit(1)
-    return connection.scalar(query) is not None
+    """Whether the user has any role on the system, a group's included."""
+    return any(row.system for row in assignments.of_user(connection, id))
 
 
 def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:

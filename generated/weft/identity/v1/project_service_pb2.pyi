@@ -53,6 +53,7 @@ class ListProjectsRequest(_message.Message):
     PARENT_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ANCESTOR_ID_FIELD_NUMBER: _builtins.int
     domain_id: _builtins.str
     """Only those of this domain (UUID)."""
     name: _builtins.str
@@ -63,6 +64,8 @@ class ListProjectsRequest(_message.Message):
     """How many to answer; 0 means 100; at most 1000."""
     page_token: _builtins.str
     """next_page_token of the page before; bound to the other fields and the caller."""
+    ancestor_id: _builtins.str
+    """Only those below this project (UUID), at any depth."""
     def __init__(
         self,
         *,
@@ -71,10 +74,11 @@ class ListProjectsRequest(_message.Message):
         parent_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        ancestor_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain_id", b"domain_id", "name", b"name", "page_size", b"page_size", "page_token", b"page_token", "parent_id", b"parent_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ancestor_id", b"ancestor_id", "domain_id", b"domain_id", "name", b"name", "page_size", b"page_size", "page_token", b"page_token", "parent_id", b"parent_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -262,8 +262,58 @@ class Role(_message.Message):
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 @_typing.final
+class Group(_message.Message):
+    """Users who have the same roles."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DOMAIN_ID_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """UUID."""
+    name: _builtins.str
+    """Unique in its domain."""
+    domain_id: _builtins.str
+    """The domain (UUID)."""
+    description: _builtins.str
+    """Free text."""
+    revision: _builtins.int
+    """Grows with each change; for expected_revision."""
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was created."""
+
+    @_builtins.property
+    def updated_at(self) -> _timestamp_pb2.Timestamp:
+        """When it last changed."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        domain_id: _builtins.str = ...,
+        description: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        updated_at: _timestamp_pb2.Timestamp | None = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "description", b"description", "domain_id", b"domain_id", "id", b"id", "name", b"name", "revision", b"revision", "updated_at", b"updated_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Group: _TypeAlias = Group  # noqa: Y015
+
+@_typing.final
 class Assignment(_message.Message):
-    """A role given to a user on a project, a domain or the system."""
+    """A role given to a user or a group on a project, a domain or the system."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -276,10 +326,11 @@ class Assignment(_message.Message):
     SYSTEM_FIELD_NUMBER: _builtins.int
     INHERITED_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID, derived from the other fields: an assignment exists once."""
     user_id: _builtins.str
-    """Who has it (UUID)."""
+    """Who has it (UUID); empty where a group has it."""
     role_id: _builtins.str
     """Which role (UUID)."""
     role_name: _builtins.str
@@ -292,6 +343,8 @@ class Assignment(_message.Message):
     """On the whole system."""
     inherited: _builtins.bool
     """Also on everything below the project or domain."""
+    group_id: _builtins.str
+    """The group whose members have it (UUID); empty where a user has it."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was given."""
@@ -308,14 +361,99 @@ class Assignment(_message.Message):
         system: _builtins.bool = ...,
         inherited: _builtins.bool = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "domain_id", b"domain_id", "id", b"id", "inherited", b"inherited", "project_id", b"project_id", "role_id", b"role_id", "role_name", b"role_name", "system", b"system", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "domain_id", b"domain_id", "group_id", b"group_id", "id", b"id", "inherited", b"inherited", "project_id", b"project_id", "role_id", b"role_id", "role_name", b"role_name", "system", b"system", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Assignment: _TypeAlias = Assignment  # noqa: Y015
+
+@_typing.final
+class EffectiveAssignment(_message.Message):
+    """A role that somebody has on one target, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    ROLE_ID_FIELD_NUMBER: _builtins.int
+    ROLE_NAME_FIELD_NUMBER: _builtins.int
+    ORIGINS_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Who has it (UUID)."""
+    role_id: _builtins.str
+    """Which role (UUID)."""
+    role_name: _builtins.str
+    """The role's name."""
+    @_builtins.property
+    def origins(self) -> _containers.RepeatedCompositeFieldContainer[Global___Origin]:
+        """Every way in which it comes; the role is gone when all of them are."""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        role_id: _builtins.str = ...,
+        role_name: _builtins.str = ...,
+        origins: _abc.Iterable[Global___Origin] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["origins", b"origins", "role_id", b"role_id", "role_name", b"role_name", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EffectiveAssignment: _TypeAlias = EffectiveAssignment  # noqa: Y015
+
+@_typing.final
+class Origin(_message.Message):
+    """One way in which a role comes to somebody: an assignment, to the user or to a group, there or
+    above, of the role itself or of one that implies it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSIGNMENT_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    GROUP_NAME_FIELD_NUMBER: _builtins.int
+    FROM_PROJECT_ID_FIELD_NUMBER: _builtins.int
+    FROM_DOMAIN_ID_FIELD_NUMBER: _builtins.int
+    IMPLIED_BY_FIELD_NUMBER: _builtins.int
+    assignment_id: _builtins.str
+    """The assignment (UUID)."""
+    group_id: _builtins.str
+    """The group that has it (UUID); empty where the user has."""
+    group_name: _builtins.str
+    """The group's name."""
+    from_project_id: _builtins.str
+    """The project above that it is inherited from (UUID); empty where it is on the target itself."""
+    from_domain_id: _builtins.str
+    """The domain that it is inherited from (UUID); empty where it is on the target itself."""
+    @_builtins.property
+    def implied_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the roles from the one assigned to the last that implies this one; empty where this
+        one is assigned.
+        """
+
+    def __init__(
+        self,
+        *,
+        assignment_id: _builtins.str = ...,
+        group_id: _builtins.str = ...,
+        group_name: _builtins.str = ...,
+        from_project_id: _builtins.str = ...,
+        from_domain_id: _builtins.str = ...,
+        implied_by: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment_id", b"assignment_id", "from_domain_id", b"from_domain_id", "from_project_id", b"from_project_id", "group_id", b"group_id", "group_name", b"group_name", "implied_by", b"implied_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Origin: _TypeAlias = Origin  # noqa: Y015
 
 @_typing.final
 class Endpoint(_message.Message):

@@ -29,7 +29,7 @@ from weft.identity.v1 import resources_pb2 as weft_dot_identity_dot_v1_dot_resou
 from weft.options.v1 import access_pb2 as weft_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#weft/identity/v1/role_service.proto\x12\x10weft.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a weft/identity/v1/resources.proto\x1a\x1cweft/options/v1/access.proto\"&\n\x0eGetRoleRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"g\n\x10ListRolesRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"S\n\x11ListRolesResponse\x12%\n\x05roles\x18\x01 \x03(\x0b\x32\x16.weft.identity.v1.Role\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa4\x01\n\x11\x43reateRoleRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1d\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x1e\n\tdomain_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"\x85\x01\n\x11\x44\x65leteRoleRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\"\n\x11\x65xpected_revision\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x15\n\rallow_missing\x18\x03 \x01(\x08\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x87\x02\n\x10GrantRoleRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\x07role_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1b\n\trole_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1e\n\nproject_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x1d\n\tdomain_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x19\n\x06system\x18\x06 \x01(\x08\x42\x07\xbaH\x04j\x02\x08\x01H\x00\x12\x11\n\tinherited\x18\x07 \x01(\x08\x12\x1f\n\nrequest_id\x18\x08 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x42\x0f\n\x06target\x12\x05\xbaH\x02\x08\x01\"\x88\x02\n\x11RevokeRoleRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\x07role_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1b\n\trole_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1e\n\nproject_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x1d\n\tdomain_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x19\n\x06system\x18\x06 \x01(\x08\x42\x07\xbaH\x04j\x02\x08\x01H\x00\x12\x11\n\tinherited\x18\x07 \x01(\x08\x12\x1f\n\nrequest_id\x18\x08 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x42\x0f\n\x06target\x12\x05\xbaH\x02\x08\x01\"\xe2\x01\n\x16ListAssignmentsRequest\x12\x1c\n\x07user_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1f\n\nproject_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1e\n\tdomain_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x0e\n\x06system\x18\x04 \x01(\x08\x12\x1c\n\x07role_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1d\n\tpage_size\x18\x06 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"e\n\x17ListAssignmentsResponse\x12\x31\n\x0b\x61ssignments\x18\x01 \x03(\x0b\x32\x1c.weft.identity.v1.Assignment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xb3\x08\n\x0bRoleService\x12\x83\x01\n\x07GetRole\x12 .weft.identity.v1.GetRoleRequest\x1a\x16.weft.identity.v1.Role\">\x90\x02\x01\xaa\xbb\x18\x18\n\x12identity.roles.get\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x19\x12\x17/identity/v1/roles/{id}\x12\x90\x01\n\tListRoles\x12\".weft.identity.v1.ListRolesRequest\x1a#.weft.identity.v1.ListRolesResponse\":\x90\x02\x01\xaa\xbb\x18\x19\n\x13identity.roles.list\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x14\x12\x12/identity/v1/roles\x12\x89\x01\n\nCreateRole\x12#.weft.identity.v1.CreateRoleRequest\x1a\x16.weft.identity.v1.Role\">\xaa\xbb\x18\x1d\n\x15identity.roles.create\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x17\"\x12/identity/v1/roles:\x01*\x12\x8b\x01\n\nDeleteRole\x12#.weft.identity.v1.DeleteRoleRequest\x1a\x16.google.protobuf.Empty\"@\xaa\xbb\x18\x1d\n\x15identity.roles.delete\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x19*\x17/identity/v1/roles/{id}\x12\x9e\x01\n\tGrantRole\x12\".weft.identity.v1.GrantRoleRequest\x1a\x1c.weft.identity.v1.Assignment\"O\xaa\xbb\x18\"\n\x1aidentity.assignments.grant\x10\x02\x18\x02 \x04\x82\xd3\xe4\x93\x02#\"\x1e/identity/v1/assignments:grant:\x01*\x12\x9c\x01\n\nRevokeRole\x12#.weft.identity.v1.RevokeRoleRequest\x1a\x16.google.protobuf.Empty\"Q\xaa\xbb\x18#\n\x1bidentity.assignments.revoke\x10\x02\x18\x02 \x04\x82\xd3\xe4\x93\x02$\"\x1f/identity/v1/assignments:revoke:\x01*\x12\xb0\x01\n\x0fListAssignments\x12(.weft.identity.v1.ListAssignmentsRequest\x1a).weft.identity.v1.ListAssignmentsResponse\"H\x90\x02\x01\xaa\xbb\x18!\n\x19identity.assignments.list\x10\x02\x18\x02 \x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/identity/v1/assignmentsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#weft/identity/v1/role_service.proto\x12\x10weft.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a weft/identity/v1/resources.proto\x1a\x1cweft/options/v1/access.proto\"&\n\x0eGetRoleRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"g\n\x10ListRolesRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"S\n\x11ListRolesResponse\x12%\n\x05roles\x18\x01 \x03(\x0b\x32\x16.weft.identity.v1.Role\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa4\x01\n\x11\x43reateRoleRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1d\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x1e\n\tdomain_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"\x85\x01\n\x11\x44\x65leteRoleRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\"\n\x11\x65xpected_revision\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x15\n\rallow_missing\x18\x03 \x01(\x08\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\xa9\x02\n\x10GrantRoleRequest\x12\x1c\n\x07user_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1c\n\x07role_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1b\n\trole_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1e\n\nproject_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x1d\n\tdomain_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x19\n\x06system\x18\x06 \x01(\x08\x42\x07\xbaH\x04j\x02\x08\x01H\x00\x12\x11\n\tinherited\x18\x07 \x01(\x08\x12\x1f\n\nrequest_id\x18\x08 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1d\n\x08group_id\x18\t \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x42\x0f\n\x06target\x12\x05\xbaH\x02\x08\x01\"\xaa\x02\n\x11RevokeRoleRequest\x12\x1c\n\x07user_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1c\n\x07role_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1b\n\trole_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1e\n\nproject_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x1d\n\tdomain_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x19\n\x06system\x18\x06 \x01(\x08\x42\x07\xbaH\x04j\x02\x08\x01H\x00\x12\x11\n\tinherited\x18\x07 \x01(\x08\x12\x1f\n\nrequest_id\x18\x08 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1d\n\x08group_id\x18\t \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x42\x0f\n\x06target\x12\x05\xbaH\x02\x08\x01\"\x81\x02\n\x16ListAssignmentsRequest\x12\x1c\n\x07user_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1f\n\nproject_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1e\n\tdomain_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x0e\n\x06system\x18\x04 \x01(\x08\x12\x1c\n\x07role_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1d\n\tpage_size\x18\x06 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x1d\n\x08group_id\x18\x08 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"e\n\x17ListAssignmentsResponse\x12\x31\n\x0b\x61ssignments\x18\x01 \x03(\x0b\x32\x1c.weft.identity.v1.Assignment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe7\x01\n\x1fListEffectiveAssignmentsRequest\x12\x1c\n\x07user_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1e\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x1d\n\tdomain_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x19\n\x06system\x18\x04 \x01(\x08\x42\x07\xbaH\x04j\x02\x08\x01H\x00\x12\x1d\n\tpage_size\x18\x05 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x42\x0f\n\x06target\x12\x05\xbaH\x02\x08\x01\"w\n ListEffectiveAssignmentsResponse\x12:\n\x0b\x61ssignments\x18\x01 \x03(\x0b\x32%.weft.identity.v1.EffectiveAssignment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x93\n\n\x0bRoleService\x12\x83\x01\n\x07GetRole\x12 .weft.identity.v1.GetRoleRequest\x1a\x16.weft.identity.v1.Role\">\x90\x02\x01\xaa\xbb\x18\x18\n\x12identity.roles.get\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x19\x12\x17/identity/v1/roles/{id}\x12\x90\x01\n\tListRoles\x12\".weft.identity.v1.ListRolesRequest\x1a#.weft.identity.v1.ListRolesResponse\":\x90\x02\x01\xaa\xbb\x18\x19\n\x13identity.roles.list\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x14\x12\x12/identity/v1/roles\x12\x89\x01\n\nCreateRole\x12#.weft.identity.v1.CreateRoleRequest\x1a\x16.weft.identity.v1.Role\">\xaa\xbb\x18\x1d\n\x15identity.roles.create\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x17\"\x12/identity/v1/roles:\x01*\x12\x8b\x01\n\nDeleteRole\x12#.weft.identity.v1.DeleteRoleRequest\x1a\x16.google.protobuf.Empty\"@\xaa\xbb\x18\x1d\n\x15identity.roles.delete\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x19*\x17/identity/v1/roles/{id}\x12\x9e\x01\n\tGrantRole\x12\".weft.identity.v1.GrantRoleRequest\x1a\x1c.weft.identity.v1.Assignment\"O\xaa\xbb\x18\"\n\x1aidentity.assignments.grant\x10\x02\x18\x02 \x03\x82\xd3\xe4\x93\x02#\"\x1e/identity/v1/assignments:grant:\x01*\x12\x9c\x01\n\nRevokeRole\x12#.weft.identity.v1.RevokeRoleRequest\x1a\x16.google.protobuf.Empty\"Q\xaa\xbb\x18#\n\x1bidentity.assignments.revoke\x10\x02\x18\x02 \x03\x82\xd3\xe4\x93\x02$\"\x1f/identity/v1/assignments:revoke:\x01*\x12\xb0\x01\n\x0fListAssignments\x12(.weft.identity.v1.ListAssignmentsRequest\x1a).weft.identity.v1.ListAssignmentsResponse\"H\x90\x02\x01\xaa\xbb\x18!\n\x19identity.assignments.list\x10\x02\x18\x02 \x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/identity/v1/assignments\x12\xdd\x01\n\x18ListEffectiveAssignments\x12\x31.weft.identity.v1.ListEffectiveAssignmentsRequest\x1a\x32.weft.identity.v1.ListEffectiveAssignmentsResponse\"Z\x90\x02\x01\xaa\xbb\x18)\n#identity.assignments.list_effective\x10\x04\x18\x02\x82\xd3\xe4\x93\x02$\x12\"/identity/v1/assignments:effectiveb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -61,7 +61,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GRANTROLEREQUEST'].oneofs_by_name['target']._loaded_options = None
   _globals['_GRANTROLEREQUEST'].oneofs_by_name['target']._serialized_options = b'\272H\002\010\001'
   _globals['_GRANTROLEREQUEST'].fields_by_name['user_id']._loaded_options = None
-  _globals['_GRANTROLEREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_GRANTROLEREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_GRANTROLEREQUEST'].fields_by_name['role_id']._loaded_options = None
   _globals['_GRANTROLEREQUEST'].fields_by_name['role_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_GRANTROLEREQUEST'].fields_by_name['role_name']._loaded_options = None
@@ -74,10 +74,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GRANTROLEREQUEST'].fields_by_name['system']._serialized_options = b'\272H\004j\002\010\001'
   _globals['_GRANTROLEREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_GRANTROLEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_GRANTROLEREQUEST'].fields_by_name['group_id']._loaded_options = None
+  _globals['_GRANTROLEREQUEST'].fields_by_name['group_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_REVOKEROLEREQUEST'].oneofs_by_name['target']._loaded_options = None
   _globals['_REVOKEROLEREQUEST'].oneofs_by_name['target']._serialized_options = b'\272H\002\010\001'
   _globals['_REVOKEROLEREQUEST'].fields_by_name['user_id']._loaded_options = None
-  _globals['_REVOKEROLEREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_REVOKEROLEREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_REVOKEROLEREQUEST'].fields_by_name['role_id']._loaded_options = None
   _globals['_REVOKEROLEREQUEST'].fields_by_name['role_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_REVOKEROLEREQUEST'].fields_by_name['role_name']._loaded_options = None
@@ -90,6 +92,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVOKEROLEREQUEST'].fields_by_name['system']._serialized_options = b'\272H\004j\002\010\001'
   _globals['_REVOKEROLEREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_REVOKEROLEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_REVOKEROLEREQUEST'].fields_by_name['group_id']._loaded_options = None
+  _globals['_REVOKEROLEREQUEST'].fields_by_name['group_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_LISTASSIGNMENTSREQUEST'].fields_by_name['user_id']._loaded_options = None
   _globals['_LISTASSIGNMENTSREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_LISTASSIGNMENTSREQUEST'].fields_by_name['project_id']._loaded_options = None
@@ -102,6 +106,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTASSIGNMENTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTASSIGNMENTSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTASSIGNMENTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\020'
+  _globals['_LISTASSIGNMENTSREQUEST'].fields_by_name['group_id']._loaded_options = None
+  _globals['_LISTASSIGNMENTSREQUEST'].fields_by_name['group_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_LISTEFFECTIVEASSIGNMENTSREQUEST'].oneofs_by_name['target']._loaded_options = None
+  _globals['_LISTEFFECTIVEASSIGNMENTSREQUEST'].oneofs_by_name['target']._serialized_options = b'\272H\002\010\001'
+  _globals['_LISTEFFECTIVEASSIGNMENTSREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_LISTEFFECTIVEASSIGNMENTSREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_LISTEFFECTIVEASSIGNMENTSREQUEST'].fields_by_name['project_id']._loaded_options = None
+  _globals['_LISTEFFECTIVEASSIGNMENTSREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTEFFECTIVEASSIGNMENTSREQUEST'].fields_by_name['domain_id']._loaded_options = None
+  _globals['_LISTEFFECTIVEASSIGNMENTSREQUEST'].fields_by_name['domain_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTEFFECTIVEASSIGNMENTSREQUEST'].fields_by_name['system']._loaded_options = None
+  _globals['_LISTEFFECTIVEASSIGNMENTSREQUEST'].fields_by_name['system']._serialized_options = b'\272H\004j\002\010\001'
+  _globals['_LISTEFFECTIVEASSIGNMENTSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTEFFECTIVEASSIGNMENTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_LISTEFFECTIVEASSIGNMENTSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTEFFECTIVEASSIGNMENTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\020'
   _globals['_ROLESERVICE'].methods_by_name['GetRole']._loaded_options = None
   _globals['_ROLESERVICE'].methods_by_name['GetRole']._serialized_options = b'\220\002\001\252\273\030\030\n\022identity.roles.get\020\004\030\002\202\323\344\223\002\031\022\027/identity/v1/roles/{id}'
   _globals['_ROLESERVICE'].methods_by_name['ListRoles']._loaded_options = None
@@ -111,11 +131,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROLESERVICE'].methods_by_name['DeleteRole']._loaded_options = None
   _globals['_ROLESERVICE'].methods_by_name['DeleteRole']._serialized_options = b'\252\273\030\035\n\025identity.roles.delete\020\003\030\002 \004\202\323\344\223\002\031*\027/identity/v1/roles/{id}'
   _globals['_ROLESERVICE'].methods_by_name['GrantRole']._loaded_options = None
-  _globals['_ROLESERVICE'].methods_by_name['GrantRole']._serialized_options = b'\252\273\030\"\n\032identity.assignments.grant\020\002\030\002 \004\202\323\344\223\002#\"\036/identity/v1/assignments:grant:\001*'
+  _globals['_ROLESERVICE'].methods_by_name['GrantRole']._serialized_options = b'\252\273\030\"\n\032identity.assignments.grant\020\002\030\002 \003\202\323\344\223\002#\"\036/identity/v1/assignments:grant:\001*'
   _globals['_ROLESERVICE'].methods_by_name['RevokeRole']._loaded_options = None
-  _globals['_ROLESERVICE'].methods_by_name['RevokeRole']._serialized_options = b'\252\273\030#\n\033identity.assignments.revoke\020\002\030\002 \004\202\323\344\223\002$\"\037/identity/v1/assignments:revoke:\001*'
+  _globals['_ROLESERVICE'].methods_by_name['RevokeRole']._serialized_options = b'\252\273\030#\n\033identity.assignments.revoke\020\002\030\002 \003\202\323\344\223\002$\"\037/identity/v1/assignments:revoke:\001*'
   _globals['_ROLESERVICE'].methods_by_name['ListAssignments']._loaded_options = None
   _globals['_ROLESERVICE'].methods_by_name['ListAssignments']._serialized_options = b'\220\002\001\252\273\030!\n\031identity.assignments.list\020\002\030\002 \001\202\323\344\223\002\032\022\030/identity/v1/assignments'
+  _globals['_ROLESERVICE'].methods_by_name['ListEffectiveAssignments']._loaded_options = None
+  _globals['_ROLESERVICE'].methods_by_name['ListEffectiveAssignments']._serialized_options = b'\220\002\001\252\273\030)\n#identity.assignments.list_effective\020\004\030\002\202\323\344\223\002$\022\"/identity/v1/assignments:effective'
   _globals['_GETROLEREQUEST']._serialized_start=209
   _globals['_GETROLEREQUEST']._serialized_end=247
   _globals['_LISTROLESREQUEST']._serialized_start=249
@@ -127,13 +149,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEROLEREQUEST']._serialized_start=607
   _globals['_DELETEROLEREQUEST']._serialized_end=740
   _globals['_GRANTROLEREQUEST']._serialized_start=743
-  _globals['_GRANTROLEREQUEST']._serialized_end=1006
-  _globals['_REVOKEROLEREQUEST']._serialized_start=1009
-  _globals['_REVOKEROLEREQUEST']._serialized_end=1273
-  _globals['_LISTASSIGNMENTSREQUEST']._serialized_start=1276
-  _globals['_LISTASSIGNMENTSREQUEST']._serialized_end=1502
-  _globals['_LISTASSIGNMENTSRESPONSE']._serialized_start=1504
-  _globals['_LISTASSIGNMENTSRESPONSE']._serialized_end=1605
-  _globals['_ROLESERVICE']._serialized_start=1608
-  _globals['_ROLESERVICE']._serialized_end=2683
+  _globals['_GRANTROLEREQUEST']._serialized_end=1040
+  _globals['_REVOKEROLEREQUEST']._serialized_start=1043
+  _globals['_REVOKEROLEREQUEST']._serialized_end=1341
+  _globals['_LISTASSIGNMENTSREQUEST']._serialized_start=1344
+  _globals['_LISTASSIGNMENTSREQUEST']._serialized_end=1601
+  _globals['_LISTASSIGNMENTSRESPONSE']._serialized_start=1603
+  _globals['_LISTASSIGNMENTSRESPONSE']._serialized_end=1704
+  _globals['_LISTEFFECTIVEASSIGNMENTSREQUEST']._serialized_start=1707
+  _globals['_LISTEFFECTIVEASSIGNMENTSREQUEST']._serialized_end=1938
+  _globals['_LISTEFFECTIVEASSIGNMENTSRESPONSE']._serialized_start=1940
+  _globals['_LISTEFFECTIVEASSIGNMENTSRESPONSE']._serialized_end=2059
+  _globals['_ROLESERVICE']._serialized_start=2062
+  _globals['_ROLESERVICE']._serialized_end=3361
 # @@protoc_insertion_point(module_scope)

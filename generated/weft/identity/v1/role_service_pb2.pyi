@@ -191,8 +191,9 @@ class GrantRoleRequest(_message.Message):
     SYSTEM_FIELD_NUMBER: _builtins.int
     INHERITED_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """Who (UUID)."""
+    """Which user (UUID); either this or a group."""
     role_id: _builtins.str
     """Which role (UUID), or empty and a name."""
     role_name: _builtins.str
@@ -209,6 +210,8 @@ class GrantRoleRequest(_message.Message):
     """Makes the call safe to repeat: the same id within 24 hours answers what the
     first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
     """
+    group_id: _builtins.str
+    """Which group (UUID)."""
     def __init__(
         self,
         *,
@@ -220,10 +223,11 @@ class GrantRoleRequest(_message.Message):
         system: _builtins.bool = ...,
         inherited: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["domain_id", b"domain_id", "project_id", b"project_id", "system", b"system", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain_id", b"domain_id", "inherited", b"inherited", "project_id", b"project_id", "request_id", b"request_id", "role_id", b"role_id", "role_name", b"role_name", "system", b"system", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain_id", b"domain_id", "group_id", b"group_id", "inherited", b"inherited", "project_id", b"project_id", "request_id", b"request_id", "role_id", b"role_id", "role_name", b"role_name", "system", b"system", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["project_id", "domain_id", "system"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
@@ -245,8 +249,9 @@ class RevokeRoleRequest(_message.Message):
     SYSTEM_FIELD_NUMBER: _builtins.int
     INHERITED_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """Who (UUID)."""
+    """Which user (UUID); either this or a group."""
     role_id: _builtins.str
     """Which role (UUID), or empty and a name."""
     role_name: _builtins.str
@@ -263,6 +268,8 @@ class RevokeRoleRequest(_message.Message):
     """Makes the call safe to repeat: the same id within 24 hours answers what the
     first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
     """
+    group_id: _builtins.str
+    """Which group (UUID)."""
     def __init__(
         self,
         *,
@@ -274,10 +281,11 @@ class RevokeRoleRequest(_message.Message):
         system: _builtins.bool = ...,
         inherited: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["domain_id", b"domain_id", "project_id", b"project_id", "system", b"system", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain_id", b"domain_id", "inherited", b"inherited", "project_id", b"project_id", "request_id", b"request_id", "role_id", b"role_id", "role_name", b"role_name", "system", b"system", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain_id", b"domain_id", "group_id", b"group_id", "inherited", b"inherited", "project_id", b"project_id", "request_id", b"request_id", "role_id", b"role_id", "role_name", b"role_name", "system", b"system", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["project_id", "domain_id", "system"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
@@ -298,6 +306,7 @@ class ListAssignmentsRequest(_message.Message):
     ROLE_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Only those of this user (UUID)."""
     project_id: _builtins.str
@@ -312,6 +321,8 @@ class ListAssignmentsRequest(_message.Message):
     """How many to answer; 0 means 100; at most 1000."""
     page_token: _builtins.str
     """next_page_token of the page before; bound to the other fields and the caller."""
+    group_id: _builtins.str
+    """Only those of this group (UUID)."""
     def __init__(
         self,
         *,
@@ -322,10 +333,11 @@ class ListAssignmentsRequest(_message.Message):
         role_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain_id", b"domain_id", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "role_id", b"role_id", "system", b"system", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain_id", b"domain_id", "group_id", b"group_id", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "role_id", b"role_id", "system", b"system", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -358,3 +370,75 @@ class ListAssignmentsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAssignmentsResponse: _TypeAlias = ListAssignmentsResponse  # noqa: Y015
+
+@_typing.final
+class ListEffectiveAssignmentsRequest(_message.Message):
+    """Asks for a page of effective assignments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    DOMAIN_ID_FIELD_NUMBER: _builtins.int
+    SYSTEM_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Only those of this user (UUID)."""
+    project_id: _builtins.str
+    """A project (UUID)."""
+    domain_id: _builtins.str
+    """A domain (UUID)."""
+    system: _builtins.bool
+    """The whole system; must be true."""
+    page_size: _builtins.int
+    """How many users to answer for; 0 means 100; at most 1000."""
+    page_token: _builtins.str
+    """next_page_token of the page before; bound to the other fields and the caller."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        project_id: _builtins.str = ...,
+        domain_id: _builtins.str = ...,
+        system: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["domain_id", b"domain_id", "project_id", b"project_id", "system", b"system", "target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain_id", b"domain_id", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "system", b"system", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["project_id", "domain_id", "system"]  # noqa: Y015
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
+
+Global___ListEffectiveAssignmentsRequest: _TypeAlias = ListEffectiveAssignmentsRequest  # noqa: Y015
+
+@_typing.final
+class ListEffectiveAssignmentsResponse(_message.Message):
+    """A page of effective assignments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSIGNMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def assignments(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.EffectiveAssignment]:
+        """By user, in the order of the list; then by the role's name."""
+
+    def __init__(
+        self,
+        *,
+        assignments: _abc.Iterable[_resources_pb2.EffectiveAssignment] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignments", b"assignments", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEffectiveAssignmentsResponse: _TypeAlias = ListEffectiveAssignmentsResponse  # noqa: Y015

@@ -72,6 +72,11 @@ class RoleServiceStub:
                 request_serializer=weft_dot_identity_dot_v1_dot_role__service__pb2.ListAssignmentsRequest.SerializeToString,
                 response_deserializer=weft_dot_identity_dot_v1_dot_role__service__pb2.ListAssignmentsResponse.FromString,
                 _registered_method=True)
+        self.ListEffectiveAssignments = channel.unary_unary(
+                '/weft.identity.v1.RoleService/ListEffectiveAssignments',
+                request_serializer=weft_dot_identity_dot_v1_dot_role__service__pb2.ListEffectiveAssignmentsRequest.SerializeToString,
+                response_deserializer=weft_dot_identity_dot_v1_dot_role__service__pb2.ListEffectiveAssignmentsResponse.FromString,
+                _registered_method=True)
 
 
 class RoleServiceServicer:
@@ -107,16 +112,16 @@ class RoleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GrantRole(self, request, context):
-        """Gives a user a role on a project, a domain or the system. Doing it twice is
-        doing it once.
+        """Gives a user or a group a role on a project, a domain or the system. Doing it twice is
+        doing it once. PERMISSION_DENIED for a role that the caller has not, or that implies one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeRole(self, request, context):
-        """Takes a role back and revokes the user's tokens for that target. NOT_FOUND
-        when it was not given.
+        """Takes a role back and revokes the tokens that the user, or the group's members, have for
+        that target. NOT_FOUND when it was not given, PERMISSION_DENIED as GrantRole.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -124,6 +129,15 @@ class RoleServiceServicer:
 
     def ListAssignments(self, request, context):
         """Answers the assignments that the caller may see, oldest first, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEffectiveAssignments(self, request, context):
+        """Answers who has which roles on one target, and why: assigned there, inherited, by a group,
+        implied. Oldest user first, page by page; a page has whole users. One's own roles may be
+        asked for by everybody, others' by who administers the target. NOT_FOUND for other targets.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -166,6 +180,11 @@ def add_RoleServiceServicer_to_server(servicer, server):
                     servicer.ListAssignments,
                     request_deserializer=weft_dot_identity_dot_v1_dot_role__service__pb2.ListAssignmentsRequest.FromString,
                     response_serializer=weft_dot_identity_dot_v1_dot_role__service__pb2.ListAssignmentsResponse.SerializeToString,
+            ),
+            'ListEffectiveAssignments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEffectiveAssignments,
+                    request_deserializer=weft_dot_identity_dot_v1_dot_role__service__pb2.ListEffectiveAssignmentsRequest.FromString,
+                    response_serializer=weft_dot_identity_dot_v1_dot_role__service__pb2.ListEffectiveAssignmentsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -358,6 +377,33 @@ class RoleService:
             '/weft.identity.v1.RoleService/ListAssignments',
             weft_dot_identity_dot_v1_dot_role__service__pb2.ListAssignmentsRequest.SerializeToString,
             weft_dot_identity_dot_v1_dot_role__service__pb2.ListAssignmentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEffectiveAssignments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.identity.v1.RoleService/ListEffectiveAssignments',
+            weft_dot_identity_dot_v1_dot_role__service__pb2.ListEffectiveAssignmentsRequest.SerializeToString,
+            weft_dot_identity_dot_v1_dot_role__service__pb2.ListEffectiveAssignmentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

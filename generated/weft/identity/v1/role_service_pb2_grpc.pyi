@@ -44,15 +44,20 @@ class RoleServiceStub:
     DeleteRole: _grpc.UnaryUnaryMultiCallable[_role_service_pb2.DeleteRoleRequest, _empty_pb2.Empty]
     """Deletes one role. Idempotent in request_id. Assignments of it go with it. The default roles cannot be deleted: IN_USE."""
     GrantRole: _grpc.UnaryUnaryMultiCallable[_role_service_pb2.GrantRoleRequest, _resources_pb2.Assignment]
-    """Gives a user a role on a project, a domain or the system. Doing it twice is
-    doing it once.
+    """Gives a user or a group a role on a project, a domain or the system. Doing it twice is
+    doing it once. PERMISSION_DENIED for a role that the caller has not, or that implies one.
     """
     RevokeRole: _grpc.UnaryUnaryMultiCallable[_role_service_pb2.RevokeRoleRequest, _empty_pb2.Empty]
-    """Takes a role back and revokes the user's tokens for that target. NOT_FOUND
-    when it was not given.
+    """Takes a role back and revokes the tokens that the user, or the group's members, have for
+    that target. NOT_FOUND when it was not given, PERMISSION_DENIED as GrantRole.
     """
     ListAssignments: _grpc.UnaryUnaryMultiCallable[_role_service_pb2.ListAssignmentsRequest, _role_service_pb2.ListAssignmentsResponse]
     """Answers the assignments that the caller may see, oldest first, page by page."""
+    ListEffectiveAssignments: _grpc.UnaryUnaryMultiCallable[_role_service_pb2.ListEffectiveAssignmentsRequest, _role_service_pb2.ListEffectiveAssignmentsResponse]
+    """Answers who has which roles on one target, and why: assigned there, inherited, by a group,
+    implied. Oldest user first, page by page; a page has whole users. One's own roles may be
+    asked for by everybody, others' by who administers the target. NOT_FOUND for other targets.
+    """
 
 @_typing.type_check_only
 class RoleServiceAsyncStub(RoleServiceStub):
@@ -68,15 +73,20 @@ class RoleServiceAsyncStub(RoleServiceStub):
     DeleteRole: _aio.UnaryUnaryMultiCallable[_role_service_pb2.DeleteRoleRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes one role. Idempotent in request_id. Assignments of it go with it. The default roles cannot be deleted: IN_USE."""
     GrantRole: _aio.UnaryUnaryMultiCallable[_role_service_pb2.GrantRoleRequest, _resources_pb2.Assignment]  # type: ignore[assignment]
-    """Gives a user a role on a project, a domain or the system. Doing it twice is
-    doing it once.
+    """Gives a user or a group a role on a project, a domain or the system. Doing it twice is
+    doing it once. PERMISSION_DENIED for a role that the caller has not, or that implies one.
     """
     RevokeRole: _aio.UnaryUnaryMultiCallable[_role_service_pb2.RevokeRoleRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Takes a role back and revokes the user's tokens for that target. NOT_FOUND
-    when it was not given.
+    """Takes a role back and revokes the tokens that the user, or the group's members, have for
+    that target. NOT_FOUND when it was not given, PERMISSION_DENIED as GrantRole.
     """
     ListAssignments: _aio.UnaryUnaryMultiCallable[_role_service_pb2.ListAssignmentsRequest, _role_service_pb2.ListAssignmentsResponse]  # type: ignore[assignment]
     """Answers the assignments that the caller may see, oldest first, page by page."""
+    ListEffectiveAssignments: _aio.UnaryUnaryMultiCallable[_role_service_pb2.ListEffectiveAssignmentsRequest, _role_service_pb2.ListEffectiveAssignmentsResponse]  # type: ignore[assignment]
+    """Answers who has which roles on one target, and why: assigned there, inherited, by a group,
+    implied. Oldest user first, page by page; a page has whole users. One's own roles may be
+    asked for by everybody, others' by who administers the target. NOT_FOUND for other targets.
+    """
 
 class RoleServiceServicer(metaclass=_abc_1.ABCMeta):
     """Roles and who has them."""
@@ -119,8 +129,8 @@ class RoleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _role_service_pb2.GrantRoleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Assignment, _abc.Awaitable[_resources_pb2.Assignment]]:
-        """Gives a user a role on a project, a domain or the system. Doing it twice is
-        doing it once.
+        """Gives a user or a group a role on a project, a domain or the system. Doing it twice is
+        doing it once. PERMISSION_DENIED for a role that the caller has not, or that implies one.
         """
 
     @_abc_1.abstractmethod
@@ -129,8 +139,8 @@ class RoleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _role_service_pb2.RevokeRoleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Takes a role back and revokes the user's tokens for that target. NOT_FOUND
-        when it was not given.
+        """Takes a role back and revokes the tokens that the user, or the group's members, have for
+        that target. NOT_FOUND when it was not given, PERMISSION_DENIED as GrantRole.
         """
 
     @_abc_1.abstractmethod
@@ -140,5 +150,16 @@ class RoleServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_role_service_pb2.ListAssignmentsResponse, _abc.Awaitable[_role_service_pb2.ListAssignmentsResponse]]:
         """Answers the assignments that the caller may see, oldest first, page by page."""
+
+    @_abc_1.abstractmethod
+    def ListEffectiveAssignments(
+        self,
+        request: _role_service_pb2.ListEffectiveAssignmentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_role_service_pb2.ListEffectiveAssignmentsResponse, _abc.Awaitable[_role_service_pb2.ListEffectiveAssignmentsResponse]]:
+        """Answers who has which roles on one target, and why: assigned there, inherited, by a group,
+        implied. Oldest user first, page by page; a page has whole users. One's own roles may be
+        asked for by everybody, others' by who administers the target. NOT_FOUND for other targets.
+        """
 
 def add_RoleServiceServicer_to_server(servicer: RoleServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,111 @@
+"""Groups, and who is in them."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mesh.caller import Caller
+from mesh.database import compare_and_swap
+from mesh.errors import CloudError, not_found
+from mesh.paging import page
+from services.identity.store import rights, rows
+from services.identity.tables import assignments, domains, groups, memberships, users
+
+_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_ORDER = [groups.c.created_at, groups.c.id]
+
+
+def get(connection: Connection, id: str, reach: str | None = None) -> Row[Any]:
+    """The group. Raises NOT_FOUND, also when of another domain than `reach`."""
+    row = rows.get(connection, groups, id)
+    if reach is not None and row.domain_id != reach:
+        raise not_found("group", id)
+    return row
+
+
+def listed(
+    connection: Connection, request: Any, caller: Caller, reach: str | None
+) -> tuple[list[Row[Any]], str]:
+    """A page of the groups that `reach` administers."""
+    query = select(groups)
+    for column, value in (
+        (groups.c.domain_id, reach),
+        (groups.c.domain_id, request.domain_id or None),
+        (groups.c.name, request.name or None),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if request.user_id:
+        query = query.where(groups.c.id.in_(_of(request.user_id)))
+    return page(connection, query, _ORDER, request, caller)
+
+
+def of_user(connection: Connection, request: Any, caller: Caller) -> tuple[list[Row[Any]], str]:
+    """A page of the groups that the caller is in."""
+    query = select(groups).where(groups.c.id.in_(_of(caller.user_id)))
+    return page(connection, query, _ORDER, request, caller)
+
+
+def _of(user_id: str) -> Any:
+    return select(memberships.c.group_id).where(memberships.c.user_id == user_id)
+
+
+def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:
+    """A new group. Raises NOT_FOUND for the domain, ALREADY_EXISTS."""
+    if rows.hold(connection, domains, values["domain_id"]) is None:
+        raise not_found("domain", values["domain_id"])
+    return rows.add(connection, groups, "group", values)
+
+
+def update(connection: Connection, id: str, expected_revision: int, values: dict[str, Any]) -> Row[Any]:
+    """Change a group. Raises ALREADY_EXISTS, REVISION_MISMATCH."""
+    before = rows.hold(connection, groups, id, alone=True)
+    if before is not None and "name" in values:
+        same = (groups.c.domain_id == before.domain_id, groups.c.name == values["name"], groups.c.id != id)
+        if connection.execute(select(groups.c.id).where(*same)).first() is not None:
+            raise rows.name_taken("group", values["name"])
+    return compare_and_swap(connection, groups, id, expected_revision, values)
+
+
+def remove(connection: Connection, id: str, expected_revision: int) -> None:
+    """Delete a group with what it has, and revoke what its members have by it."""
+    rights.change(connection)
+    compare_and_swap(connection, groups, id, expected_revision, {})
+    for member in members(connection, id):
+        rights.withdraw(connection, member, _held(connection, id))
+    connection.execute(delete(groups).where(groups.c.id == id))
+
+
+def listed_members(connection: Connection, request: Any, caller: Caller) -> tuple[list[Row[Any]], str]:
+    """A page of the users in the group."""
+    within = select(memberships.c.user_id).where(memberships.c.group_id == request.group_id)
+    query = select(users).where(users.c.id.in_(within))
+    return page(connection, query, [users.c.created_at, users.c.id], request, caller)
+
+
+def members(connection: Connection, id: str) -> list[str]:
+    """Ids of the users in the group, in order."""
+    query = select(memberships.c.user_id).where(memberships.c.group_id == id)
+    return list(connection.scalars(query.order_by(memberships.c.user_id)))
+
+
+def add_member(connection: Connection, id: str, user_id: str) -> None:
+    """The user is in the group, if not there before."""
+    rights.change(connection)
+    insert = _INSERT[connection.dialect.name](memberships).on_conflict_do_nothing()
+    connection.execute(insert.values(group_id=id, user_id=user_id))
+
+
+def remove_member(connection: Connection, id: str, user_id: str) -> None:
+    """The user leaves the group, and loses the tokens for what it has. Raises NOT_FOUND."""
+    rights.change(connection)
+    there = (memberships.c.group_id == id, memberships.c.user_id == user_id)
+    if not connection.execute(delete(memberships).where(*there)).rowcount:
+        message = f"The user {user_id} is not in the group {id}."
+        raise CloudError("NOT_FOUND", message, resource_type="membership", id=user_id)
+    rights.withdraw(connection, user_id, _held(connection, id))
+
+
+def _held(connection: Connection, id: str) -> list[Row[Any]]:
+    return list(connection.execute(select(assignments).where(assignments.c.group_id == id)))
