@@ -2,7 +2,7 @@
 
 from starlette.routing import Mount, Route
 
-from gateway.openstack import identity, image
+from gateway.openstack import identity, image, placement
 from gateway.openstack.dialect import Dialect
 from gateway.openstack.door import Door
 from gateway.openstack.upstream import Services
@@ -10,7 +10,7 @@ from mesh.certificates import Authority, Identity
 from mesh.settings import Settings
 
 # In the order of the documentation.
-DIALECTS: tuple[Dialect, ...] = (identity.DIALECT, image.DIALECT)
+DIALECTS: tuple[Dialect, ...] = (identity.DIALECT, image.DIALECT, placement.DIALECT)
 
 
 def routes(settings: Settings, authority: Authority) -> list[Route | Mount]:

@@ -93,12 +93,12 @@ def _ready(cloud: Cloud) -> bool:
 
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
-    """Telemetry, identity and image behind a gateway; compute's address leads nowhere."""
+    """Telemetry, identity, image and placement behind a gateway; compute's address leads nowhere."""
     with tempfile.TemporaryDirectory() as folder:
         environ = _environ(Path(folder))
         address = environ["WEFT_GATEWAY__ADDRESS"]
         cloud = Cloud(Path(folder), f"https://{address}", address, environ)
-        commands = (["services", "telemetry", "identity", "image"], ["gateway"])
+        commands = (["services", "telemetry", "identity", "image", "placement"], ["gateway"])
         processes = [
             subprocess.Popen([sys.executable, "-m", *command], env=environ, stdin=subprocess.DEVNULL)
             for command in commands

@@ -1,0 +1,89 @@
+"""Placement as its clients speak it, over the real services."""
+
+import uuid
+
+import httpx
+import pytest
+
+from tests.gateway.conftest import Cloud
+
+
+@pytest.fixture(scope="module")
+def placement(cloud: Cloud):
+    """Calls of the system's administrator."""
+    with cloud.client() as client:
+        client.headers["x-auth-token"] = cloud.login(system=True)
+        yield client
+
+
+def new(client: httpx.Client) -> dict:
+    answer = client.post("/placement/resource_providers", json={"name": f"host-{uuid.uuid4()}"})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_the_one_microversion_is_said_and_others_are_not_acceptable(placement: httpx.Client) -> None:
+    (version,) = placement.get("/placement/").json()["versions"]
+    assert version["min_version"] == version["max_version"] == "1.38"
+    for asked in ("placement 1.38", "placement latest", "compute 2.1"):
+        answer = placement.get("/placement/traits", headers={"openstack-api-version": asked})
+        assert answer.headers["openstack-api-version"] == "placement 1.38"
+    refused = placement.get("/placement/traits", headers={"openstack-api-version": "placement 1.99"})
+    assert refused.status_code == refused.json()["errors"][0]["status"] == 406
+
+
+def test_a_provider_holds_inventories_traits_aggregates_and_allocations(placement: httpx.Client) -> None:
+    provider = new(placement)
+    path = f"/placement/resource_providers/{provider['uuid']}"
+    body = {
+        "resource_provider_generation": provider["generation"],
+        "inventories": {"VCPU": {"total": 4, "allocation_ratio": 2.0}},
+    }
+    held = placement.put(f"{path}/inventories", json=body).json()
+    assert held["inventories"]["VCPU"]["total"] == 4
+    stale = placement.put(f"{path}/inventories", json=body)
+    assert stale.status_code == 409
+    assert stale.json()["errors"][0]["code"] == "placement.concurrent_update"
+    generation = {"resource_provider_generation": held["resource_provider_generation"]}
+    traits = placement.put(f"{path}/traits", json={**generation, "traits": ["HW_CPU_X86_AVX2"]}).json()
+    assert placement.get(f"{path}/traits").json() == traits
+    found = placement.get(
+        "/placement/resource_providers", params={"resources": "VCPU:8", "required": "HW_CPU_X86_AVX2"}
+    )
+    assert provider["uuid"] in [each["uuid"] for each in found.json()["resource_providers"]]
+    consumer, owner = str(uuid.uuid4()), str(uuid.uuid4())
+    claim = {
+        "allocations": {provider["uuid"]: {"resources": {"VCPU": 8}}},
+        "project_id": owner,
+        "user_id": owner,
+        "consumer_generation": None,
+        "consumer_type": "INSTANCE",
+    }
+    too_much = {**claim, "allocations": {provider["uuid"]: {"resources": {"VCPU": 9}}}}
+    assert placement.put(f"/placement/allocations/{consumer}", json=too_much).status_code == 409
+    assert placement.put(f"/placement/allocations/{consumer}", json=claim).status_code == 204
+    assert placement.get(f"{path}/usages").json()["usages"] == {"VCPU": 8}
+    shown = placement.get(f"/placement/allocations/{consumer}").json()
+    assert shown["allocations"][provider["uuid"]]["resources"] == {"VCPU": 8}
+    assert list(placement.get(f"{path}/allocations").json()["allocations"]) == [consumer]
+    assert placement.delete(path).status_code == 409
+    assert placement.delete(f"/placement/allocations/{consumer}").status_code == 204
+    assert placement.delete(f"/placement/allocations/{consumer}").status_code == 404
+    assert placement.delete(path).status_code == 204
+    assert placement.get(path).status_code == 404
+
+
+def test_a_trait_and_a_class_are_made_and_deleted(placement: httpx.Client) -> None:
+    for kind, listed in (("traits", "traits"), ("resource_classes", "resource_classes")):
+        name = f"CUSTOM_{uuid.uuid4().hex.upper()}"
+        assert placement.put(f"/placement/{kind}/{name}").status_code == 201
+        assert name in str(placement.get(f"/placement/{kind}").json()[listed])
+        assert placement.delete(f"/placement/{kind}/{name}").status_code == 204
+        assert name not in str(placement.get(f"/placement/{kind}").json()[listed])
+
+
+def test_providers_are_not_for_ordinary_members(cloud: Cloud) -> None:
+    with cloud.client() as client:
+        client.headers["x-auth-token"] = cloud.member_of_a_new_project("placement-member")
+        answer = client.get("/placement/resource_providers")
+    assert answer.status_code == answer.json()["errors"][0]["status"] == 403
