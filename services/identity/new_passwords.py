@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row
-
 from mesh import clock
 from mesh.database import Database
 from services.identity.password_rules import PasswordRules, repeated
@@ -31,19 +29,19 @@ class NewPasswords:
                 raise repeated(self._rules.history)
         return self._rules.values(await self._passwords.hashed(password), clock.now(), own=True)
 
-    def put(self, connection: Connection, user_id: str, values: dict[str, Any]) -> None:
+    def put(self, connection: Any, user_id: str, values: dict[str, Any]) -> None:
         """Give the user the password."""
         users.update(connection, user_id, 0, values)
         self.remember(connection, user_id, values["password_hash"])
 
-    def replace(self, connection: Connection, proven: Row[Any], values: dict[str, Any]) -> None:
+    def replace(self, connection: Any, proven: Any, values: dict[str, Any]) -> None:
         """The same for a user without a token, whose password was proven and must not have changed since."""
         user = rows.hold(connection, table, proven.id, alone=True)
         if user is None or not user.enabled or user.password_hash != proven.password_hash:
             raise scopes.refused()
         self.put(connection, proven.id, values)
 
-    def remember(self, connection: Connection, user_id: str, stored: str) -> None:
+    def remember(self, connection: Any, user_id: str, stored: str) -> None:
         """Keep the hash among the user's last."""
         if stored:
             old_passwords.add(connection, user_id, stored, self._rules.history)

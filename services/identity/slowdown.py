@@ -10,9 +10,8 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 from weakref import WeakValueDictionary
-
-from sqlalchemy import Connection
 
 from mesh import clock
 from mesh.database import Database
@@ -89,7 +88,7 @@ def too_many(wait: float) -> CloudError:
     )
 
 
-def _refuse_stranger(connection: Connection, who: str, source: str, lockout: int) -> None:
+def _refuse_stranger(connection: Any, who: str, source: str, lockout: int) -> None:
     """Raises TOO_MANY_ATTEMPTS while the user is guessed at from everywhere, but for known places."""
     if failures.everywhere(connection, who, FORGOTTEN) < lockout:
         return
