@@ -10,6 +10,7 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
+    bindparam,
     delete,
     exists,
     insert,
@@ -29,6 +30,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 # Rows a sweep deletes in one unit, so that it never holds the writer for long.
 _SWEEP_ROWS = 5000
+_CHANGE = update(traces).where(
+    traces.c.trace_id == bindparam("_trace_id"), traces.c.project_id == bindparam("_project_id")
+)
 
 
 def add(connection: Connection, arrived: Sequence[Span]) -> int:
@@ -45,8 +49,7 @@ def add(connection: Connection, arrived: Sequence[Span]) -> int:
     new = [span for key, span in unique.items() if key not in known]
     if new:
         connection.execute(insert(spans), [_values(span) for span in new])
-        for summary in summarize(new):
-            _merge(connection, summary)
+        _merge(connection, {(each.trace_id, each.project_id): each for each in summarize(new)})
         _link(connection, new)
     return len(new)
 
@@ -72,13 +75,19 @@ def _microseconds(time: datetime) -> int:
     return (time - _EPOCH) // _MICROSECOND
 
 
-def _merge(connection: Connection, new: Summary) -> None:
-    mine = and_(traces.c.trace_id == new.trace_id, traces.c.project_id == new.project_id)
-    row = connection.execute(select(traces).where(mine).with_for_update()).one_or_none()
-    if row is None:
-        connection.execute(insert(traces).values(**asdict(new)))
-    else:
-        connection.execute(update(traces).where(mine).values(**merged(_summary(row), new)))
+def _merge(connection: Connection, new: dict[tuple[str, str], Summary]) -> None:
+    """Count new spans into the summaries of their traces, all in three statements."""
+    mine = tuple_(traces.c.trace_id, traces.c.project_id).in_(list(new))
+    held = connection.execute(select(traces).where(mine).with_for_update()).all()
+    changed = [
+        {"_trace_id": row.trace_id, "_project_id": row.project_id}
+        | merged(_summary(row), new.pop((row.trace_id, row.project_id)))
+        for row in held
+    ]
+    if changed:
+        connection.execute(_CHANGE, changed)
+    if new:
+        connection.execute(insert(traces), [asdict(summary) for summary in new.values()])
 
 
 def _link(connection: Connection, new: Sequence[Span]) -> None:
