@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount
@@ -42,6 +43,8 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         request = Request(scope, receive)
+        if request.url.path.startswith(f"{self._dialect.mount}/v1/"):
+            raise HTTPException(404)  # of the contracts' own REST, whose errors are problem details
         request_id = f"req-{uuid.uuid4()}"
         response = await self._answer(request, request_id)
         response.headers["x-openstack-request-id"] = request_id
