@@ -1,4 +1,4 @@
-"""The control process: every service on one event loop, or those that are named (`python -m services compute`).
+"""The control process: every service on one event loop, or those named: `python -m services compute`.
 
 Each keeps a server, a database and a certificate of its own and calls the others over gRPC, as it would
 from another machine.
