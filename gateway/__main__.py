@@ -8,7 +8,7 @@ import uvicorn
 
 from gateway.edge.process import Edge
 from gateway.pages.app import application
-from mesh import server
+from mesh import process
 from mesh.certificates import Authority, Identity
 from mesh.settings import Settings
 
@@ -41,4 +41,4 @@ async def serve(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    server.run(serve)
+    process.run(serve)

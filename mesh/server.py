@@ -8,31 +8,28 @@ import asyncio
 import inspect
 import logging
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import uvloop
 from opentelemetry.trace import Tracer
 from sqlalchemy import MetaData
 
 from mesh import logging as weft_logging
-from mesh import paging, settings, tracing
-from mesh.access import RuleMissing
+from mesh import paging, tracing
 from mesh.certificates import Authority, Identity, Leaf
 from mesh.channel import Peers
 from mesh.database import Database
-from mesh.errors import CloudError
 from mesh.flow import Flow, FlowEngine
 from mesh.interceptor import Interceptor
 from mesh.policy import Policy
+from mesh.process import run
 from mesh.reconcile import upkeep
 from mesh.revocations import RemoteVerifier
-from mesh.serving import PortInUse, Server
-from mesh.settings import ServiceSettings, Settings, SettingsError
+from mesh.serving import Server
+from mesh.settings import ServiceSettings, Settings
 from mesh.tokens import Verifier
 from weft.options.v1.access_pb2 import Access
 
@@ -220,27 +217,6 @@ async def serve(settings: Settings, name: str, build: Build) -> None:
 async def serve_many(settings: Settings, builds: Mapping[str, Build]) -> None:
     """Run several services in this process until it is told to stop."""
     await serve_parts(settings, [part_of(name, build) for name, build in builds.items()])
-
-
-def run(work: Callable[[Settings], Awaitable[None]]) -> None:
-    """Load the settings and run `work` as the whole process; what is wrong is said in one sentence.
-
-    Exit status: 78 for settings, 1 for a port in use, a database that does not answer or a contract without
-    access rules.
-    """
-    try:
-        loaded = settings.load()
-        weft_logging.setup(loaded)
-        uvloop.run(work(loaded))
-    except SettingsError as error:
-        sys.exit(_say(str(error), settings.EXIT_STATUS))
-    except (PortInUse, CloudError, RuleMissing) as error:
-        sys.exit(_say(str(error), 1))
-
-
-def _say(sentence: str, status: int) -> int:
-    print(f"weft: {sentence}", file=sys.stderr)
-    return status
 
 
 def main(name: str, build: Build, tables: MetaData, migrations: Path | None = None) -> None:

@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 from mesh import certificates, contract
 from mesh.certificates import Leaf
 from mesh.interceptor import Interceptor
+from mesh.process import PortInUse
 from weft.options.v1.access_pb2 import Access
 
 # Seconds that calls in flight get when the process is told to stop.
@@ -27,10 +28,6 @@ _OPTIONS = (
     ("grpc.keepalive_timeout_ms", 20_000),
 )
 _log = logging.getLogger(__name__)
-
-
-class PortInUse(OSError):
-    """Nothing can listen there."""
 
 
 class Handlers:

@@ -12,7 +12,7 @@ import orjson
 
 from gateway.edge.config import bootstrap
 from mesh.certificates import Authority, Identity, Leaf
-from mesh.serving import PortInUse
+from mesh.process import PortInUse
 from mesh.settings import Settings
 
 # How often the certificates are looked at; they are renewed long before they end.

@@ -1,0 +1,40 @@
+"""A process as a whole: settings, log and event loop, and what is said when it cannot run.
+
+It imports no more than that: the gateway has no database, and pays for none.
+"""
+
+import sys
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+from mesh import logging as weft_logging
+from mesh import settings
+from mesh.access import RuleMissing
+from mesh.errors import CloudError
+from mesh.settings import Settings, SettingsError
+
+
+class PortInUse(OSError):
+    """Nothing can listen there."""
+
+
+def run(work: Callable[[Settings], Awaitable[None]]) -> None:
+    """Load the settings and run `work` as the whole process; what is wrong is said in one sentence.
+
+    Exit status: 78 for settings, 1 for a port in use, a database that does not answer or a contract without
+    access rules.
+    """
+    try:
+        loaded = settings.load()
+        weft_logging.setup(loaded)
+        uvloop.run(work(loaded))
+    except SettingsError as error:
+        sys.exit(_say(str(error), settings.EXIT_STATUS))
+    except (PortInUse, CloudError, RuleMissing) as error:
+        sys.exit(_say(str(error), 1))
+
+
+def _say(sentence: str, status: int) -> int:
+    print(f"weft: {sentence}", file=sys.stderr)
+    return status
