@@ -48,8 +48,10 @@ async def _by_weft(made: Cloud, somebody: Person, flavor: str, image: str, netwo
     begun = time.perf_counter()
     server = await somebody.create_server(flavor, image, network)
     async with asyncio.timeout(_PATIENCE):
+        said = ""
         async for part in somebody.servers.FollowConsole(FollowConsoleRequest(id=server.id)):
-            if part.output:
+            said += part.output
+            if "\n" in said:
                 break
         else:
             raise NoGuest("the guest ended without a word")
@@ -61,7 +63,7 @@ async def _by_weft(made: Cloud, somebody: Person, flavor: str, image: str, netwo
 
 
 async def _by_hand(made: Cloud, domain: str) -> float:
-    """Seconds until the same domain has said something, under a name that is no server's."""
+    """Seconds until the same domain has said a line, under a name that is no server's."""
     folder = made.layout.state / "by-hand"
     folder.mkdir()
     base, disk, console = _base(made), folder / "root.qcow2", folder / "console.log"
@@ -88,7 +90,7 @@ def _guest_image() -> bytes:
 
 def _until_it_speaks(console: Path) -> None:
     until = time.monotonic() + _PATIENCE
-    while not (console.exists() and console.stat().st_size):
+    while not (console.exists() and b"\n" in console.read_bytes()):
         if time.monotonic() > until:
             raise NoGuest(f"the guest by hand said nothing in {_PATIENCE:g} s")
         time.sleep(_LOOK)
