@@ -98,7 +98,7 @@ def cloud() -> Iterator[Cloud]:
         environ = _environ(Path(folder))
         address = environ["WEFT_GATEWAY__ADDRESS"]
         cloud = Cloud(Path(folder), f"https://{address}", address, environ)
-        commands = (["services", "telemetry", "identity", "image", "placement"], ["gateway"])
+        commands = (["services", "telemetry", "identity", "image", "placement", "network"], ["gateway"])
         processes = [
             subprocess.Popen([sys.executable, "-m", *command], env=environ, stdin=subprocess.DEVNULL)
             for command in commands
