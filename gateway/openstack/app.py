@@ -5,12 +5,13 @@ from starlette.routing import Mount, Route
 from gateway.openstack import identity, image, placement
 from gateway.openstack.dialect import Dialect
 from gateway.openstack.door import Door
+from gateway.openstack.network.dialect import DIALECT as NETWORK
 from gateway.openstack.upstream import Services
 from mesh.certificates import Authority, Identity
 from mesh.settings import Settings
 
 # In the order of the documentation.
-DIALECTS: tuple[Dialect, ...] = (identity.DIALECT, image.DIALECT, placement.DIALECT)
+DIALECTS: tuple[Dialect, ...] = (identity.DIALECT, image.DIALECT, placement.DIALECT, NETWORK)
 
 
 def routes(settings: Settings, authority: Authority) -> list[Route | Mount]:

@@ -86,14 +86,16 @@ def _environ(state: Path) -> dict[str, str]:
 def _ready(cloud: Cloud) -> bool:
     try:
         with cloud.client() as client:
-            return client.get("/identity/v1/keys").status_code == 200
+            keys = client.get("/identity/v1/keys").status_code
+            # Without a token: the service that starts last refuses, once it is there.
+            return (keys, client.get("/network/v1/networks").status_code) == (200, 401)
     except (httpx.HTTPError, OSError):
         return False
 
 
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
-    """Telemetry, identity, image and placement behind a gateway; compute's address leads nowhere."""
+    """Telemetry, identity, image, placement and network behind a gateway; compute's address leads nowhere."""
     with tempfile.TemporaryDirectory() as folder:
         environ = _environ(Path(folder))
         address = environ["WEFT_GATEWAY__ADDRESS"]

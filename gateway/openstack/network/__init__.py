@@ -1,0 +1,1 @@
+"""Neutron's v2.0: networks, subnets, ports, routers, floating IPs and security groups."""

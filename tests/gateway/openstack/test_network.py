@@ -1,0 +1,152 @@
+"""Network v2.0 as Neutron's clients speak it, over the real services."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.gateway.conftest import Cloud
+
+
+def _client(cloud: Cloud, token: str) -> httpx.Client:
+    client = cloud.client()
+    client.headers["x-auth-token"] = token
+    return client
+
+
+@pytest.fixture(scope="module")
+def neutron(cloud: Cloud) -> Iterator[httpx.Client]:
+    """An ordinary user of a project of their own."""
+    with _client(cloud, cloud.member_of_a_new_project("neutron-one")) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def stranger(cloud: Cloud) -> Iterator[httpx.Client]:
+    """A user of another project."""
+    with _client(cloud, cloud.member_of_a_new_project("neutron-two")) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def administrator(cloud: Cloud) -> Iterator[httpx.Client]:
+    """The administrator in their own project."""
+    with _client(cloud, cloud.login()) as client:
+        yield client
+
+
+def make(client: httpx.Client, noun: str, many: str, **fields: object) -> dict:
+    answer = client.post(f"/network/v2.0/{many}", json={noun: fields})
+    assert answer.status_code == 201, answer.text
+    return answer.json()[noun]
+
+
+def network_with_subnet(client: httpx.Client, cidr: str, **fields: object) -> tuple[dict, dict]:
+    network = make(client, "network", "networks", **fields)
+    subnet = make(client, "subnet", "subnets", network_id=network["id"], cidr=cidr, ip_version=4)
+    return network, subnet
+
+
+def test_versions_and_extensions_tell_what_there_is(neutron: httpx.Client) -> None:
+    (version,) = neutron.get("/network/").json()["versions"]
+    assert version["id"] == "v2.0"
+    aliases = {one["alias"] for one in neutron.get("/network/v2.0/extensions").json()["extensions"]}
+    assert {"router", "security-group", "external-net"} <= aliases
+    assert neutron.get("/network/v2.0/extensions/router").json()["extension"]["alias"] == "router"
+    assert neutron.get("/network/v2.0/extensions/trunk").status_code == 404
+
+
+def test_a_network_is_made_changed_found_by_name_and_deleted(neutron: httpx.Client) -> None:
+    network, subnet = network_with_subnet(neutron, "10.1.0.0/24", name="blue")
+    place = f"/network/v2.0/networks/{network['id']}"
+    changed = neutron.put(place, json={"network": {"name": "green"}}).json()["network"]
+    assert (changed["name"], changed["subnets"]) == ("green", [subnet["id"]])
+    found = neutron.get("/network/v2.0/networks", params={"name": "green", "fields": "id"}).json()
+    assert found == {"networks": [{"id": network["id"]}]}
+    assert neutron.get("/network/v2.0/networks", params={"name": "blue"}).json() == {"networks": []}
+    assert neutron.delete(place).status_code == 204
+    assert neutron.get(place).json()["NeutronError"]["type"] == "NetworkNotFound"
+
+
+def test_lists_are_paged_by_marker(neutron: httpx.Client) -> None:
+    made = {make(neutron, "network", "networks", name="paged")["id"] for _ in range(3)}
+    seen, url = [], "/network/v2.0/networks?name=paged&limit=2"
+    while url:
+        page = neutron.get(url).json()
+        seen += [network["id"] for network in page["networks"]]
+        url = page["networks_links"][0]["href"] if "networks_links" in page else ""
+    assert len(seen) == 3
+    assert set(seen) == made
+
+
+def test_an_overlapping_subnet_is_refused_in_words_that_clients_look_for(neutron: httpx.Client) -> None:
+    network, _ = network_with_subnet(neutron, "10.2.0.0/24", name="once")
+    fields = {"network_id": network["id"], "cidr": "10.2.0.0/25", "ip_version": 4}
+    answer = neutron.post("/network/v2.0/subnets", json={"subnet": fields})
+    assert answer.status_code == 400
+    assert "overlaps with another subnet" in answer.json()["NeutronError"]["message"]
+
+
+def test_a_subnet_without_a_gateway_has_none(neutron: httpx.Client) -> None:
+    network, with_gateway = network_with_subnet(neutron, "10.3.0.0/24", name="inside")
+    assert with_gateway["gateway_ip"] == "10.3.0.1"
+    fields = {"network_id": network["id"], "cidr": "10.3.1.0/24", "ip_version": 4, "gateway_ip": None}
+    assert make(neutron, "subnet", "subnets", **fields)["gateway_ip"] is None
+
+
+def test_a_floating_ip_leads_to_a_port_behind_a_router(
+    neutron: httpx.Client, administrator: httpx.Client
+) -> None:
+    outside = {"router:external": True, "provider:network_type": "flat"}
+    outer, _ = network_with_subnet(
+        administrator, "198.51.100.0/24", **outside, **{"provider:physical_network": "outside"}
+    )
+    inner, subnet = network_with_subnet(neutron, "10.4.0.0/24", name="inner")
+    gateway = {"network_id": outer["id"]}
+    router = make(neutron, "router", "routers", name="r", external_gateway_info=gateway)
+    place = f"/network/v2.0/routers/{router['id']}"
+    added = neutron.put(f"{place}/add_router_interface", json={"subnet_id": subnet["id"]}).json()
+    assert added["subnet_id"] == subnet["id"]
+    assert neutron.get(f"/network/v2.0/ports/{added['port_id']}").json()["port"]["device_id"] == router["id"]
+    port = make(neutron, "port", "ports", network_id=inner["id"])
+    floating = make(neutron, "floatingip", "floatingips", floating_network_id=outer["id"], port_id=port["id"])
+    assert floating["fixed_ip_address"] == port["fixed_ips"][0]["ip_address"]
+    away = neutron.put(
+        f"/network/v2.0/floatingips/{floating['id']}", json={"floatingip": {"port_id": None}}
+    ).json()["floatingip"]
+    assert (away["port_id"], away["status"]) == (None, "DOWN")
+    removed = neutron.put(f"{place}/remove_router_interface", json={"subnet_id": subnet["id"]}).json()
+    assert removed["port_id"] == added["port_id"]
+    cleared = neutron.put(place, json={"router": {"external_gateway_info": {}}}).json()["router"]
+    assert cleared["external_gateway_info"] is None
+    assert neutron.delete(place).status_code == 204
+
+
+def test_a_security_group_has_rules(neutron: httpx.Client) -> None:
+    group = make(neutron, "security_group", "security-groups", name="web")
+    rule = make(
+        neutron, "security_group_rule", "security-group-rules", security_group_id=group["id"],
+        direction="ingress", protocol="tcp", port_range_min=80, port_range_max="81",
+    )  # fmt: skip
+    assert (rule["port_range_min"], rule["port_range_max"], rule["ethertype"]) == (80, 81, "IPv4")
+    shown = neutron.get(f"/network/v2.0/security-groups/{group['id']}").json()["security_group"]
+    assert rule["id"] in {one["id"] for one in shown["security_group_rules"]}
+    assert neutron.delete(f"/network/v2.0/security-group-rules/{rule['id']}").status_code == 204
+
+
+def test_another_project_sees_nothing(neutron: httpx.Client, stranger: httpx.Client) -> None:
+    network = make(neutron, "network", "networks", name="secret")
+    place = f"/network/v2.0/networks/{network['id']}"
+    assert neutron.get(place).status_code == 200
+    assert stranger.get(place).status_code == 404
+    assert network["id"] not in {
+        one["id"] for one in stranger.get("/network/v2.0/networks").json()["networks"]
+    }
+
+
+def test_what_is_not_there_is_refused_and_not_passed_over(neutron: httpx.Client) -> None:
+    answer = neutron.post("/network/v2.0/networks", json={"network": {"name": "x", "qos_policy_id": "y"}})
+    assert answer.status_code == 400
+    assert "qos_policy_id" in answer.json()["NeutronError"]["message"]
+    assert neutron.get("/network/v2.0/trunks").status_code == 404
+    assert neutron.get("/network/v2.0/networks", headers={"x-auth-token": "nonsense"}).status_code == 401
