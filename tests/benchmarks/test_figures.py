@@ -1,0 +1,96 @@
+"""What the benchmarks say of samples. No test here looks at a clock."""
+
+import asyncio
+import os
+from io import StringIO
+from pathlib import Path
+
+import orjson
+import pytest
+
+from benchmarks import measure, processes
+from benchmarks.compare import compare, ratio
+from benchmarks.figures import Figure, Goal
+from benchmarks.report import Record, table
+
+
+def figure(*samples: float, unit: str = "ms", goal: Goal | None = None) -> Figure:
+    return Figure("boot", "to ACTIVE", unit, samples, goal, {"control": 2.0})
+
+
+def test_a_goal_is_held_against_the_median() -> None:
+    assert figure(1, 5, 100, goal=Goal(5)).line()["met"] is True
+    assert figure(1, 6, 100, goal=Goal(5)).line()["met"] is False
+    assert figure(1, 5, 100, goal=Goal(5, at_least=True)).line()["met"] is True
+    assert figure(1, 4, 100, goal=Goal(5, at_least=True)).line()["met"] is False
+    assert figure(1).line()["met"] is None
+
+
+def test_what_was_never_measured_is_no_figure() -> None:
+    with pytest.raises(ValueError, match="boot/to ACTIVE"):
+        figure()
+
+
+def test_figures_are_kept_with_machine_and_versions(tmp_path: Path) -> None:
+    record = Record(tmp_path / "new" / "run.jsonl", full=False)
+    record.keep(figure(3, 1, 2))
+    record.keep(figure(4))
+    first, second = map(orjson.loads, record.file.read_bytes().splitlines())
+    assert (first["min"], first["median"], first["max"], first["samples"]) == (1, 2, 3, 3)
+    assert first["cpu_ms"] == {"control": 2.0}
+    assert first["machine"]["cores"] == os.cpu_count()
+    assert first["versions"]["grpcio"]
+    assert second["median"] == 4
+
+
+def test_runs_are_compared_by_ratios_and_what_is_within_the_spread_is_called_the_same(tmp_path: Path) -> None:
+    runs = []
+    for name, slower in (("a", 1.0), ("b", 2.0)):
+        runs.append(Record(tmp_path / f"{name}.jsonl", full=False))
+        runs[-1].keep(figure(*(slower * each for each in (10, 11, 12, 13))))
+        runs[-1].keep(Figure("call", "calls", "/s", [slower * each for each in (10, 11, 12, 13)]))
+        runs[-1].keep(Figure("idle", "memory", "MB", [100, 300, 500, 700 * slower]))
+    out = StringIO()
+    compare(runs[0].file, runs[1].file, out)
+    said = {line.split()[0]: line for line in out.getvalue().splitlines()}
+    assert "2.00" in said["boot"]
+    assert "worse" in said["boot"]
+    assert "better" in said["call"]
+    assert "the same" in said["idle"]
+
+
+def test_a_ratio_to_nothing_is_infinite() -> None:
+    assert ratio(figure(0).line(), figure(1).line())[0] == float("inf")
+
+
+def test_a_table_says_whether_goals_are_met() -> None:
+    out = StringIO()
+    table([figure(1, goal=Goal(2)), figure(3, goal=Goal(2))], out)
+    met, missed = out.getvalue().splitlines()[1:3]
+    assert ("yes" in met, "yes" in missed) == (True, False)
+
+
+async def test_each_piece_of_work_is_done_as_often_as_asked_and_no_more_at_once() -> None:
+    done, running, most = 0, 0, 0
+
+    async def work() -> None:
+        nonlocal done, running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        done += 1
+
+    assert len(await measure.one_by_one(work, 5, warm_up=2)) == 5
+    assert (done, most) == (7, 1)
+    assert await measure.at_once(work, 20, 4) > 0
+    assert (done, most) == (27, 4)
+
+
+def test_the_kernel_tells_processor_time_and_memory_of_a_process() -> None:
+    with processes.spending({}) as spent:
+        while spent.ms.get("client", 0) < 20:
+            sum(range(100_000))
+            spent.stop()
+    assert spent.each(2)["client"] >= 10
+    assert processes.pss_mb(os.getpid()) > 1
