@@ -26,13 +26,19 @@ def command(service: str, rpc: str, rpcs: set[str]) -> tuple[str, str]:
     return dashed(noun), "-".join(filter(None, (said, dashed(rest))))
 
 
-def referred(stem: str, resources: Collection[str]) -> str:
-    """The resource that a field `<stem>_id` names, empty for none: `remote_group` is a `security-group`."""
+def referred(stem: str, resources: Collection[str], own: str = "") -> str:
+    """The resource that a field `<stem>_id` names, empty for none.
+
+    Of `own`'s family first: the `remote_group` of a `security-group-rule` is a `security-group`, though there
+    are groups of users too.
+    """
     words = dashed(stem)
     if words in resources:
         return words
     ends = [r for r in resources if words.endswith("-" + r)]
     begun = [r for r in resources if r.endswith("-" + words.rpartition("-")[2])]
+    if kin := [r for r in (*ends, *begun) if own.startswith(r)]:
+        return max(kin, key=len)
     return max(ends, key=len) if ends else begun[0] if len(begun) == 1 else ""
 
 

@@ -43,7 +43,7 @@ def _resource(contracts: Contracts, field: Field, own: str) -> str:
     stem = re.sub(r"_?ids?$", "", field.name)
     if stem == field.name:
         return ""
-    resource = own if stem in ("", "parent") else nouns.referred(stem, contracts.verbs)
+    resource = own if stem in ("", "parent") else nouns.referred(stem, contracts.verbs, own)
     return resource if "list" in contracts.verbs.get(resource, {}) else ""
 
 

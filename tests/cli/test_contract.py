@@ -49,7 +49,8 @@ def test_a_field_names_the_resource_that_its_id_is_of() -> None:
     resources = contracts().verbs
     assert nouns.referred("flavor", resources) == "flavor"
     assert nouns.referred("source_volume", resources) == "volume"
-    assert nouns.referred("remote_group", resources) == "security-group"
+    assert nouns.referred("remote_group", resources, "security-group-rule") == "security-group"
+    assert nouns.referred("remote_group", resources, "user") == "group"
     assert nouns.referred("device", resources) == ""
 
 
