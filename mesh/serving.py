@@ -23,6 +23,9 @@ DRAIN = 10.0
 _OPTIONS = (
     ("grpc.so_reuseport", 0),  # a port in use must be an error, not a lottery
     ("grpc.max_receive_message_length", 16 << 20),
+    # Between the two limits gRPC refuses by chance: as one, what is refused for its size always is.
+    ("grpc.max_metadata_size", 32 << 10),
+    ("grpc.absolute_max_metadata_size", 32 << 10),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
