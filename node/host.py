@@ -61,9 +61,9 @@ class Machine:
 
 def machine(settings: Node, host_id: str, peers: Any) -> Machine:
     """What the settings ask for. Blocks while KVM is tried, the first time."""
-    if settings.hypervisor == "simulated":
-        return Machine(SimulatedHypervisor(), SimulatedStorage(), SimulatedImages(), SimulatedExports(), None)
     state = Path(settings.state)
+    if settings.hypervisor == "simulated":
+        return _simulated(state / "simulated")
     kind = accelerator.choose(settings.hypervisor, state)
     return Machine(
         QemuHypervisor(kind, state / "libvirt", host_id, settings.libvirt_uri),
@@ -71,6 +71,17 @@ def machine(settings: Node, host_id: str, peers: Any) -> Machine:
         ImageCache(state / "images", peers),
         StorageDaemons(state / "exports", _export_host(settings)),
         Boots(settings.max_booting) if kind == "tcg" else None,
+    )
+
+
+def _simulated(folder: Path) -> Machine:
+    """A machine that is nowhere but in the files of `folder`."""
+    return Machine(
+        SimulatedHypervisor(folder / "guests.json"),
+        SimulatedStorage(folder / "disks.json"),
+        SimulatedImages(),
+        SimulatedExports(folder / "exports.json"),
+        None,
     )
 
 

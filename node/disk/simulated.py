@@ -8,6 +8,7 @@ from mesh.errors import not_found
 from node.disk.exports import Exports
 from node.disk.images import Images, Staged, Wanted
 from node.disk.storage import Room, Storage, making
+from node.kept import Kept
 from node.ledger import ExportRecord
 from weft.node.v1.resources_pb2 import GuestSpec
 
@@ -15,14 +16,14 @@ _TIB = 1 << 40
 
 
 class SimulatedStorage(Storage):
-    """Knows how large each disk would be."""
+    """Knows how large each disk would be; `file` keeps that over a restart of the agent."""
 
-    def __init__(self, size_bytes: int = 10 * _TIB) -> None:
+    def __init__(self, file: Path | None = None, size_bytes: int = 10 * _TIB) -> None:
         self._size_bytes = size_bytes
-        self._disks: dict[Path, int] = {}
+        self._disks = Kept(file)
 
     def exists(self, path: Path) -> bool:
-        return path in self._disks
+        return str(path) in self._disks
 
     def free(self) -> int:
         return self._size_bytes
@@ -31,36 +32,41 @@ class SimulatedStorage(Storage):
         return Room(self._size_bytes, self._size_bytes)
 
     async def blank(self, path: Path, size_bytes: int) -> None:
-        self._disks[path] = size_bytes
+        self._made(path, size_bytes)
 
     async def overlay(self, path: Path, base: Path, base_format: str, size_bytes: int) -> None:
-        self._disks[path] = size_bytes
+        self._made(path, size_bytes)
 
     async def config_drive(self, path: Path, spec: GuestSpec) -> None:
-        self._disks[path] = 0
+        self._made(path, 0)
 
     async def copy(self, path: Path, source: Path) -> None:
-        self._disks[path] = self._disks[source]
+        self._made(path, self._disks[str(source)])
 
     async def convert(self, path: Path, source: str, source_format: str, size_bytes: int) -> None:
-        self._disks[path] = size_bytes
+        self._made(path, size_bytes)
 
     @asynccontextmanager
     async def writing(self, path: Path) -> AsyncIterator[Path]:
         yield making(path)
-        self._disks[path] = 0
+        self._made(path, 0)
 
     async def grow(self, path: Path, size_bytes: int) -> None:
-        if path not in self._disks:
+        if not self.exists(path):
             raise not_found("volume", path.stem)
-        self._disks[path] = max(size_bytes, self._disks[path])
+        self._made(path, max(size_bytes, self._disks[str(path)]))
 
     async def remove(self, path: Path) -> None:
-        for known in [each for each in self._disks if each == path or path in each.parents]:
+        for known in [each for each in self._disks if path == Path(each) or path in Path(each).parents]:
             del self._disks[known]
+        self._disks.keep()
 
     def taken(self, path: Path) -> int:
         return 0
+
+    def _made(self, path: Path, size_bytes: int) -> None:
+        self._disks[str(path)] = size_bytes
+        self._disks.keep()
 
 
 class SimulatedImages(Images):
@@ -74,10 +80,10 @@ class SimulatedImages(Images):
 
 
 class SimulatedExports(Exports):
-    """Serves nothing, at addresses of nobody."""
+    """Serves nothing, at addresses of nobody; `file` keeps what, as daemons outlive the agent."""
 
-    def __init__(self) -> None:
-        self._served: set[str] = set()
+    def __init__(self, file: Path | None = None) -> None:
+        self._served = Kept(file)
 
     def address(self, export_id: str) -> str:
         return "192.0.2.1:10809"  # TEST-NET-1 of RFC 5737
@@ -86,10 +92,12 @@ class SimulatedExports(Exports):
         return export_id in self._served
 
     async def start(self, export: ExportRecord, disk: Path) -> None:
-        self._served.add(export.id)
+        self._served[export.id] = str(disk)
+        self._served.keep()
 
     async def stop(self, export_id: str) -> None:
-        self._served.discard(export_id)
+        self._served.pop(export_id, None)
+        self._served.keep()
 
     async def copy(self, export_id: str, target: Path, size_bytes: int) -> None:
         return None

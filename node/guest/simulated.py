@@ -5,31 +5,26 @@ It keeps to the same rules as the real one, so what holds of a guest there holds
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mesh.errors import CloudError
 from node.guest.devices import Disk
 from node.guest.hypervisor import Hypervisor, Listener, Sighting
+from node.kept import Kept
 from weft.node.v1.resources_pb2 import GuestSpec, GuestState
 
 _RUNNING = Sighting(GuestState.GUEST_STATE_RUNNING, "started")
-
-
-@dataclass(slots=True)
-class _Guest:
-    console: Path
-    seen: Sighting = field(default=Sighting(GuestState.GUEST_STATE_SHUTOFF))
-    serials: set[str] = field(default_factory=set)
+_MADE = Sighting(GuestState.GUEST_STATE_SHUTOFF)
 
 
 class SimulatedHypervisor(Hypervisor):
-    """Guests in memory: they start at once and obey at once. A restart of the agent forgets them."""
+    """Guests that start at once and obey at once, kept in `file`: like real ones they outlive the agent."""
 
     kind = "simulated"
 
-    def __init__(self) -> None:
-        self._guests: dict[str, _Guest] = {}
+    def __init__(self, file: Path | None = None) -> None:
+        self._guests = Kept(file)
         self._listener: Listener = lambda _id, _sighting: None
 
     async def open(self, listener: Listener, resync: Callable[[], None]) -> None:
@@ -42,42 +37,48 @@ class SimulatedHypervisor(Hypervisor):
         return {"simulated": "1"}
 
     async def list(self) -> dict[str, Sighting]:
-        return {server_id: guest.seen for server_id, guest in self._guests.items()}
+        return {server_id: _seen(guest) for server_id, guest in self._guests.items()}
 
     async def see(self, server_id: str) -> Sighting | None:
         guest = self._guests.get(server_id)
-        return guest.seen if guest else None
+        return _seen(guest) if guest else None
 
     async def define(self, spec: GuestSpec, disks: Sequence[Disk], console: Path) -> None:
-        guest = self._guests.setdefault(spec.server_id, _Guest(console))
-        guest.serials = {disk.serial for disk in disks if disk.serial}
+        guest = self._guests.setdefault(spec.server_id, _as_seen(_MADE))
+        guest["serials"] = sorted({disk.serial for disk in disks if disk.serial})
+        self._guests.keep()
 
     async def undefine(self, server_id: str) -> None:
         await self.kill(server_id)
         if self._guests.pop(server_id, None):
+            self._guests.keep()
             self._listener(server_id, None)
 
     async def start(self, server_id: str) -> None:
-        if not self._guest(server_id).seen.active:
+        if not _seen(self._guest(server_id)).active:
             self._change(server_id, _RUNNING)
 
     async def ask_to_stop(self, server_id: str) -> None:
-        if self._guest(server_id).seen.active:
+        if _seen(self._guest(server_id)).active:
             self._change(server_id, Sighting(GuestState.GUEST_STATE_SHUTOFF, "shutdown"))
 
     async def kill(self, server_id: str) -> None:
         guest = self._guests.get(server_id)
-        if guest and guest.seen.active:
+        if guest and _seen(guest).active:
             self._change(server_id, Sighting(GuestState.GUEST_STATE_SHUTOFF, "destroyed"))
 
     async def ask_to_reboot(self, server_id: str, patience: float) -> bool:
-        return self._guest(server_id).seen.active
+        return _seen(self._guest(server_id)).active
 
     async def plug(self, server_id: str, disk: Disk) -> None:
-        self._guest(server_id).serials.add(disk.serial)
+        guest = self._guest(server_id)
+        guest["serials"] = sorted({*guest["serials"], disk.serial})
+        self._guests.keep()
 
     async def unplug(self, server_id: str, serial: str, patience: float) -> bool:
-        self._guest(server_id).serials.discard(serial)
+        guest = self._guest(server_id)
+        guest["serials"] = sorted({*guest["serials"]} - {serial})
+        self._guests.keep()
         return True
 
     async def grow(self, server_id: str, serial: str, size_bytes: int) -> None:
@@ -87,7 +88,7 @@ class SimulatedHypervisor(Hypervisor):
         await asyncio.sleep(0)
         self._guest(server_id)
 
-    def _guest(self, server_id: str) -> _Guest:
+    def _guest(self, server_id: str) -> dict[str, Any]:
         guest = self._guests.get(server_id)
         if guest is None:
             message = f"The guest {server_id} is not defined here."
@@ -95,5 +96,14 @@ class SimulatedHypervisor(Hypervisor):
         return guest
 
     def _change(self, server_id: str, seen: Sighting) -> None:
-        self._guests[server_id].seen = seen
+        self._guests[server_id] |= _as_seen(seen)
+        self._guests.keep()
         self._listener(server_id, seen)
+
+
+def _as_seen(seen: Sighting) -> dict[str, Any]:
+    return {"state": GuestState.Name(seen.state), "detail": seen.detail}
+
+
+def _seen(guest: dict[str, Any]) -> Sighting:
+    return Sighting(GuestState.Value(guest["state"]), guest["detail"])
