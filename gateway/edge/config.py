@@ -110,6 +110,22 @@ def _transcoder() -> Config:
     }
 
 
+# What never reached a service may be sent to another replica, whatever it is.
+_UNSENT: Config = {
+    "retry_on": "connect-failure,refused-stream",
+    "num_retries": 2,
+    "retry_host_predicate": [
+        {
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": {
+                "@type": _TYPE + "extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+            },
+        }
+    ],
+    "host_selection_retry_max_attempts": 3,
+}
+
+
 def _virtual_host() -> Config:
     calls = [
         {
@@ -118,6 +134,7 @@ def _virtual_host() -> Config:
                 "cluster": name,
                 "timeout": "0s",
                 "max_stream_duration": {"grpc_timeout_header_max": "0s"},
+                "retry_policy": _UNSENT,
             },
         }
         for name in PACKAGES
@@ -206,20 +223,37 @@ def _pages_cluster(settings: Settings) -> Config:
 
 
 def _cluster(name: str, address: str) -> Config:
-    if address.startswith("unix:"):
-        where: Config = {"pipe": {"path": address.removeprefix("unix:")}}
-        kind = "STATIC"
-    else:
-        host, port = _split(address)
-        where, kind = _socket(host, port), "STRICT_DNS"
-    endpoint = {"endpoint": {"address": where}}
+    """One address, or several with commas between them: replicas, of which those are called that answer."""
+    addresses = address.split(",")
+    named = not address.startswith("unix:")
+    endpoints = [{"endpoint": {"address": _where(each)}} for each in addresses]
     return {
         "name": name,
-        "type": kind,
+        "type": "STRICT_DNS" if named else "STATIC",
         "connect_timeout": "2s",
         "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
+        **(_asked_for_their_health() if len(addresses) > 1 else {}),
     }
+
+
+def _asked_for_their_health() -> Config:
+    """A replica that does not say that it is well gets no calls; where none does, all are tried."""
+    check = {
+        "interval": "1s",
+        "no_traffic_interval": "1s",
+        "timeout": "2s",
+        "unhealthy_threshold": 1,
+        "healthy_threshold": 1,
+        "grpc_health_check": {},
+    }
+    return {"health_checks": [check], "ignore_health_on_host_removal": True}
+
+
+def _where(address: str) -> Config:
+    if address.startswith("unix:"):
+        return {"pipe": {"path": address.removeprefix("unix:")}}
+    return _socket(*_split(address))
 
 
 def _split(address: str) -> tuple[str, int]:
