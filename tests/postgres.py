@@ -18,23 +18,50 @@ def binaries() -> Path | None:
     return max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 
 
+class Cluster:
+    """A cluster in `directory`. As root it runs as Debian's postgres user."""
+
+    def __init__(self, directory: Path) -> None:
+        programs = binaries()
+        if programs is None:
+            raise RuntimeError("PostgreSQL is not installed: make env-test")
+        self._programs, self._directory, self._data = programs, directory, directory / "data"
+        self._user = _give_to_postgres(directory)
+        self.url = f"postgresql+psycopg://weft@/postgres?host={directory}"
+        self._run("initdb", "-A", "trust", "-U", "weft", "-D", self._data, "--no-instructions")
+
+    @property
+    def pid(self) -> int:
+        """The process that all its others are children of."""
+        return int((self._data / "postmaster.pid").read_text().split()[0])
+
+    def start(self) -> None:
+        """Run; answered when it takes connections."""
+        options = " ".join(f"-c {key}='{value}'" for key, value in _SETTINGS.items())
+        start = f"{options} -k {self._directory}"
+        self._control("-l", self._directory / "log", "-o", start, "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        """End as by `mode` of pg_ctl: `fast` is orderly, `immediate` like a crash."""
+        self._control("-m", mode, "stop")
+
+    def _control(self, *words: object) -> None:
+        self._run("pg_ctl", "-D", self._data, "-w", *words)
+
+    def _run(self, program: str, *words: object) -> None:
+        _run(self._user, self._programs / program, *words)
+
+
 @contextmanager
 def cluster() -> Iterator[str]:
-    """A running cluster; the URL of its database. As root it runs as Debian's postgres user."""
-    programs = binaries()
-    if programs is None:
-        raise RuntimeError("PostgreSQL is not installed: make env-test")
+    """A running cluster; the URL of its database."""
     directory = Path(tempfile.mkdtemp(prefix="weft-pg-"))
-    user = _give_to_postgres(directory)
-    data = directory / "data"
-    _run(user, programs / "initdb", "-A", "trust", "-U", "weft", "-D", data, "--no-instructions")
-    options = " ".join(f"-c {key}='{value}'" for key, value in _SETTINGS.items())
-    start = f"{options} -k {directory}"
-    _run(user, programs / "pg_ctl", "-D", data, "-w", "-l", directory / "log", "-o", start, "start")
+    made = Cluster(directory)
+    made.start()
     try:
-        yield f"postgresql+psycopg://weft@/postgres?host={directory}"
+        yield made.url
     finally:
-        _run(user, programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+        made.stop()
         shutil.rmtree(directory)
 
 
