@@ -15,6 +15,7 @@ _OWN = {
     "down": ("cli.cloud.down:down", "Stop the cloud that `weft up` started."),
     "status": ("cli.cloud.status:status", "Show what runs of the cloud on this machine."),
     "serve": ("cli.serve:serve", "Run one part of a cloud in the foreground."),
+    "node": ("cli.node:node", "Make this machine a host of a cloud."),
     "demo": ("cli.demo.command:demo", "Boot a real server and prove that all of it works."),
     "doctor": ("cli.doctor.command:doctor", "Say what is missing on this machine, and what mends it."),
     "login": ("cli.identity:login", "Log in, and keep the token."),
@@ -44,7 +45,7 @@ class Root(click.Group):
         """Own commands and resources."""
         from cli.contract import contracts
 
-        return sorted({*_OWN, *contracts().verbs} - {"token", "console-output"})
+        return sorted({*_OWN, *contracts().verbs} - {"token", "console-output", "join"})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """An own command, or a resource's."""

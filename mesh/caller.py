@@ -26,8 +26,9 @@ class Caller:
 
     `scope` is "none", "project", "domain" or "system". `service` is set when kind is SERVICE; the user,
     project and roles are then those of the one it acts for, and empty when it acts for nobody. `host_id` is
-    set when kind is NODE. `token_id` is the token's jti, `expires_at` its end in seconds since the epoch;
-    `rests_on` are ids of the tokens that it was exchanged for: it ends with any of them.
+    set when kind is NODE. `token_id` is the token's jti (a host's: the id of its join), `expires_at` its end
+    in seconds since the epoch; `rests_on` are ids of the tokens that it was exchanged for: it ends with any
+    of them.
     """
 
     kind: Kind = Kind.ANONYMOUS

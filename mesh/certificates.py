@@ -1,14 +1,16 @@
 """The embedded certificate authority, and who a certificate says that its holder is.
 
 Each process has a leaf whose URI SAN names it (spiffe://<cloud>/service/<name>, /node/<host id>, /gateway).
-Leaves live a day and renew themselves when a third of that is left: servers take the new one at the next
-handshake, clients at the next connection, nothing restarts.
+Leaves live a day and are renewed when a third of that is left: servers take the new one at the next
+handshake, clients at the next connection, nothing restarts. Control and gateway have the authority at hand;
+a host has a certificate of its own (mesh/holder.py), and asks identity for the next.
 """
 
 import fcntl
 import ipaddress
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,19 +68,30 @@ class Pair:
     renew_at: float
 
 
-class Leaf:
-    """One identity's certificate, always a current one."""
+class Leaf(ABC):
+    """One identity's key and certificate in a directory, beside the CA's `ca.crt`; always a current one."""
+
+    def __init__(self, directory: Path, identity: Identity, ca_pem: bytes) -> None:
+        self.directory, self.identity, self.ca_pem = directory, identity, ca_pem
+        self.certificate_path = directory / f"{identity.file}.crt"
+        self.key_path = directory / f"{identity.file}.key"
+
+    @abstractmethod
+    def pair(self) -> Pair:
+        """The current pair: the same object until there is a newer one. From any thread."""
+
+
+class IssuedLeaf(Leaf):
+    """A leaf whose authority is at hand."""
 
     def __init__(self, authority: "Authority", identity: Identity) -> None:
-        self.identity = identity
-        self.certificate_path = authority.directory / f"{identity.file}.crt"
-        self.key_path = authority.directory / f"{identity.file}.key"
+        super().__init__(authority.directory, identity, authority.ca_pem)
         self.authority = authority
         self._lock = threading.Lock()
         self._pair = self._read()
 
     def pair(self) -> Pair:
-        """The current pair, renewed first when that is due. The same object until then."""
+        """The current pair, renewed first when that is due."""
         if datetime.now(UTC).timestamp() < self._pair.renew_at:
             return self._pair
         with self._lock:
@@ -91,7 +104,7 @@ class Leaf:
             if not self._good():
                 self.authority.write_leaf(self)
             chain = self.certificate_path.read_bytes()
-            return Pair(self.key_path.read_bytes(), chain, _renew_at(x509.load_pem_x509_certificate(chain)))
+            return Pair(self.key_path.read_bytes(), chain, renew_at(x509.load_pem_x509_certificate(chain)))
 
     def _good(self) -> bool:
         if not (self.certificate_path.exists() and self.key_path.exists()):
@@ -101,7 +114,7 @@ class Leaf:
             self.authority.cloud, self.identity
         ):
             return False
-        return datetime.now(UTC).timestamp() < _renew_at(certificate)
+        return datetime.now(UTC).timestamp() < renew_at(certificate)
 
 
 class Authority:
@@ -124,7 +137,7 @@ class Authority:
 
     def issue(self, identity: Identity) -> Leaf:
         """The leaf of an identity: `<file>.crt` and `<file>.key` in the directory, kept current."""
-        return Leaf(self, identity)
+        return IssuedLeaf(self, identity)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -134,12 +147,16 @@ class Authority:
 
     def write_leaf(self, leaf: Leaf) -> None:
         """Make and keep a new pair for a leaf."""
-        identity = leaf.identity
-        key = ec.generate_private_key(ec.SECP256R1())
-        names = [_san(name) for name in _wanted(self.cloud, identity)]
-        builder = _builder(identity.dns, key.public_key(), self.certificate.subject, LEAF_LIFE)
+        key = new_key()
+        write(leaf.key_path, pem(key), 0o600)
+        write(leaf.certificate_path, self.sign(key.public_key(), leaf.identity), 0o644)
+
+    def sign(self, key: ec.EllipticCurvePublicKey, identity: Identity, *more: str) -> bytes:
+        """A certificate (PEM): who has this key is `identity`. `more` are further URIs in it."""
+        names = [_san(name) for name in (*_wanted(self.cloud, identity), *more)]
         builder = (
-            builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+            _builder(identity.dns, key, self.certificate.subject, LEAF_LIFE)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(
                 x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
@@ -147,8 +164,7 @@ class Authority:
             )
         )
         certificate = builder.sign(self._ca_key, hashes.SHA256())  # type: ignore[arg-type]
-        _write(leaf.key_path, _pem(key), 0o600)
-        _write(leaf.certificate_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+        return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def server_credentials(leaf: Leaf) -> grpc.ServerCredentials:
@@ -156,7 +172,7 @@ def server_credentials(leaf: Leaf) -> grpc.ServerCredentials:
     shown = leaf.pair()
 
     def configuration(pair: Pair) -> grpc.ServerCertificateConfiguration:
-        return grpc.ssl_server_certificate_configuration([(pair.key, pair.chain)], leaf.authority.ca_pem)
+        return grpc.ssl_server_certificate_configuration([(pair.key, pair.chain)], leaf.ca_pem)
 
     def fetch() -> grpc.ServerCertificateConfiguration | None:
         nonlocal shown
@@ -179,7 +195,7 @@ def channel_credentials(ca_pem: bytes, pair: Pair | None = None) -> grpc.Channel
 
 
 def _create(directory: Path, cloud: str) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = new_key()
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"weft cloud {cloud}")])
     usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
     certificate = (
@@ -188,8 +204,8 @@ def _create(directory: Path, cloud: str) -> None:
         .add_extension(usage, critical=True)
         .sign(key, hashes.SHA256())
     )
-    _write(directory / "ca.key", _pem(key), 0o600)
-    _write(directory / "ca.crt", certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    write(directory / "ca.key", pem(key), 0o600)
+    write(directory / "ca.crt", certificate.public_bytes(serialization.Encoding.PEM), 0o644)
 
 
 def _builder(
@@ -217,7 +233,7 @@ def _names(certificate: x509.Certificate) -> set[str]:
 
 
 def _san(name: str) -> x509.GeneralName:
-    if name.startswith("spiffe://"):
+    if name.startswith(("spiffe://", "urn:")):
         return x509.UniformResourceIdentifier(name)
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
@@ -225,17 +241,24 @@ def _san(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def _renew_at(certificate: x509.Certificate) -> float:
+def renew_at(certificate: x509.Certificate) -> float:
+    """When the next one is due, in seconds since the epoch."""
     return (certificate.not_valid_after_utc - LEAF_LIFE / 3).timestamp()
 
 
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def new_key() -> ec.EllipticCurvePrivateKey:
+    """A key for a leaf."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """A private key as files hold it."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
-def _write(path: Path, data: bytes, mode: int) -> None:
+def write(path: Path, data: bytes, mode: int) -> None:
     """Whole or not at all, and never readable by more than `mode` says."""
     fresh = path.with_suffix(path.suffix + ".new")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:

@@ -188,7 +188,7 @@ class Peers:
         if key not in self._stubs:
             link = self._links.get(key[1:])
             if link is None:
-                link = Link(address, self._leaf.authority.ca_pem, self._leaf, server_name)
+                link = Link(address, self._leaf.ca_pem, self._leaf, server_name)
                 self._links[key[1:]] = link
             self._stubs[key] = stub_class(Channel(link, self._metadata, attempts))  # type: ignore[call-arg]
         return self._stubs[key]

@@ -69,6 +69,8 @@ class Interceptor:
             if scheme.lower() != "bearer":
                 raise CloudError("UNAUTHENTICATED", "The authorization is no bearer token.")
             return await self._verifier.verify(token.strip())
+        if found.kind is caller.Kind.NODE and found.token_id:
+            await self._verifier.standing(found)
         return found
 
     def span(self, method: contract.Method, metadata: dict[str, Any]) -> Any:
@@ -138,6 +140,7 @@ class _Call:
 
     def answering_many(self, behaviour: Callable[..., Any]) -> Callable[..., Any]:
         """For RPCs with a stream of answers: they live as long as the client wants."""
+        endless = self._method.name.startswith(_ENDLESS)
 
         async def handle(raw: Any, context: Any) -> AsyncIterator[Any]:
             metadata = dict(context.invocation_metadata())
@@ -147,6 +150,8 @@ class _Call:
                     request = await self._admit(raw, context, metadata, span)
                     begun = False
                     async for answer in behaviour(request, context):
+                        if endless:  # it ends with the right to it
+                            await self._outer.identify(context, metadata)
                         if not begun:
                             await context.send_initial_metadata(_headers(metadata))
                             begun = True

@@ -1,11 +1,14 @@
 """Who is at the other end of a connection, by the certificate that it showed."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from mesh import caller
 from mesh.caller import ANONYMOUS, Caller, Kind
 
 _SAN = "x509_subject_alternative_name"
+# In a host's certificate, beside who it is: by which join it came about.
+JOIN = "urn:weft:join:"
 
 
 def of(context: Any, cloud: str, metadata: dict[str, Any]) -> Caller | None:
@@ -14,21 +17,28 @@ def of(context: Any, cloud: str, metadata: dict[str, Any]) -> Caller | None:
     A service that acts for somebody says for whom in metadata, which is believed of services alone.
     """
     prefix = f"spiffe://{cloud}/".encode()
-    for name in context.auth_context().get(_SAN, ()):
+    names = context.auth_context().get(_SAN, ())
+    for name in names:
         if name.startswith(prefix):
             kind, _, id = name[len(prefix) :].decode(errors="replace").partition("/")
-            return _caller(kind, id, metadata)
+            return _caller(kind, id, metadata, names)
     return None
 
 
-def _caller(kind: str, id: str, metadata: dict[str, Any]) -> Caller | None:
+def _caller(kind: str, id: str, metadata: dict[str, Any], names: Iterable[bytes]) -> Caller | None:
     if kind in ("service", "node") and not id:
         return None
     if kind == "service":
         return _service(id, metadata.get(caller.METADATA_KEY))
     if kind == "node":
-        return Caller(kind=Kind.NODE, host_id=id)
+        return Caller(kind=Kind.NODE, host_id=id, token_id=_join(names))
     return ANONYMOUS if kind == "gateway" else None
+
+
+def _join(names: Iterable[bytes]) -> str:
+    """The id of the join that a host's certificate rests on; "" for one that the authority made by itself."""
+    found = (name.decode() for name in names if name.startswith(JOIN.encode()))
+    return next(found, "").removeprefix(JOIN)
 
 
 def _service(name: str, acting_for: bytes | None) -> Caller | None:

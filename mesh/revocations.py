@@ -8,6 +8,7 @@ the word of a process that may have missed a revocation.
 import asyncio
 import logging
 import time
+from contextlib import suppress
 
 from mesh import caller, tokens
 from mesh.caller import Caller
@@ -19,6 +20,8 @@ from weft.identity.v1 import key_service_pb2, key_service_pb2_grpc
 SILENCE = 15.0
 _ANSWER_HOLDS = 1.0
 _RETRY = 0.5
+# A process that has just begun waits so long for what was revoked before, and then goes by what it knows.
+_FIRST_WORD = 1.0
 # An unknown key id makes identity be asked, at most this often.
 _ASK_EVERY = 1.0
 _log = logging.getLogger(__name__)
@@ -57,17 +60,31 @@ class RemoteVerifier:
         self._revocations = tokens.Revocations()
         self._local = tokens.TokenVerifier(RemoteKeys(peers), self._revocations)
         self._following = False
+        self._heard = asyncio.Event()
         self._follower: asyncio.Task[None] | None = None
         self._answers: dict[str, float] = {}
 
     async def verify(self, token: str) -> Caller:
         """The caller that a token names."""
-        if self._follower is None:
-            self._follower = asyncio.create_task(self._follow(), name="follow revocations")
+        self._begin()
         found = await self._local.verify(token)
         if not self._following:
             await self._ask(token, found.token_id)
         return found
+
+    async def standing(self, host: Caller) -> None:
+        """While identity is away a host goes by what is known: it has guests, and its certificate ends."""
+        self._begin()
+        if not self._heard.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FIRST_WORD):
+                    await self._heard.wait()
+        if self._revocations.cover(host, 0.0):
+            raise tokens.join_revoked(host.host_id)
+
+    def _begin(self) -> None:
+        if self._follower is None:
+            self._follower = asyncio.create_task(self._follow(), name="follow revocations")
 
     async def close(self) -> None:
         """Stop following."""
@@ -105,3 +122,4 @@ class RemoteVerifier:
             self._revocations.add(message.revocation)
         if message.caught_up:
             self._following = True
+            self._heard.set()

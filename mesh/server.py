@@ -54,7 +54,9 @@ class Service:
 
 @dataclass
 class Runtime:
-    """What the mesh hands to `build`. `database` is None for a part without tables."""
+    """What the mesh hands to `build`. `database` is None for a part without tables, `authority` in a process
+    whose certificates others made.
+    """
 
     name: str
     settings: Settings
@@ -79,7 +81,7 @@ Build = Callable[[Runtime], Service | Awaitable[Service]]
 @dataclass
 class Part:
     """One service of a process. A part without `tables` has no database; `identity` is a service's by
-    default.
+    default. The authority of the state directory issues its certificate, unless it comes with a `leaf`.
     """
 
     name: str
@@ -88,6 +90,11 @@ class Part:
     migrations: Path | None = None
     identity: Identity | None = None
     service: ServiceSettings | None = None
+    leaf: Leaf | None = None
+
+    def certificate(self, authority: Authority) -> Leaf:
+        """What it shows to others."""
+        return self.leaf or authority.issue(self.identity or Identity.service(self.name))
 
 
 def part_of(name: str, build: Build) -> Part:
@@ -100,12 +107,13 @@ def part_of(name: str, build: Build) -> Part:
 async def running(settings: Settings, parts: Iterable[Part]) -> AsyncIterator[dict[str, Runtime]]:
     """All parts, started and healthy within the block, then drained and closed; their runtimes by name."""
     policy = Policy(Path(settings.cloud.policy) if settings.cloud.policy else None)
-    authority = Authority.open_or_create(settings.state / "pki", settings.cloud.name)
-    paging.use_key(settings.state / "pki" / "paging.key")
+    parts = list(parts)
+    authority: Any = None
+    if not parts or any(part.leaf is None for part in parts):
+        authority = Authority.open_or_create(settings.state / "pki", settings.cloud.name)
+        paging.use_key(settings.state / "pki" / "paging.key")
     async with AsyncExitStack() as stack:
-        parts = list(parts)
-        leaves = [authority.issue(part.identity or Identity.service(part.name)) for part in parts]
-        exporting = tracing.Exporting(settings, leaves[0])
+        exporting = tracing.Exporting(settings, parts[0].certificate(authority))
         stack.push_async_callback(asyncio.to_thread, exporting.close)
         await stack.enter_async_context(_background("the policy", [policy.follow]))
         runtimes = {}
@@ -152,7 +160,7 @@ async def _runtime(
     policy: Policy,
     stack: AsyncExitStack,
 ) -> Runtime:
-    leaf = authority.issue(part.identity or Identity.service(part.name))
+    leaf = part.certificate(authority)
     service = part.service or settings.for_service(part.name)
     database: Any = None
     if part.tables is not None:

@@ -74,13 +74,16 @@ class Gateway(Section, frozen=True):
 
 
 class Node(Section, frozen=True):
-    """The host agent. Sizes are in MiB or bytes as named; `max_booting` guests start at one time."""
+    """The host agent. Sizes are in MiB or bytes as named; `max_booting` guests start at one time. A host that
+    has not joined the cloud yet does so with the token in `join_token_file`.
+    """
 
     host_id: str = ""
     name: str = ""
     address: str = "127.0.0.1:7810"
     listen: list[str] = field(default_factory=list)
     state: str = "{state}/node"
+    join_token_file: str = ""
     hypervisor: Literal["auto", "kvm", "tcg", "simulated"] = "auto"
     libvirt_uri: str = ""
     bridge_mappings: dict[str, str] = field(default_factory=lambda: {"external": "weft-ext"})

@@ -37,6 +37,10 @@ class Verifier(Protocol):
         """The caller. Raises UNAUTHENTICATED, TOKEN_EXPIRED or TOKEN_REVOKED."""
         ...
 
+    async def standing(self, host: Caller) -> None:
+        """Returns when a host that joined may still call. Raises JOIN_REFUSED when its join was revoked."""
+        ...
+
 
 class Keys(Protocol):
     """Where public keys come from."""
@@ -142,6 +146,12 @@ def expired(at: float) -> CloudError:
     """The answer to a token whose life is over."""
     moment = datetime.fromtimestamp(max(at, 0.0), UTC).isoformat(timespec="seconds")
     return CloudError("TOKEN_EXPIRED", f"The token ended at {moment}: log in again.", expired_at=moment)
+
+
+def join_revoked(host_id: str) -> CloudError:
+    """The answer to a host whose join was revoked."""
+    message = f"The join of host {host_id} was revoked: join it again with a new token."
+    return CloudError("JOIN_REFUSED", message, cause="revoked")
 
 
 def caller_of(claims: Mapping[str, Any]) -> Caller:

@@ -54,7 +54,7 @@ class Telemetry(SpanExporter):
         return self._inner.export(spans)
 
     def _connect(self, pair: Pair) -> OTLPSpanExporter:
-        credentials = channel_credentials(self._leaf.authority.ca_pem, pair)
+        credentials = channel_credentials(self._leaf.ca_pem, pair)
         name = (("grpc.ssl_target_name_override", Identity.service("telemetry").dns),)
         return OTLPSpanExporter(
             self._address, insecure=False, credentials=credentials, channel_options=name, timeout=5

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from mesh import server
-from mesh.certificates import Identity
+from mesh import joining, process, server
+from mesh.holder import Holder
 from mesh.server import Part
 from mesh.settings import ServiceSettings, Settings, SettingsError
 from node import inventory
@@ -15,7 +15,7 @@ LONGEST_STATE = 107 - len("/libvirt/sock/libvirt-admin-sock")
 
 
 def part(settings: Settings) -> Part:
-    """The agent as a part of a process, under its host's own name."""
+    """The agent as a part of a process, under its host's own name. Raises NotJoined."""
     node = settings.node
     state = Path(node.state)
     if len(str(state.absolute())) > LONGEST_STATE:
@@ -27,13 +27,21 @@ def part(settings: Settings) -> Part:
     service = ServiceSettings(
         "node", node.address, tuple(node.listen) or (node.address,), f"sqlite:///{state}/ledger.db"
     )
-    identity = Identity.node(inventory.host_id(node))
-    return Part("node", build, TABLES, MIGRATIONS, identity, service)
+    holder = Holder(joining.directory(state), inventory.host_id(node))
+    return Part("node", build, TABLES, MIGRATIONS, service=service, leaf=holder)
+
+
+async def serve(settings: Settings) -> None:
+    """Join the cloud where that was not done before and the settings name a token; be a host from then on."""
+    state, file = Path(settings.node.state), settings.node.join_token_file
+    if file and not joining.joined(state):
+        await joining.join(state, joining.read_token(Path(file)))
+    await server.serve_parts(settings, [part(settings)])
 
 
 def main() -> None:
     """Run until told to stop; guests run on."""
-    server.run(lambda settings: server.serve_parts(settings, [part(settings)]))
+    process.run(serve)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mesh import joining
 from mesh.errors import CloudError
+from mesh.holder import Holder
 from mesh.reconcile import Sweep
 from mesh.server import Runtime, Service
 from mesh.settings import Node
@@ -163,6 +165,8 @@ async def build(runtime: Runtime) -> Service:
         parts.reports.run,
         parts.agent.keep_pool,
     ]
+    if isinstance(runtime.leaf, Holder):
+        background.append(joining.kept_current(runtime.leaf, runtime.peers))
     if parts.sweep is not None:
         await asyncio.to_thread(parts.sweep.clear_debris)
         background.append(Sweep("host", SWEEP_SECONDS, parts.sweep.run).run)

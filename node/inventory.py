@@ -6,7 +6,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from mesh import ids
+from mesh import joining
+from mesh.holder import NotJoined
 from mesh.settings import Node
 
 _MIB = 1 << 20
@@ -45,17 +46,14 @@ def take(hypervisor: str, disk_bytes: int) -> Inventory:
 
 
 def host_id(settings: Node) -> str:
-    """The host's UUID: as the settings say, else the one kept in its state, made on the first call."""
-    if settings.host_id:
-        return settings.host_id
-    file = Path(settings.state, "host-id")
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        with file.open("x") as new:
-            new.write(ids.new())
-    except FileExistsError:
-        return file.read_text().strip()
-    return file.read_text()
+    """The host's UUID: as the settings say, else the one that it joined the cloud as. Raises NotJoined."""
+    host_id = settings.host_id or joining.host_of(Path(settings.state))
+    if not host_id:
+        raise NotJoined(
+            "node.state: this machine is no host yet: make a token with `weft join-token create`, and join "
+            "with `weft node join`"
+        )
+    return host_id
 
 
 def host_name(settings: Node) -> str:

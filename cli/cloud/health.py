@@ -1,6 +1,7 @@
 """Whether the parts of a one-machine cloud are well: asked of each, and waited for."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -92,6 +93,6 @@ async def administrator(layout: Layout, project: str = "") -> Client:
     return client
 
 
-def dead(layout: Layout) -> Process | None:
-    """A part whose process has ended."""
-    return next((part for part in parts(layout) if part.pid is None), None)
+def dead(layout: Layout, unless: Collection[str] = ()) -> Process | None:
+    """A part whose process has ended; none of those in `unless`."""
+    return next((part for part in parts(layout) if part.pid is None and part.name not in unless), None)

@@ -64,12 +64,15 @@ def up(state: Path, hosts: int, hypervisor: str, port: int, detach: bool) -> Non
 def start(layout: Layout, say: Callable[[str], None]) -> None:
     """Bring the cloud up; returns when all is well. Ends the program with a sentence when it cannot be."""
     _refuse(layout)
+    from cli.cloud import hosts
+
     layout.write()
     spaces.make(layout)
+    late = hosts.strangers(layout)
     for part in parts(layout):
-        if part.pid is None:
+        if part.pid is None and part.name not in late:
             part.start()
-    asyncio.run(_well(layout, say))
+    asyncio.run(_well(layout, late, say))
 
 
 def _refuse(layout: Layout) -> None:
@@ -103,16 +106,16 @@ def port_taken(port: int) -> bool:
     return False
 
 
-async def _well(layout: Layout, say: Callable[[str], None]) -> None:
-    """Wait for each part, and furnish the cloud as soon as that can be done."""
-    from cli.cloud import furnish, health
+async def _well(layout: Layout, late: list[str], say: Callable[[str], None]) -> None:
+    """Wait for each part; have the hosts in `late` join and begin; furnish the cloud when that can be."""
+    from cli.cloud import furnish, health, hosts
 
     begin = time.monotonic()
     said: set[str] = set()
 
     async def until(ask: Callable[[Layout], Awaitable[list[health.Health]]]) -> None:
         while waiting := await _ask(ask):
-            if ended := health.dead(layout):
+            if ended := health.dead(layout, unless=late):
                 _give_up(layout, f"{ended.name} ended:", ended)
             if time.monotonic() - begin > PATIENCE:
                 first = waiting[0]
@@ -131,6 +134,11 @@ async def _well(layout: Layout, say: Callable[[str], None]) -> None:
 
     await until(health.services)
     await until(_listed(health.gateway))
+    if late:
+        await hosts.join(layout, late)
+        for part in (part for part in parts(layout) if part.name in late):
+            part.start()
+        late.clear()
     await until(health.hosts)
     await furnish.furnish(layout)
 

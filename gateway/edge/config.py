@@ -194,10 +194,10 @@ def _service_cluster(settings: Settings, name: str, leaf: Leaf) -> Config:
             "alpn_protocols": ["h2"],
             "tls_certificates": [
                 {key: {"filename": str(path)} for key, path in files.items()}
-                | {"watched_directory": {"path": str(leaf.authority.directory)}}
+                | {"watched_directory": {"path": str(leaf.directory)}}
             ],
             "validation_context": {
-                "trusted_ca": {"filename": str(leaf.authority.directory / "ca.crt")},
+                "trusted_ca": {"filename": str(leaf.directory / "ca.crt")},
                 "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"exact": uri}}],
             },
         },

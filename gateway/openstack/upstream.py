@@ -39,7 +39,7 @@ class Services:
         if service not in self._channels:
             link = Link(
                 self._settings.address(service),
-                self._leaf.authority.ca_pem,
+                self._leaf.ca_pem,
                 self._leaf,
                 Identity.service(service).dns,
             )

@@ -14,6 +14,7 @@ from services.identity.api import (
     domains,
     groups,
     implications,
+    joins,
     keys,
     limits,
     projects,
@@ -22,6 +23,7 @@ from services.identity.api import (
     users,
 )
 from services.identity.bootstrap import bootstrap
+from services.identity.hosts import HostCertificates
 from services.identity.keys import KeyRing
 from services.identity.login import Login
 from services.identity.model import LONGEST_TOKEN
@@ -36,6 +38,7 @@ from weft.identity.v1 import (
     domain_service_pb2_grpc,
     group_service_pb2_grpc,
     implication_service_pb2_grpc,
+    join_service_pb2_grpc,
     key_service_pb2_grpc,
     limit_service_pb2_grpc,
     project_service_pb2_grpc,
@@ -59,6 +62,7 @@ async def build(runtime: Runtime) -> Service:
     verifier = LocalVerifier(database, signer)
     login = Login(database, signer, passwords, settings.identity.lockout_failures)
     setting = NewPasswords(database, passwords, PasswordRules.of(settings.identity))
+    certificates = HostCertificates(runtime.authority)
     await bootstrap(database, settings, passwords)
     servicers: list[tuple[Any, Any]] = [
         (catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server, catalog.Catalog(database)),
@@ -67,6 +71,14 @@ async def build(runtime: Runtime) -> Service:
         (
             implication_service_pb2_grpc.add_ImplicationServiceServicer_to_server,
             implications.Implications(database),
+        ),
+        (
+            join_service_pb2_grpc.add_JoinTokenServiceServicer_to_server,
+            joins.JoinTokens(database, certificates, settings.gateway.address),
+        ),
+        (
+            join_service_pb2_grpc.add_JoinServiceServicer_to_server,
+            joins.Joining(database, certificates),
         ),
         (key_service_pb2_grpc.add_KeyServiceServicer_to_server, keys.Keys(database, ring, verifier)),
         (limit_service_pb2_grpc.add_LimitServiceServicer_to_server, limits.Limits(database)),

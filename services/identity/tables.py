@@ -195,3 +195,21 @@ login_sources = Table(
     Column("source", String(255), primary_key=True),
     Column("last_at", Timestamp, nullable=False, index=True),
 )
+
+# What lets a host have its certificates: by digests of the token's secret and, once used, of the host's key.
+join_tokens = Table(
+    "join_tokens",
+    TABLES,
+    Id("id", primary_key=True, default=ids.new),
+    Column("name", String(255), nullable=False),
+    Id("host_id", nullable=False, index=True),
+    Column("secret_digest", String(64), nullable=False),
+    Column("key_digest", String(64), nullable=True),
+    Column("created_at", Timestamp, nullable=False),
+    Column("expires_at", Timestamp, nullable=False),
+    Column("used_at", Timestamp, nullable=True),
+    Column("revoked_at", Timestamp, nullable=True),
+    Id("created_by", nullable=False),
+    Index("join_tokens_by_age", "created_at", "id"),
+)
+join_tokens.info["resource_type"] = "join token"

@@ -8,7 +8,8 @@ from mesh import clock
 from mesh.caller import Caller
 from mesh.database import Database
 from mesh.errors import CloudError
-from services.identity.store import revocations
+from mesh.tokens import join_revoked
+from services.identity.store import joins, revocations
 from services.identity.tokens import Claims, Tokens
 
 _REMEMBERED = 10_000
@@ -30,6 +31,11 @@ class LocalVerifier:
         claims = self._read(token)
         await self._database.read(refuse_revoked, claims)
         return claims
+
+    async def standing(self, host: Caller) -> None:
+        """Raises JOIN_REFUSED for a host whose join was revoked."""
+        if await self._database.read(joins.revoked, host.token_id):
+            raise join_revoked(host.host_id)
 
     def _read(self, token: str) -> Claims:
         digest = sha256(token.encode()).digest()

@@ -3,6 +3,9 @@
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from mesh import contract, ids
 from tests.access.conftest import HOST, Mesh
@@ -10,6 +13,7 @@ from tests.access.test_matrix import all_methods
 from tests.access.test_tenants import outcome
 from weft.block.v1.pool_service_pb2 import RegisterPoolRequest
 from weft.compute.v1.host_service_pb2 import HeartbeatRequest, RegisterHostRequest, ReportGuestEventsRequest
+from weft.identity.v1.join_service_pb2 import RenewCertificateRequest
 from weft.network.v1.host_service_pb2 import ReportHostStateRequest, WatchHostStateRequest
 from weft.options.v1 import access_pb2
 
@@ -40,6 +44,12 @@ def pool(id: str) -> RegisterPoolRequest:
     return request
 
 
+def renewal(id: str) -> RenewCertificateRequest:
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    csr = request.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    return RenewCertificateRequest(host_id=id, csr=csr.public_bytes(serialization.Encoding.DER))
+
+
 SAYING: dict[str, Any] = {
     "/weft.compute.v1.HostService/RegisterHost": host,
     "/weft.compute.v1.HostService/Heartbeat": lambda id: HeartbeatRequest(id=id, epoch=1),
@@ -47,6 +57,7 @@ SAYING: dict[str, Any] = {
     "/weft.network.v1.HostNetworkService/WatchHostState": lambda id: WatchHostStateRequest(host_id=id),
     "/weft.network.v1.HostNetworkService/ReportHostState": lambda id: ReportHostStateRequest(host_id=id),
     "/weft.block.v1.PoolService/RegisterPool": pool,
+    "/weft.identity.v1.JoinService/RenewCertificate": renewal,
 }
 
 

@@ -161,3 +161,6 @@ class Nobody:
 
     async def verify(self, token: str) -> Any:
         raise AssertionError("no host sends a token")
+
+    async def standing(self, host: Any) -> None:
+        """Every host may."""

@@ -12,7 +12,9 @@ import uuid
 from pathlib import Path
 
 from mesh import settings
+from mesh.certificates import Authority
 from mesh.settings import Settings
+from tests.joined import joined
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / ".cache" / "guest" / "weft-tiny.qcow2"
@@ -41,6 +43,7 @@ class Machine:
         self.state = self.folder / "node"
         self.log = self.folder / "agent.log"
         self._agent: subprocess.Popen[bytes] | None = None
+        joined(self.state, Authority.open_or_create(self.folder / "pki"))
         subprocess.run(["ip", "netns", "add", self.namespace], check=True)
 
     def start(self) -> None:

@@ -16,6 +16,7 @@ from mesh.server import running
 from mesh.settings import Settings, SettingsError, Tracing
 from node import inventory
 from node.__main__ import LONGEST_STATE, part
+from tests.joined import joined
 from tests.node.conftest import MIB, on_this_host, spec
 from tests.node.control import Control
 from tests.node.images import ImageService
@@ -34,6 +35,7 @@ from weft.node.v1.volume_service_pb2_grpc import HostVolumeServiceStub
 def settings(cloud: Settings) -> Settings:
     """A simulated host, and nobody who collects traces."""
     node = structs.replace(cloud.node, hypervisor="simulated", name="one")
+    joined(Path(node.state), Authority.open_or_create(cloud.state / "pki"))
     return structs.replace(cloud, node=node, tracing=Tracing(enabled=False))
 
 

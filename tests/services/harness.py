@@ -43,6 +43,9 @@ class People:
             raise unauthenticated()
         return self._book[token]
 
+    async def standing(self, host: Caller) -> None:
+        """Every host may."""
+
 
 def person(project_id: str, *roles: str, scope: str = "project") -> Caller:
     """A user with these roles in a project (or, with another scope, beyond)."""

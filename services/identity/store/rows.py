@@ -17,7 +17,7 @@ def get(connection: Connection, table: Table, id: str) -> Row[Any]:
     """The row of that id. Raises NOT_FOUND."""
     row = find(connection, table, id)
     if row is None:
-        raise not_found(table.name.removesuffix("s"), id)
+        raise not_found(table.info.get("resource_type") or table.name.removesuffix("s"), id)
     return row
 
 

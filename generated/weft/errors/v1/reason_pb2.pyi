@@ -85,6 +85,10 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The password is right, but must be changed before it gives a token.
     `cause`: `expired` or `first_use`.
     """
+    REASON_JOIN_REFUSED: _Reason.ValueType  # 29
+    """The join token, or the join of a host, is no longer good: make a new token.
+    `cause`: `used`, `expired` or `revoked`.
+    """
     REASON_NO_VALID_HOST: _Reason.ValueType  # 30
     """No host can take the server. `filters`: `name=removed` pairs in order,
     `hosts`: how many there were.
@@ -190,6 +194,10 @@ REASON_TOO_MANY_ATTEMPTS: Reason.ValueType  # 25
 REASON_PASSWORD_CHANGE_REQUIRED: Reason.ValueType  # 26
 """The password is right, but must be changed before it gives a token.
 `cause`: `expired` or `first_use`.
+"""
+REASON_JOIN_REFUSED: Reason.ValueType  # 29
+"""The join token, or the join of a host, is no longer good: make a new token.
+`cause`: `used`, `expired` or `revoked`.
 """
 REASON_NO_VALID_HOST: Reason.ValueType  # 30
 """No host can take the server. `filters`: `name=removed` pairs in order,
