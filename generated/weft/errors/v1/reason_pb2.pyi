@@ -67,6 +67,11 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The watcher fell behind, or asked for a revision no longer kept: list
     again and watch from there. `oldest`.
     """
+    REASON_LIMIT_REFUSED: _Reason.ValueType  # 19
+    """Projects would have more for themselves than the one above them has.
+    `project_id`: whose limit it is, `resource`, `limit`, `reserved`: what the
+    projects below would have.
+    """
     REASON_UNAUTHENTICATED: _Reason.ValueType  # 20
     """No credentials, or none that hold. No metadata: it says no more."""
     REASON_TOKEN_EXPIRED: _Reason.ValueType  # 21
@@ -172,6 +177,11 @@ REASON_PAGE_TOKEN_INVALID: Reason.ValueType  # 17
 REASON_WATCH_TOO_OLD: Reason.ValueType  # 18
 """The watcher fell behind, or asked for a revision no longer kept: list
 again and watch from there. `oldest`.
+"""
+REASON_LIMIT_REFUSED: Reason.ValueType  # 19
+"""Projects would have more for themselves than the one above them has.
+`project_id`: whose limit it is, `resource`, `limit`, `reserved`: what the
+projects below would have.
 """
 REASON_UNAUTHENTICATED: Reason.ValueType  # 20
 """No credentials, or none that hold. No metadata: it says no more."""

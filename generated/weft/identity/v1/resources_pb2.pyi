@@ -669,6 +669,8 @@ class Limit(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    RESERVED_FIELD_NUMBER: _builtins.int
+    OWN_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     """The service that counts it, e.g. `compute`."""
     resource: _builtins.str
@@ -677,6 +679,12 @@ class Limit(_message.Message):
     """The project (UUID); empty for the default of all projects."""
     limit: _builtins.int
     """The limit; -1 means none."""
+    reserved: _builtins.int
+    """Output only: how much of it projects below have for themselves."""
+    own: _builtins.bool
+    """Output only: the project has a limit of its own. One without, below another
+    project, shares what that has, and may have the default of it at most.
+    """
     def __init__(
         self,
         *,
@@ -684,10 +692,12 @@ class Limit(_message.Message):
         resource: _builtins.str = ...,
         project_id: _builtins.str = ...,
         limit: _builtins.int = ...,
+        reserved: _builtins.int = ...,
+        own: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "project_id", b"project_id", "resource", b"resource", "service", b"service"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "own", b"own", "project_id", b"project_id", "reserved", b"reserved", "resource", b"resource", "service", b"service"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
