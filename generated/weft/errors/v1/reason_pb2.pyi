@@ -90,6 +90,10 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The password is right, but must be changed before it gives a token.
     `cause`: `expired` or `first_use`.
     """
+    REASON_LOCKED: _Reason.ValueType  # 27
+    """The resource is locked against changes. `resource_type`, `id`, `locked_by`
+    (`owner` or `admin`).
+    """
     REASON_NO_VALID_HOST: _Reason.ValueType  # 30
     """No host can take the server. `filters`: `name=removed` pairs in order,
     `hosts`: how many there were.
@@ -200,6 +204,10 @@ REASON_TOO_MANY_ATTEMPTS: Reason.ValueType  # 25
 REASON_PASSWORD_CHANGE_REQUIRED: Reason.ValueType  # 26
 """The password is right, but must be changed before it gives a token.
 `cause`: `expired` or `first_use`.
+"""
+REASON_LOCKED: Reason.ValueType  # 27
+"""The resource is locked against changes. `resource_type`, `id`, `locked_by`
+(`owner` or `admin`).
 """
 REASON_NO_VALID_HOST: Reason.ValueType  # 30
 """No host can take the server. `filters`: `name=removed` pairs in order,
