@@ -8,7 +8,7 @@ from mesh.errors import CloudError
 from tests.chaos.calls import Unsure
 from tests.chaos.deeds.hands import Hands
 from tests.chaos.told import Presence, Thing
-from weft.compute.v1 import server_service_pb2 as servers
+from weft.compute.v1 import server_service_pb2 as pb
 from weft.compute.v1.operation_service_pb2_grpc import OperationServiceStub
 from weft.compute.v1.resources_pb2 import ServerStatus
 from weft.compute.v1.server_service_pb2_grpc import ServerServiceStub
@@ -84,13 +84,13 @@ class ServerDeeds(Hands):
     async def look_at_server(self) -> None:
         """See what a server is of which nobody was told."""
         if thing := self.pick_unsure("server"):
-            seen = await self.caller.insist(self.servers.GetServer, servers.GetServerRequest(id=thing.id))
+            seen = await self.caller.insist(self.servers.GetServer, pb.GetServerRequest(id=thing.id))
             if not seen.operation_id:
                 thing.status = ServerStatus.Name(seen.status).removeprefix("SERVER_STATUS_")
 
-    def _request(self, thing: Thing) -> servers.CreateServerRequest:
+    def _request(self, thing: Thing) -> pb.CreateServerRequest:
         place, free, chance = self.place, self.free_ports(), self.rng.random()
-        request = servers.CreateServerRequest(
+        request = pb.CreateServerRequest(
             name=thing.name, flavor_id=place.flavor_id, image_id=place.image_id, request_id=ids.new()
         )
         if chance < 0.2 and free:
@@ -111,11 +111,11 @@ class ServerDeeds(Hands):
     def _wish(self, thing: Thing) -> tuple[Any, Any, str]:
         """What to ask for, and the status that it leads to."""
         if thing.status == "STOPPED":
-            return self.servers.StartServer, servers.StartServerRequest(id=thing.id), "ACTIVE"
+            return self.servers.StartServer, pb.StartServerRequest(id=thing.id), "ACTIVE"
         if self.rng.random() < 0.4:
-            request = servers.RebootServerRequest(id=thing.id, type="REBOOT_TYPE_HARD")
+            request = pb.RebootServerRequest(id=thing.id, type="REBOOT_TYPE_HARD")
             return self.servers.RebootServer, request, "ACTIVE"
-        stop = servers.StopServerRequest(id=thing.id)
+        stop = pb.StopServerRequest(id=thing.id)
         stop.grace.FromSeconds(self.rng.randint(0, 3))
         return self.servers.StopServer, stop, "STOPPED"
 
@@ -138,7 +138,7 @@ class ServerDeeds(Hands):
         thing.presence = Presence.MAYBE
         for volume in held:
             volume.unsure()
-        request = servers.DeleteServerRequest(id=thing.id, request_id=ids.new(), allow_missing=True)
+        request = pb.DeleteServerRequest(id=thing.id, request_id=ids.new(), allow_missing=True)
         answer = await self.mutate(self.servers.DeleteServer, request)
         ended = "SUCCEEDED"  # where there was none any more
         if answer.operation_id:
@@ -155,7 +155,7 @@ class ServerDeeds(Hands):
     async def _is_gone(self, thing: Thing) -> None:
         """Who was told that it is gone does not find it."""
         try:
-            await self.caller.once(self.servers.GetServer, servers.GetServerRequest(id=thing.id))
+            await self.caller.once(self.servers.GetServer, pb.GetServerRequest(id=thing.id))
             self.told.contradiction(f"{thing}: is answered after its deletion succeeded")
         except Unsure:
             return
