@@ -1,7 +1,8 @@
 """The volumes that a server lists, that its guest has and that block keeps for it: they should be the same.
 
-An entry of the list that neither the guest nor block knows is nobody's, and is removed. What block alone keeps
-is block's to release. Every other difference is told to the operator: somebody may be writing to that volume.
+An entry of the list that neither the guest nor block knows is nobody's, and is removed. What block alone
+keeps is block's to release. Every other difference is told to the operator: somebody may be writing to that
+volume.
 """
 
 import logging

@@ -77,9 +77,7 @@ class HostService(HostServiceServicer):
         await self._database.write(guest_reports.take, request)
         return Empty()
 
-    async def FindAttachments(
-        self, request: FindAttachmentsRequest, context: Any
-    ) -> FindAttachmentsResponse:
+    async def FindAttachments(self, request: FindAttachmentsRequest, context: Any) -> FindAttachmentsResponse:
         found = await holders.find(self._app, request.attachment_ids, request.host_id)
         return FindAttachmentsResponse(holders=found)
 

@@ -398,7 +398,7 @@ class FindAttachmentsResponse(_message.Message):
     HOLDERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def holders(self) -> _containers.RepeatedCompositeFieldContainer[Global___AttachmentHolder]:
-        """In no order; an attachment may have two."""
+        """In no order."""
 
     def __init__(
         self,
@@ -428,7 +428,9 @@ class AttachmentHolder(_message.Message):
     server_id: _builtins.str
     """The server (UUID)."""
     host_id: _builtins.str
-    """The host of the guest that has it (UUID); empty when only the server lists it."""
+    """The host of the guest that has it (UUID); empty where a server lists it, as then
+    no host is asked.
+    """
     listed: _builtins.bool
     """The server is there and lists it."""
     def __init__(
