@@ -28,6 +28,7 @@ class Cluster:
         self._programs, self._directory, self._data = programs, directory, directory / "data"
         self._user = _give_to_postgres(directory)
         self.url = f"postgresql+psycopg://weft@/postgres?host={directory}"
+        self.conninfo = f"host={directory} user=weft dbname=postgres"
         self._run("initdb", "-A", "trust", "-U", "weft", "-D", self._data, "--no-instructions")
 
     @property

@@ -7,11 +7,12 @@ from gateway.openstack.dialect import Dialect
 from gateway.openstack.door import Door
 from gateway.openstack.network.dialect import DIALECT as NETWORK
 from gateway.openstack.upstream import Services
+from gateway.openstack.volume.dialect import DIALECT as VOLUME
 from mesh.certificates import Authority, Identity
 from mesh.settings import Settings
 
 # In the order of the documentation.
-DIALECTS: tuple[Dialect, ...] = (identity.DIALECT, image.DIALECT, placement.DIALECT, NETWORK)
+DIALECTS: tuple[Dialect, ...] = (identity.DIALECT, image.DIALECT, placement.DIALECT, NETWORK, VOLUME)
 
 
 def routes(settings: Settings, authority: Authority) -> list[Route | Mount]:

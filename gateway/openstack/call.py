@@ -7,7 +7,10 @@ import orjson
 from starlette.requests import Request
 
 from gateway.openstack.faults import Refusal
-from gateway.openstack.upstream import Services
+from gateway.openstack.upstream import Services, act_for
+from mesh.errors import CloudError
+from weft.identity.v1 import token_service_pb2
+from weft.identity.v1.token_service_pb2_grpc import TokenServiceStub
 
 S = TypeVar("S")
 # The largest JSON document that a dialect reads; user data of a server is within it.
@@ -32,6 +35,7 @@ class Call:
     ) -> None:
         self.request, self.params, self._services = request, params, services
         self.mount, self.microversion = mount, microversion
+        self.administers = False
 
     def stub(self, stub_class: type[S]) -> S:
         """A stub of a contract; its calls are the caller's own and raise CloudError."""
@@ -41,6 +45,23 @@ class Call:
     def token(self) -> str:
         """The caller's token, "" when none was sent."""
         return self.request.headers.get("x-auth-token", "")
+
+    async def administer(self) -> None:
+        """From here on the calls are made for the whole system, if the caller has a role there.
+
+        OpenStack's administrators log in to a project and administer the cloud; the contracts want a token
+        of the system for that. The caller's own is exchanged for one, as they could do themselves. Who has
+        no role on the system goes on with their own token, which the contracts then refuse.
+        """
+        request = token_service_pb2.CreateTokenRequest(scope={"system": True}, token={"token": self.token})
+        try:
+            answer = await self.stub(TokenServiceStub).CreateToken(request)
+        except CloudError as error:
+            if error.reason not in ("UNAUTHENTICATED", "PERMISSION_DENIED", "INVALID_ARGUMENT"):
+                raise
+            return
+        act_for(answer.token, self.request.headers)
+        self.administers = True
 
     @property
     def query(self) -> Mapping[str, str]:

@@ -16,12 +16,18 @@ Version = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One call. `path` is below the dialect's mount, with `{parameters}`; `status` is that of success."""
+    """One call. `path` is below the dialect's mount, with `{parameters}`; `status` is that of success.
+
+    `administers`: the contract wants the scope of the system, which OpenStack's clients do not ask for (see
+    `Call.administer`). `since` is the first microversion that has the call.
+    """
 
     method: str
     path: str
     handler: Handler
     status: int = 200
+    administers: bool = False
+    since: Version = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,11 @@ class Microversions:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """A service as OpenStack speaks of it. `statuses` are its own HTTP statuses for reasons of ours."""
+    """A service as OpenStack speaks of it. `statuses` are its own HTTP statuses for reasons of ours.
+
+    `versioned` is the segment after which clients may name their project, as old catalogues had it; the
+    token's project is what counts.
+    """
 
     name: str
     mount: str
@@ -78,6 +88,7 @@ class Dialect:
     shape: Shape
     statuses: dict[str, int] = field(default_factory=dict)
     microversions: Microversions | None = None
+    versioned: str = ""
 
 
 def text(version: Version) -> str:

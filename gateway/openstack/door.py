@@ -16,13 +16,14 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.openstack import faults
 from gateway.openstack.call import Call
-from gateway.openstack.dialect import Dialect, Route
+from gateway.openstack.dialect import Dialect, Route, text
 from gateway.openstack.faults import Fault, Refusal
 from gateway.openstack.upstream import Services, act_for
 from mesh.errors import CloudError
 
 _log = logging.getLogger(__name__)
 _PARAMETER = re.compile(r"{(\w+)}")
+_PROJECT = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
 Methods = dict[str, Route]
 
 
@@ -62,7 +63,11 @@ class Door:
             if self._dialect.microversions is not None:
                 version = self._dialect.microversions.asked(request.headers)
                 said = self._dialect.microversions.said(version)
+            if version < route.since:
+                raise Refusal(404, f"This is there from microversion {text(route.since)} on.")
             call = Call(request, params, self._services, self._dialect.mount, version)
+            if route.administers:
+                await call.administer()
             response = _made(await route.handler(call), route.status)
         except Refusal as refusal:
             response = self._fault(request, Fault(refusal.status, refusal.message, request_id))
@@ -75,13 +80,15 @@ class Door:
             response = self._fault(request, Fault(400, "The request ended before its end.", request_id))
         except Exception:  # noqa: BLE001 - every failure leaves as a fault
             _log.exception("a dialect failed")
-            text = "Something is wrong inside of weft; the trace id finds it."
-            response = self._fault(request, Fault(500, text, request_id))
+            message = "Something is wrong inside of weft; the trace id finds it."
+            response = self._fault(request, Fault(500, message, request_id))
         response.headers.update(said)
         return response
 
     def _find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]]:
         path = path.removeprefix(self._dialect.mount).rstrip("/") or "/"
+        if self._dialect.versioned:
+            path = _without_project(path, self._dialect.versioned)
         params: Mapping[str, str] = {}
         methods = self._exact.get(path)
         if methods is None:
@@ -112,6 +119,14 @@ class Door:
             uri = f"{request.url.scheme}://{request.headers.get('host', '')}/identity"
             response.headers["www-authenticate"] = f'Keystone uri="{uri}"'
         return response
+
+
+def _without_project(path: str, versioned: str) -> str:
+    """`/v3/<project>/volumes` → `/v3/volumes`."""
+    empty, version, *rest = path.split("/")
+    if version == versioned and rest and _PROJECT.fullmatch(rest[0]):
+        return "/".join((empty, version, *rest[1:]))
+    return path
 
 
 def _no_id(name: str, value: str) -> bool:

@@ -8,7 +8,9 @@ _HEAD = """# Spoken to in OpenStack
 OpenStack's clients are answered on the gateway's one port, by translation into the contracts: each call is
 made with the caller's own token and is one trace with the calls that it causes. What is not listed here is
 answered by a fault in the service's own shape: 404 or 405 where there is no such call, 501 where a call is
-there and what it asks for is not. Ids are UUIDs; what is no UUID is found by no id.
+there and what it asks for is not. Ids are UUIDs; what is no UUID is found by no id. Who administers the cloud
+may do so with a token of a project, as OpenStack's clients expect: where a contract wants the scope of the
+system, the token is exchanged for one of that scope, which its user must have a role on.
 
 Made from the route tables by `python -m gateway.openstack.table`.
 """

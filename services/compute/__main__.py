@@ -13,6 +13,7 @@ from services.compute.api.servers import ServerService
 from services.compute.flows.app import App
 from services.compute.flows.boot import BOOT
 from services.compute.flows.delete import DELETE
+from services.compute.flows.freezing import PAUSE, RESUME, SUSPEND, UNPAUSE
 from services.compute.flows.power import REBOOT, START, STOP
 from services.compute.flows.volumes import ATTACH, DETACH
 from services.compute.nodes import Nodes
@@ -25,7 +26,7 @@ from weft.compute.v1.server_service_pb2_grpc import add_ServerServiceServicer_to
 
 TABLES = tables.metadata
 MIGRATIONS = Path(__file__).parent / "migrations"
-FLOWS = (BOOT, DELETE, START, STOP, REBOOT, ATTACH, DETACH)
+FLOWS = (BOOT, DELETE, START, STOP, REBOOT, PAUSE, UNPAUSE, SUSPEND, RESUME, ATTACH, DETACH)
 
 
 def build(runtime: Runtime) -> Service:

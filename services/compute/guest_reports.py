@@ -40,11 +40,11 @@ def note_missing(connection: Connection, host_id: str, reported: set[str]) -> No
 def settle(connection: Connection, row: Any, guest_state: str, detail: str, **noted: Any) -> None:
     """Keep what the host said, and let a server that nothing is under way on follow it."""
     noted["guest_state"] = guest_state
-    if row.operation_id or row.status == model.BY_GUEST_STATE[guest_state]:
+    status = model.following(row.status, guest_state)
+    if row.operation_id or row.status == status:
         if row.guest_state != guest_state:
             servers.note_guest(connection, row.id, noted)
         return
-    status = model.BY_GUEST_STATE[guest_state]
     _log.info("server %s is %s: its guest is %s (%s)", row.id, status, guest_state, detail)
     reason = model.loss(guest_state, detail)
     servers.change(connection, row.id, {**noted, "status": status, "status_reason": reason})

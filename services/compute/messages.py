@@ -1,6 +1,7 @@
 """Rows of compute as messages of its contract, and the values that a message asks to keep."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from mesh import clock
@@ -10,7 +11,9 @@ from weft.compute.v1.resources_pb2 import (
     Host,
     HostStatus,
     KeyPair,
+    LockHolder,
     Server,
+    ServerLock,
     ServerPort,
     ServerStatus,
     ServerVolume,
@@ -106,6 +109,7 @@ def server(row: Any) -> Server:
         host_id=row.host_id or "",
         host_fingerprint=host_fingerprint(row.project_id, row.host_id),
         launched_at=clock.to_proto(row.launched_at),
+        lock=_lock(row.lock) if row.lock else None,
     )
 
 
@@ -114,6 +118,15 @@ def for_tenants(message: Server) -> Server:
     message.ClearField("host_id")
     message.ClearField("host_name")
     return message
+
+
+def _lock(lock: Mapping[str, Any]) -> ServerLock:
+    return ServerLock(
+        holder=LockHolder.Value(f"LOCK_HOLDER_{lock['holder'].upper()}"),
+        user_id=lock["user_id"],
+        reason=lock["reason"],
+        locked_at=clock.to_proto(datetime.fromisoformat(lock["at"])),
+    )
 
 
 def _port(port: Mapping[str, Any]) -> ServerPort:

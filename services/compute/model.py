@@ -13,8 +13,14 @@ GIB = 1024**3
 STARTABLE = ("STOPPED",)
 STOPPABLE = ("ACTIVE",)
 SOFT_REBOOTABLE = ("ACTIVE",)
-HARD_REBOOTABLE = ("ACTIVE", "STOPPED", "ERROR", "PAUSED")
+HARD_REBOOTABLE = ("ACTIVE", "STOPPED", "ERROR", "PAUSED", "SUSPENDED")
+PAUSABLE = ("ACTIVE",)
+UNPAUSABLE = ("PAUSED",)
+SUSPENDABLE = ("ACTIVE",)
+RESUMABLE = ("SUSPENDED",)
 ATTACHABLE = ("ACTIVE", "STOPPED")
+# Statuses in which nothing has to be under way.
+SETTLED = ("ACTIVE", "STOPPED", "PAUSED", "SUSPENDED", "ERROR")
 # Volumes and cards that a guest has room for (weft.node.v1.GuestSpec).
 MAX_VOLUMES = 24
 # The status that a settled server has by what its host says of its guest.
@@ -24,6 +30,10 @@ BY_GUEST_STATE = {
     "SHUTOFF": "STOPPED",
     "CRASHED": "ERROR",
     "GONE": "ERROR",
+}
+# Statuses that a settled server keeps while its guest is so, whatever else that would mean.
+_KEPT_BY_GUEST_STATE = {
+    "SUSPENDED": ("SHUTOFF",),
 }
 _LOSSES = {
     "CRASHED": "The guest crashed{detail}. A hard reboot starts it again.",
@@ -62,6 +72,25 @@ def require(row: Any, allowed: tuple[str, ...]) -> None:
         raise Busy(row, allowed)
 
 
+def require_unlocked(row: Any, administrator: bool) -> None:
+    """Raises LOCKED when the server is locked, unless an administrator asks."""
+    if row.lock and not administrator:
+        why = f" ({row.lock['reason']})" if row.lock["reason"] else ""
+        raise CloudError(
+            "LOCKED",
+            f"The server {row.id} is locked{why}: unlock it to change it.",
+            resource_type="server",
+            id=row.id,
+            locked_by=row.lock["holder"],
+        )
+
+
+def following(status: str, guest_state: str) -> str:
+    """The status that a settled server has by what its host says of its guest."""
+    kept = guest_state in _KEPT_BY_GUEST_STATE.get(status, ())
+    return status if kept else BY_GUEST_STATE.get(guest_state, status)
+
+
 def loss(guest_state: str, detail: str) -> str:
     """Why a server is in ERROR by what happened to its guest; empty when nothing did."""
     return _LOSSES.get(guest_state, "").format(detail=f" ({detail})" if detail else "")
@@ -70,7 +99,7 @@ def loss(guest_state: str, detail: str) -> str:
 def after_failure(previous: str, guest_state: str) -> str:
     """The status of a server whose operation failed: as its host sees the guest, else as it was before."""
     before = "ERROR" if in_transition(previous) else previous
-    return before if before == "ERROR" else BY_GUEST_STATE.get(guest_state, before)
+    return before if before == "ERROR" else following(before, guest_state)
 
 
 def hostname(name: str, server_id: str) -> str:

@@ -14,11 +14,12 @@ from mesh import clock
 from mesh.database import Connection
 from mesh.errors import CloudError
 from mesh.reconcile import Sweep
-from services.compute import guest, guest_reports, model, stray_ports
+from mesh.warnings import Warnings
+from services.compute import guest, guest_reports, holders, model, stray_guests, stray_ports, volume_drift
 from services.compute.flows.app import App
 from services.compute.nodes import reaching
 from services.compute.store import hosts, servers
-from weft.node.v1.guest_service_pb2 import ListGuestsRequest, UpdateMetadataRequest
+from weft.node.v1.guest_service_pb2 import UpdateMetadataRequest
 from weft.node.v1.resources_pb2 import Guest, GuestState
 from weft.placement.v1.allocation_service_pb2 import DeleteAllocationsRequest, ListProviderAllocationsRequest
 from weft.placement.v1.allocation_service_pb2_grpc import AllocationServiceStub
@@ -35,6 +36,7 @@ class Reconciler:
     def __init__(self, app: App) -> None:
         self._app = app
         self._began = time.monotonic()
+        self._warnings = Warnings(app.peers)
         self.telling = Sweep("tell guests their metadata", 30, self.tell_metadata)
         self.sweeps = [
             self.telling,
@@ -43,6 +45,7 @@ class Reconciler:
             Sweep("stranded servers", 60, self.settle_stranded),
             Sweep("allocations without a server", 300, self.free_orphans),
             Sweep("ports without a server", 300, lambda: stray_ports.give_back(app)),
+            Sweep("volumes of servers", 300, lambda: volume_drift.compare(app, self._warnings)),
         ]
 
     async def mark_silent_hosts(self) -> None:
@@ -63,12 +66,11 @@ class Reconciler:
         async with limit:
             asked_at = clock.now()
             try:
-                with reaching(host_id):
-                    answer = await (await self._app.nodes.guests(host_id)).ListGuests(ListGuestsRequest())
+                guests = await holders.guests_on(self._app, host_id)
+                await self._app.database.write(_compare, host_id, guests, asked_at)
+                await stray_guests.settle(self._app, self._warnings, host_id, guests, asked_at)
             except CloudError as error:
                 _log.warning("the guests of host %s could not be compared: %s", host_id, error.message)
-                return
-            await self._app.database.write(_compare, host_id, list(answer.guests), asked_at)
 
     async def settle_stranded(self) -> None:
         """No server is in transition without a live operation. It cannot come to that: told loudly."""
@@ -122,8 +124,6 @@ def _compare(connection: Connection, host_id: str, guests: Iterable[Guest], aske
         state, detail = states.get(row.id, ("GONE", "not among the host's guests"))
         if row.updated_at < asked_at and state in model.BY_GUEST_STATE:
             guest_reports.settle(connection, row, state, detail)
-    for unknown in sorted(states.keys() - servers.among(connection, list(states))):
-        _log.warning("host %s has a guest of server %s, which is not there", host_id, unknown)
 
 
 def _settle_stranded(connection: Connection, id: str) -> None:

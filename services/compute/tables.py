@@ -31,10 +31,13 @@ def _stamps() -> list[Column[Any]]:
     ]
 
 
+# A flavor's id may be what an operator chose.
+_FlavorId = String(255)
+
 flavors = Table(
     "flavors",
     metadata,
-    Id("id", primary_key=True, default=ids.new),
+    Column("id", _FlavorId, primary_key=True, default=ids.new),
     Column("name", String(255), nullable=False, unique=True),
     Column("vcpus", Integer, nullable=False),
     Column("memory_mib", Integer, nullable=False),
@@ -50,7 +53,7 @@ flavors = Table(
 flavor_access = Table(
     "flavor_access",
     metadata,
-    Id("flavor_id", primary_key=True),
+    Column("flavor_id", _FlavorId, primary_key=True),
     Id("project_id", primary_key=True),
 )
 
@@ -74,7 +77,7 @@ servers = Table(
     metadata,
     *resource_columns(),
     Id("user_id", nullable=False),
-    Id("flavor_id", nullable=False, index=True),
+    Column("flavor_id", _FlavorId, nullable=False, index=True),
     Column("flavor", Json, nullable=False),
     Column("vcpus", Integer, nullable=False),
     Column("memory_mib", Integer, nullable=False),
@@ -95,6 +98,8 @@ servers = Table(
     Column("guest_state_at", Timestamp, nullable=True),
     Column("launched_at", Timestamp, nullable=True),
     Column("metadata_due", Boolean, nullable=False, default=False),
+    Column("lock", Json, nullable=False, default=dict),  # {} where it is not locked
+    Column("addresses", Text, nullable=False, default=""),  # of its ports, each between spaces: to look for
     Index("servers_by_age", "created_at", "id"),
     Index("servers_by_project_and_age", "project_id", "created_at", "id"),
 )

@@ -18,6 +18,7 @@ from services.identity.api import (
     keys,
     limits,
     projects,
+    regions,
     roles,
     tokens,
     users,
@@ -42,6 +43,7 @@ from weft.identity.v1 import (
     key_service_pb2_grpc,
     limit_service_pb2_grpc,
     project_service_pb2_grpc,
+    region_service_pb2_grpc,
     role_service_pb2_grpc,
     token_service_pb2_grpc,
     user_service_pb2_grpc,
@@ -83,6 +85,7 @@ async def build(runtime: Runtime) -> Service:
         (key_service_pb2_grpc.add_KeyServiceServicer_to_server, keys.Keys(database, ring, verifier)),
         (limit_service_pb2_grpc.add_LimitServiceServicer_to_server, limits.Limits(database)),
         (project_service_pb2_grpc.add_ProjectServiceServicer_to_server, projects.Projects(database)),
+        (region_service_pb2_grpc.add_RegionServiceServicer_to_server, regions.Regions(database)),
         (role_service_pb2_grpc.add_RoleServiceServicer_to_server, roles.Roles(database)),
         (
             token_service_pb2_grpc.add_TokenServiceServicer_to_server,

@@ -74,7 +74,8 @@ def _fill(connection: Any, admin_password_hash: str, gateway: str, region: str) 
         for interface in ("public", "internal", "admin"):
             said = {"region": region, "service_type": service_type, "interface": interface}
             id = str(uuid.uuid5(_NAMESPACE, repr(sorted(said.items()))))
-            endpoints.keep(connection, id, {**said, "service_name": name, "url": gateway + path})
+            values = {"region": region, "interface": interface, "url": gateway + path}
+            endpoints.keep(connection, id, (service_type, name), values)
     if admin_password_hash and not domains.any_there(connection):
         _first_administrator(connection, admin_password_hash)
 

@@ -130,13 +130,30 @@ assignments = Table(
     Index("assignments_of_group", "group_id", "project_id", "domain_id"),
 )
 
+regions = Table(
+    "regions",
+    TABLES,
+    *_columns(),
+    Id("parent_id", ForeignKey("regions.id"), nullable=True),
+    UniqueConstraint("name"),
+)
+
+services = Table(
+    "services",
+    TABLES,
+    *_columns(),
+    Column("type", String(255), nullable=False),
+    Column("enabled", Boolean, nullable=False, default=True),
+    UniqueConstraint("type", "name"),
+)
+
+# The region is one's name, which does not change.
 endpoints = Table(
     "endpoints",
     TABLES,
     Id("id", primary_key=True, default=ids.new),
     Column("region", String(255), nullable=False),
-    Column("service_type", String(255), nullable=False),
-    Column("service_name", String(255), nullable=False),
+    Id("service_id", ForeignKey("services.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("interface", String(16), nullable=False),
     Column("url", Text, nullable=False),
     Column("enabled", Boolean, nullable=False, default=True),

@@ -4,10 +4,10 @@ A router with a way out is sent to its egress host alone; elsewhere its interfac
 router without one is sent to every host that has any of its networks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from services.network import messages
-from services.network.model import Interface, Network, Port, Router, Subnet
+from services.network.model import Interface, Network, Port, Router, SecurityGroup, Subnet
 from services.network.topology import Topology
 from weft.network.v1 import host_state_pb2 as pb
 from weft.network.v1 import resources_pb2
@@ -21,7 +21,7 @@ def of(topology: Topology, host_id: str) -> pb.HostState:
         revision=topology.revision,
         complete=True,
         networks=[_network(topology, topology.networks[id], host_id) for id in networks],
-        ports=[_port(port) for port in ports],
+        ports=[port_of(port) for port in ports],
         routers=[_router(topology, router) for router in _routers(topology, host_id, set(networks))],
         security_groups=list(_groups(topology, ports)),
     )
@@ -96,7 +96,8 @@ def _remote(
         )
 
 
-def _port(port: Port) -> pb.HostPort:
+def port_of(port: Port) -> pb.HostPort:
+    """A port as its host needs it."""
     return pb.HostPort(
         id=port.id,
         network_id=port.network_id,
@@ -164,9 +165,11 @@ def _groups(topology: Topology, ports: list[Port]) -> Iterator[pb.HostSecurityGr
     own = {group_id for port in ports for group_id in port.security_group_ids}
     named = {remote for group_id in own for remote in _remote_groups(topology, group_id)}
     for group_id in sorted(own | named):
-        group = topology.groups.get(group_id)
-        yield pb.HostSecurityGroup(
-            id=group_id,
-            rules=[messages.rule(rule) for rule in group.rules] if group and group_id in own else (),
-            member_addresses=topology.members.get(group_id, ()) if group_id in named else (),
-        )
+        group = topology.groups.get(group_id) if group_id in own else None
+        yield group_of(group_id, group, topology.members.get(group_id, ()) if group_id in named else ())
+
+
+def group_of(id: str, group: SecurityGroup | None, members: Sequence[str]) -> pb.HostSecurityGroup:
+    """A group as a host needs it: without rules (None) where only others' rules name it."""
+    rules = [messages.rule(rule) for rule in group.rules] if group else ()
+    return pb.HostSecurityGroup(id=id, rules=rules, member_addresses=members)

@@ -3,20 +3,24 @@
 Every change appends an event in its own transaction. The events, also those of other replicas, are followed
 once for the process; an index from ids to streams says who has to look again. Whoever is awake then reads
 the newest rows, together with everybody else who waits at that moment, and sends what differs from what it
-sent last: however many changes came meanwhile, they are one message.
+sent last: however many changes came meanwhile, they are one message. Where these are of single ports, only
+their rows are read.
 """
 
 import asyncio
 import logging
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from itertools import takewhile
 
 from mesh import ids, outbox, watch
 from mesh.database import Database
 from mesh.errors import CloudError
+from mesh.watch import Event
 from services.network import event_keys, host_state
 from services.network.event_keys import Keys
+from services.network.port_news import News, PortNews
+from services.network.small_changes import Few, Picture
 from services.network.state_changes import Sent
 from services.network.store import topology as topology_store
 from services.network.topology import Topology
@@ -37,7 +41,26 @@ class Stream:
         self.host_id = host_id
         self.depends: frozenset[str] = frozenset()
         self.changed = asyncio.Event()
+        self.picture: Picture | None = None
+        self._whole, self._news = True, dict[str, News]()
         self.changed.set()
+
+    def look(self) -> None:
+        """Anything may have changed."""
+        self._whole = True
+        self.changed.set()
+
+    def hear(self, news: News) -> None:
+        """A port has changed."""
+        self._whole = self._whole or not news.is_near(self.host_id)
+        self._news[news.port_id] = news.after(self._news.get(news.port_id))
+        self.changed.set()
+
+    def take(self) -> list[News] | None:
+        """What was heard since the last time; None when nothing less than everything tells what changed."""
+        whole, news = self._whole or self.picture is None, list(self._news.values())
+        self._whole, self._news = False, {}
+        return None if whole else news
 
 
 class HostStreams:
@@ -48,6 +71,7 @@ class HostStreams:
         self._streams: set[Stream] = set()
         self._by_id: defaultdict[str, set[Stream]] = defaultdict(set)
         self._recent: deque[tuple[int, Keys]] = deque(maxlen=_RECENT)
+        self._port_news = PortNews()
         self._waiting: dict[Stream, asyncio.Future[HostState]] = {}
         self._asked = asyncio.Event()
 
@@ -92,22 +116,29 @@ class HostStreams:
         while True:
             revision = await self._database.read(outbox.latest)
             self._recent.clear()
+            self._port_news.forget()
             # What was committed before we follow is not told: everybody looks once.
-            self._wake(self._streams)
+            for stream in self._streams:
+                stream.look()
             try:
                 async for event in watch.stream(self._database, "", revision, None):
-                    self._heard(event.revision, event_keys.of(event))
+                    self._tell(event)
             except CloudError as error:
                 _log.warning("hosts' states are compared anew: %s", error.message)
 
-    def _heard(self, revision: int, keys: Keys) -> None:
+    def _tell(self, event: Event) -> None:
+        news = None
+        if event.resource_type == "port":
+            news = self._port_news.of(event)
+            if news is None:
+                return
+        self._heard(event.revision, event_keys.of(event), news)
+
+    def _heard(self, revision: int, keys: Keys, news: News | None = None) -> None:
         self._recent.append((revision, keys))
         for key in (*keys.hosts, *keys.ids):  # whoever has the port before those who only know of it
-            self._wake(self._by_id.get(key, ()))
-
-    def _wake(self, streams: Collection[Stream]) -> None:
-        for stream in streams:
-            stream.changed.set()
+            for stream in self._by_id.get(key, ()):
+                stream.hear(news) if news else stream.look()
 
     async def _read(self) -> None:
         while True:
@@ -117,23 +148,44 @@ class HostStreams:
             await self._answer(list(self._waiting)[:_TOGETHER])
 
     async def _answer(self, streams: list[Stream]) -> None:
-        host_ids = {stream.host_id for stream in streams}
         try:
-            topology = await self._database.read(topology_store.load, host_ids)
-            await self._hand_out(streams, topology)
+            looking = await self._answer_few(streams)
+            if looking:
+                host_ids = {stream.host_id for stream in looking}
+                await self._hand_out(looking, await self._database.read(topology_store.load, host_ids))
         except Exception as error:  # noqa: BLE001 - it is raised where the states were asked for
             self._fail(streams, error)
 
+    async def _answer_few(self, streams: list[Stream]) -> list[Stream]:
+        """Answer those of whose hosts only single ports have changed; the others."""
+        told = {stream: stream.take() for stream in streams}
+        heard = {stream: news for stream, news in told.items() if news}
+        ports = {each.port_id for news in heard.values() for each in news}
+        groups = {id for stream, news in heard.items() for id in stream.picture.groups_to_read(news)}
+        few = await self._database.read(topology_store.few, ports, groups) if heard else Few(0)
+        looking = []
+        for stream, news in told.items():
+            state = None if news is None else stream.picture.after(news, few, stream.host_id)
+            if state is None:
+                looking.append(stream)
+            else:
+                await self._give(stream, state)
+        return looking
+
     async def _hand_out(self, streams: list[Stream], topology: Topology) -> None:
         for stream in streams:
-            future = self._waiting.get(stream)
-            if future and not future.done():
+            if stream in self._waiting:
                 state = host_state.of(topology, stream.host_id)
+                stream.picture = Picture(state)
                 self._depend(stream, frozenset(host_state.depends(topology, stream.host_id)))
                 self._look_back(stream, topology.revision)
-                future.set_result(state)
-            self._waiting.pop(stream, None)
-            await asyncio.sleep(0)  # it is sent, and other calls are served, before the next one is made
+                await self._give(stream, state)
+
+    async def _give(self, stream: Stream, state: HostState) -> None:
+        future = self._waiting.pop(stream, None)
+        if future and not future.done():
+            future.set_result(state)
+        await asyncio.sleep(0)  # it is sent, and other calls are served, before the next one is made
 
     def _fail(self, streams: list[Stream], error: Exception) -> None:
         """The hosts' streams break, and the hosts ask again."""
@@ -154,7 +206,7 @@ class HostStreams:
         newer = [keys for _, keys in takewhile(lambda heard: heard[0] > revision, reversed(self._recent))]
         lost = len(self._recent) == _RECENT and self._recent[0][0] > revision + 1
         if lost or any(keys.ids & stream.depends for keys in newer):
-            stream.changed.set()
+            stream.look()
 
     def _unlist(self, key: str, stream: Stream) -> None:
         listed = self._by_id.get(key)

@@ -24,7 +24,12 @@ class Sent:
         self._digests: dict[str, dict[str, bytes]] = {}
 
     def next(self, state: HostState) -> HostState | None:
-        """What to send so that the host has `state`: all the first time, then the changes; None for none."""
+        """What to send so that the host has `state`: all the first time, then the changes; None for none.
+
+        A state that is not complete says what changed of the one before, and is sent as far as it did.
+        """
+        if not state.complete:
+            return self._next_few(state)
         first = not self._digests
         changes = HostState(revision=state.revision, complete=first)
         differs = first
@@ -37,6 +42,17 @@ class Sent:
             self._digests[part] = after
             differs = differs or bool(new) or bool(gone)
         return changes if differs else None
+
+    def _next_few(self, state: HostState) -> HostState | None:
+        changes = HostState(revision=state.revision)
+        for part, removed in _PARTS.items():
+            sent = self._digests[part]
+            gone = [id for id in getattr(state, removed) if sent.pop(id, None) is not None]
+            after = _digests(getattr(state, part))
+            getattr(changes, part).extend(i for i in getattr(state, part) if sent.get(i.id) != after[i.id])
+            getattr(changes, removed).extend(gone)
+            sent.update(after)
+        return changes if changes.ByteSize() > HostState(revision=state.revision).ByteSize() else None
 
 
 def _digests(items: Iterable[Message]) -> dict[str, bytes]:

@@ -9,8 +9,9 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 from mesh import caller
 from mesh.database import Database
 from mesh.errors import not_found
-from services.telemetry import otlp, store
+from services.telemetry import otlp
 from services.telemetry.model import Span, Summary, summary, visible
+from services.telemetry.store import traces
 from weft.telemetry.v1 import resources_pb2
 from weft.telemetry.v1 import trace_service_pb2 as traces_pb2
 from weft.telemetry.v1 import trace_service_pb2_grpc as traces_grpc
@@ -24,7 +25,7 @@ class Traces(traces_grpc.TraceServiceServicer):
 
     async def GetTrace(self, request: traces_pb2.GetTraceRequest, context: Any) -> resources_pb2.Trace:
         """The spans of one trace that the caller may see."""
-        spans = visible(await self.database.read(store.get, request.trace_id), caller.current().reach)
+        spans = visible(await self.database.read(traces.get, request.trace_id), caller.current().reach)
         if not spans:
             raise not_found("trace", request.trace_id)
         project = next((span.project_id for span in spans if span.project_id), "")
@@ -36,7 +37,7 @@ class Traces(traces_grpc.TraceServiceServicer):
         self, request: traces_pb2.ListTracesRequest, context: Any
     ) -> traces_pb2.ListTracesResponse:
         """A page of traces, newest first."""
-        found, token = await self.database.read(store.find, request, caller.current())
+        found, token = await self.database.read(traces.find, request, caller.current())
         return traces_pb2.ListTracesResponse(
             traces=[summary_message(item) for item in found], next_page_token=token
         )
@@ -54,7 +55,7 @@ class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
         """Keep the spans; durable when answered, and safe to repeat."""
         arrived = list(otlp.spans(request.resource_spans))
         if arrived:
-            await self.database.write(store.add, arrived)
+            await self.database.write(traces.add, arrived)
         return trace_service_pb2.ExportTraceServiceResponse()
 
 

@@ -1,4 +1,4 @@
-"""Telemetry's tables: spans as they came, and one summary for each trace and project."""
+"""Telemetry's tables: spans as they came, one summary for each trace and project, and warnings."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
 
@@ -52,4 +52,22 @@ trace_resources = Table(
     Id("resource_id", primary_key=True),
     Column("trace_id", String(32), primary_key=True),
     Column("project_id", String(36), primary_key=True),
+)
+
+# `id` derives from who found what: a warning that is told again is the same row.
+warnings = Table(
+    "warnings",
+    TABLES,
+    Id("id", primary_key=True),
+    Column("source", String(64), nullable=False),
+    Column("topic", String(64), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("resource_type", String(32), nullable=False),
+    Column("resource_id", String(255), nullable=False),
+    Column("host_id", String(36), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("first_seen_at", Timestamp, nullable=False),
+    Column("last_seen_at", Timestamp, nullable=False),
+    Index("warnings_by_age", "first_seen_at", "id"),
+    Index("warnings_by_source", "source", "topic"),
 )

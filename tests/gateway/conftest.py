@@ -1,6 +1,7 @@
 """A real gateway before real services: processes of their own, as in production."""
 
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -8,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,12 +76,14 @@ def _ports(count: int) -> list[int]:
 
 
 def _environ(state: Path) -> dict[str, str]:
-    ports = _ports(len(PORTS) + 3)
+    ports = _ports(len(PORTS) + 4)
     environ = {**os.environ, "WEFT_CLOUD__STATE": str(state), "WEFT_CLOUD__LOG_FORMAT": "text"}
     for name in PORTS:
         environ[f"WEFT_SERVICES__{name.upper()}__ADDRESS"] = f"127.0.0.1:{ports.pop()}"
     for key in ("ADDRESS", "DIALECTS", "ADMIN"):
         environ[f"WEFT_GATEWAY__{key}"] = f"127.0.0.1:{ports.pop()}"
+    environ["WEFT_NODE__ADDRESS"] = f"127.0.0.1:{ports.pop()}"
+    environ["WEFT_NODE__HYPERVISOR"] = "simulated"
     return environ
 
 
@@ -88,35 +92,67 @@ def _ready(cloud: Cloud) -> bool:
         with cloud.client() as client:
             keys = client.get("/identity/v1/keys").status_code
             # Without a token: the service that starts last refuses, once it is there.
-            return (keys, client.get("/network/v1/networks").status_code) == (200, 401)
-    except (httpx.HTTPError, OSError):
+            if (keys, client.get("/compute/v1/servers").status_code) != (200, 401):
+                return False
+        with cloud.client(cloud.login(system=True)) as system:
+            places = ("/compute/v1/hosts", "/block/v1/pools")
+            return all(any(system.get(place).json().values()) for place in places)
+    except (httpx.HTTPError, OSError, AssertionError):
         return False
+
+
+@contextmanager
+def _running(cloud: Cloud, *commands: list[str], ready: Callable[[Cloud], bool]) -> Iterator[Cloud]:
+    """Processes of a cloud, within the block."""
+    processes = [
+        subprocess.Popen([sys.executable, "-m", *command], env=cloud.environ, stdin=subprocess.DEVNULL)
+        for command in commands
+    ]
+    try:
+        ends = time.monotonic() + _START
+        while not ready(cloud):
+            assert all(process.poll() is None for process in processes), "a process ended"
+            assert time.monotonic() < ends, "the cloud did not become ready"
+            time.sleep(0.2)
+        yield cloud
+    finally:
+        for process in reversed(processes):
+            process.send_signal(signal.SIGTERM)
+        for process in reversed(processes):
+            process.wait(30)
 
 
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
-    """Telemetry, identity, image, placement and network behind a gateway; compute's address leads nowhere."""
+    """Every service behind a gateway, and a simulated host: real flows, no guests."""
     with tempfile.TemporaryDirectory() as folder:
         environ = _environ(Path(folder))
         address = environ["WEFT_GATEWAY__ADDRESS"]
         cloud = Cloud(Path(folder), f"https://{address}", address, environ)
-        commands = (["services", "telemetry", "identity", "image", "placement", "network"], ["gateway"])
-        processes = [
-            subprocess.Popen([sys.executable, "-m", *command], env=environ, stdin=subprocess.DEVNULL)
-            for command in commands
-        ]
-        try:
-            ends = time.monotonic() + _START
-            while not _ready(cloud):
-                assert all(process.poll() is None for process in processes), "a process ended"
-                assert time.monotonic() < ends, "the cloud did not become ready"
-                time.sleep(0.2)
+        with _running(cloud, ["services"], ["gateway"], ["node"], ready=_ready):
             yield cloud
-        finally:
-            for process in reversed(processes):
-                process.send_signal(signal.SIGTERM)
-            for process in reversed(processes):
-                process.wait(30)
+
+
+@contextmanager
+def gateway_without(cloud: Cloud, service: str) -> Iterator[Cloud]:
+    """Another gateway of the same cloud, from which one service cannot be reached."""
+
+    def answers(apart: Cloud) -> bool:
+        try:
+            with apart.client() as client:
+                return client.get("/identity/v1/keys").status_code == 200
+        except (httpx.HTTPError, OSError):
+            return False
+
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(cloud.state / "pki", Path(folder) / "pki")
+        gateway = {key: value for key, value in _environ(Path(folder)).items() if "GATEWAY" in key}
+        environ = {**cloud.environ, **gateway, "WEFT_CLOUD__STATE": folder}
+        environ[f"WEFT_SERVICES__{service.upper()}__ADDRESS"] = f"127.0.0.1:{_ports(1)[0]}"
+        address = environ["WEFT_GATEWAY__ADDRESS"]
+        apart = Cloud(Path(folder), f"https://{address}", address, environ)
+        with _running(apart, ["gateway"], ready=answers):
+            yield apart
 
 
 @pytest.fixture(scope="session")

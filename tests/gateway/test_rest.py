@@ -8,7 +8,7 @@ import uuid
 import httpx
 import pytest
 
-from tests.gateway.conftest import Cloud
+from tests.gateway.conftest import Cloud, gateway_without
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
@@ -131,8 +131,10 @@ def test_a_repeated_request_id_makes_one_thing(member: httpx.Client) -> None:
     problem(answer, 400, "REQUEST_ID_REUSED")
 
 
-def test_a_service_that_is_away_is_unavailable(member: httpx.Client) -> None:
-    problem(member.get("/compute/v1/servers"), 503, "UNAVAILABLE")
+def test_a_service_that_is_away_is_unavailable(cloud: Cloud) -> None:
+    with gateway_without(cloud, "compute") as apart, apart.client(cloud.login()) as client:
+        problem(client.get("/compute/v1/servers"), 503, "UNAVAILABLE")
+        assert client.get("/image/v1/images").status_code == 200
 
 
 def test_paths_that_lead_nowhere_are_not_found(member: httpx.Client) -> None:

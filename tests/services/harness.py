@@ -67,12 +67,13 @@ class FakeLimits(limit_service_pb2_grpc.LimitServiceServicer):
 
     def __init__(self) -> None:
         self.limits: dict[str, int] = {}
+        self.pools: list[limit_service_pb2.LimitPool] = []
 
     async def ListLimits(
         self, request: limit_service_pb2.ListLimitsRequest, context: Any
     ) -> limit_service_pb2.ListLimitsResponse:
         limits = [Limit(service=request.service, resource=r, limit=n) for r, n in self.limits.items()]
-        return limit_service_pb2.ListLimitsResponse(limits=limits)
+        return limit_service_pb2.ListLimitsResponse(limits=limits, pools=self.pools)
 
 
 @dataclass

@@ -1,11 +1,10 @@
 """How much is used: of a project's quota and of a pool's room, counted from the rows of its owners."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, func, select
 
 from mesh import limits as quota
-from mesh import locks
 from services.block.tables import snapshots, volumes
 
 
@@ -13,22 +12,19 @@ def check(
     connection: Connection, project_id: str, limits: Mapping[str, int], more: Mapping[str, int]
 ) -> None:
     """Raise QUOTA_EXCEEDED when the project may not have so much more; nobody else counts meanwhile."""
-    locks.hold(connection, f"block quota {project_id}")
-    used = of_project(connection, project_id)
-    for resource, requested in more.items():
-        quota.check(limits, resource, used[resource], requested)
+    quota.claim(connection, "block", project_id, limits, more, lambda these: of(connection, these))
 
 
-def of_project(connection: Connection, project_id: str) -> dict[str, int]:
-    """What a project has: volumes, snapshots, and the GiB of both."""
+def of(connection: Connection, project_ids: Sequence[str]) -> dict[str, int]:
+    """What these projects have: volumes, snapshots, and the GiB of both."""
     count, gib = connection.execute(
         select(func.count(), func.coalesce(func.sum(volumes.c.allocated_gib), 0)).where(
-            volumes.c.project_id == project_id
+            volumes.c.project_id.in_(project_ids)
         )
     ).one()
     snapshot_count, snapshot_gib = connection.execute(
         select(func.count(), func.coalesce(func.sum(snapshots.c.size_gib), 0)).where(
-            snapshots.c.project_id == project_id
+            snapshots.c.project_id.in_(project_ids)
         )
     ).one()
     return {"volumes": count, "snapshots": snapshot_count, "volume_gib": int(gib) + int(snapshot_gib)}

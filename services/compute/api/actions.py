@@ -1,21 +1,18 @@
 """ServerService: power and volumes. Each call begins an operation and answers at once."""
 
-import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from mesh import ids, replay
 from mesh.caller import Caller, current
-from mesh.database import Connection, Database, Row
+from mesh.database import Connection, Row
 from mesh.errors import CloudError, invalid, not_found, wrong_status
-from services.compute import messages, model, other_work
+from services.compute import model
 from services.compute.admission import check_available
+from services.compute.api.acting import Acting
 from services.compute.api.visibility import shown
 from services.compute.flows import endings
-from services.compute.flows.app import App
 from services.compute.flows.power import REBOOT, START, STOP
 from services.compute.flows.volumes import ATTACH, DETACH
-from services.compute.store import servers
 from weft.block.v1.volume_service_pb2 import GetVolumeRequest
 from weft.block.v1.volume_service_pb2_grpc import VolumeServiceStub
 from weft.compute.v1.resources_pb2 import Server
@@ -28,17 +25,11 @@ from weft.compute.v1.server_service_pb2 import (
     StopServerRequest,
 )
 
-# A call that meets another one's last moments waits for it this long, in seconds, before it is refused.
-PATIENCE = 5.0
 _DEFAULT_GRACE = 60.0
-Begin = Callable[[Connection, Row[Any], Caller], Row[Any]]
 
 
-class Actions:
+class Actions(Acting):
     """What is done with a server that is there."""
-
-    _app: App
-    _database: Database
 
     async def StartServer(self, request: StartServerRequest, context: Any) -> Server:
         def begin(connection: Connection, row: Row[Any], caller: Caller) -> Row[Any]:
@@ -95,34 +86,6 @@ class Actions:
             return endings.begin(connection, row, DETACH, row.status, caller, **wish)
 
         return await self._act(request, begin)
-
-    async def _act(self, request: Any, begin: Begin) -> Server:
-        """Begin an operation, after the one that is under way where that leaves the status alone."""
-        caller = current()
-
-        def unit(connection: Connection) -> Server:
-            def do() -> Server:
-                row = servers.get(connection, request.id, caller.reach, lock=True)
-                return messages.server(begin(connection, row, caller))
-
-            return replay.once(connection, caller, request, Server, do)
-
-        patience = asyncio.get_running_loop().time() + PATIENCE
-        while True:
-            try:
-                return shown(await self._database.write(unit), caller)
-            except model.Busy as busy:
-                if not await self._over(busy.operation_id, patience):
-                    raise
-
-    async def _over(self, operation_id: str, until: float) -> bool:
-        """Whether the operation ended in time: a volume is seen IN_USE just before its attachment ends."""
-        try:
-            async with asyncio.timeout_at(until):
-                await other_work.ended(self._database, operation_id)
-        except TimeoutError:
-            return False
-        return True
 
 
 def _volume_of(row: Row[Any], volume_id: str) -> dict[str, Any]:

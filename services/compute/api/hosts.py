@@ -10,9 +10,13 @@ from mesh.caller import Caller, Kind, current
 from mesh.channel import Peers
 from mesh.database import Connection, Database
 from mesh.errors import CloudError, invalid
-from services.compute import guest_reports, messages
+from services.compute import guest_reports, holders, messages
+from services.compute.flows.app import App
+from services.compute.nodes import Nodes
 from services.compute.store import hosts
 from weft.compute.v1.host_service_pb2 import (
+    FindAttachmentsRequest,
+    FindAttachmentsResponse,
     GetHostRequest,
     HeartbeatRequest,
     HeartbeatResponse,
@@ -38,7 +42,7 @@ class HostService(HostServiceServicer):
 
     def __init__(self, database: Database, peers: Peers) -> None:
         self._database = database
-        self._peers = peers
+        self._app = App(database, peers, Nodes(peers, database))
 
     async def GetHost(self, request: GetHostRequest, context: Any) -> Host:
         return messages.host(await self._database.read(hosts.get, request.id))
@@ -59,7 +63,7 @@ class HostService(HostServiceServicer):
         _only_itself(request.host.id, current())
         if not (request.host.name and request.host.address):
             raise invalid("host", "needs id, name and address.")
-        stub: Any = self._peers.stub(ProviderServiceStub, service="placement")
+        stub: Any = self._app.peers.stub(ProviderServiceStub, service="placement")
         await stub.SyncProvider(_provider(request))
         return await self._database.write(_register, request, current())
 
@@ -72,6 +76,10 @@ class HostService(HostServiceServicer):
         _only_itself(request.host_id, current())
         await self._database.write(guest_reports.take, request)
         return Empty()
+
+    async def FindAttachments(self, request: FindAttachmentsRequest, context: Any) -> FindAttachmentsResponse:
+        found = await holders.find(self._app, request.attachment_ids, request.host_id)
+        return FindAttachmentsResponse(holders=found)
 
 
 def _only_itself(host_id: str, caller: Caller) -> None:

@@ -10,10 +10,11 @@ from mesh.errors import CloudError
 from mesh.flow import submit
 from mesh.limits import Limits
 from mesh.reconcile import Sweep
-from services.compute import messages
+from services.compute import messages, model
 from services.compute.admission import Admission, Plan
 from services.compute.api.actions import Actions
 from services.compute.api.console import Console
+from services.compute.api.states import States
 from services.compute.api.visibility import sees_hosts, shown
 from services.compute.flows import endings
 from services.compute.flows.app import App
@@ -38,7 +39,7 @@ _CHANGEABLE = ("name", "description", "metadata", "tags")
 _TOLD_TO_GUEST = frozenset({"name", "metadata"})
 
 
-class ServerService(Actions, Console, ServerServiceServicer):
+class ServerService(Actions, States, Console, ServerServiceServicer):
     """Virtual machines."""
 
     def __init__(self, app: App, limits: Limits, telling: Sweep) -> None:
@@ -138,7 +139,8 @@ def _update(
     connection: Connection, request: UpdateServerRequest, caller: Caller, values: dict[str, Any]
 ) -> Server:
     def do() -> Server:
-        servers.get(connection, request.id, caller.reach, lock=True)
+        row = servers.get(connection, request.id, caller.reach, lock=True)
+        model.require_unlocked(row, "admin" in caller.roles)
         due = {"metadata_due": True} if _TOLD_TO_GUEST & values.keys() else {}
         changed = servers.change(connection, request.id, values | due, request.expected_revision)
         return messages.server(changed)
@@ -158,6 +160,7 @@ def _delete(connection: Connection, request: DeleteServerRequest, caller: Caller
             return Server(id=request.id)
         if row.status == "DELETING":
             return messages.server(row)
+        model.require_unlocked(row, "admin" in caller.roles)
         expected, other = request.expected_revision, row.operation_id or ""
         changed = endings.begin(
             connection, row, DELETE, "DELETING", caller, expected_revision=expected, other_operation_id=other

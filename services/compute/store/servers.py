@@ -3,7 +3,7 @@
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, Select, Text, cast, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Text, cast, delete, func, insert, or_, select
 from sqlalchemy import update as sql_update
 
 from mesh import clock, outbox
@@ -14,9 +14,15 @@ from mesh.journal import ACTIVE
 from mesh.paging import page
 from services.compute import messages
 from services.compute.tables import operations, servers, user_data
-from weft.compute.v1.server_service_pb2 import ListServersRequest
+from weft.compute.v1.server_service_pb2 import ListServersRequest, ServerSortKey
 
 RESOURCE_TYPE = "server"
+_EQUAL = ("flavor_id", "image_id", "host_id", "project_id", "key_name", "user_id", "availability_zone")
+_SORTED_BY = {
+    ServerSortKey.SERVER_SORT_KEY_UPDATED_AT: "updated_at",
+    ServerSortKey.SERVER_SORT_KEY_NAME: "name",
+    ServerSortKey.SERVER_SORT_KEY_STATUS: "status",
+}
 
 
 def get(connection: Connection, id: str, reach: str | None, *, lock: bool = False) -> Row[Any]:
@@ -57,7 +63,7 @@ def among(connection: Connection, ids: list[str]) -> set[str]:
 
 def create(connection: Connection, values: dict[str, Any], content: bytes) -> Row[Any]:
     """Keep a new server and its user data."""
-    row = connection.execute(insert(servers).values(**values).returning(servers)).one()
+    row = connection.execute(insert(servers).values(**_indexed(values)).returning(servers)).one()
     if content:
         connection.execute(insert(user_data).values(server_id=row.id, content=content))
     _tell(connection, "CREATED", row)
@@ -66,7 +72,7 @@ def create(connection: Connection, values: dict[str, Any], content: bytes) -> Ro
 
 def change(connection: Connection, id: str, values: dict[str, Any], expected: int | None = None) -> Row[Any]:
     """Raises NOT_FOUND, REVISION_MISMATCH."""
-    row = compare_and_swap(connection, servers, id, expected, values)
+    row = compare_and_swap(connection, servers, id, expected, _indexed(values))
     _tell(connection, "UPDATED", row)
     return row
 
@@ -125,15 +131,26 @@ def operations_on(connection: Connection, id: str) -> list[str]:
 def list_(
     connection: Connection, request: ListServersRequest, statuses: list[str], caller: Caller
 ) -> tuple[list[Row[Any]], str]:
-    """A page of servers, oldest first."""
+    """A page of servers, oldest first unless asked otherwise."""
     query = _filtered(select(servers), request, statuses)
     if caller.reach is not None:
         query = query.where(servers.c.project_id == caller.reach)
-    return page(connection, query, [servers.c.created_at, servers.c.id], request, caller)
+    order = [servers.c[_SORTED_BY.get(request.sort_key, "created_at")], servers.c.id]
+    if request.descending:
+        order = [column.desc() for column in order]
+    return page(connection, query, order, request, caller)
+
+
+def _indexed(values: dict[str, Any]) -> dict[str, Any]:
+    """With the addresses of its ports where they can be looked for."""
+    if "ports" not in values:
+        return values
+    found = [ip for port in values["ports"] for ip in port["fixed_ips"]]
+    return values | {"addresses": f" {' '.join(found)} " if found else ""}
 
 
 def _filtered(query: Select[Any], request: ListServersRequest, statuses: list[str]) -> Select[Any]:
-    for field in ("flavor_id", "image_id", "host_id", "project_id"):
+    for field in _EQUAL:
         if value := getattr(request, field):
             query = query.where(servers.c[field] == value)
     if prefix := request.name_prefix:
@@ -141,10 +158,27 @@ def _filtered(query: Select[Any], request: ListServersRequest, statuses: list[st
     if statuses:
         query = query.where(servers.c.status.in_(statuses))
     for tag in request.tags:
-        query = query.where(cast(servers.c.tags, Text).contains(orjson.dumps(tag).decode(), autoescape=True))
+        query = query.where(_has_tag(tag))
+    if request.any_tags:
+        query = query.where(or_(*map(_has_tag, request.any_tags)))
     if request.HasField("changed_since"):
         query = query.where(servers.c.updated_at >= clock.from_proto(request.changed_since))
+    if request.HasField("changed_before"):
+        query = query.where(servers.c.updated_at <= clock.from_proto(request.changed_before))
+    return _with_text(query, request)
+
+
+def _with_text(query: Select[Any], request: ListServersRequest) -> Select[Any]:
+    """LIKE is blind to case on one of the databases: replace is not, and takes linear time on both."""
+    if text := request.name_contains:
+        query = query.where(func.replace(servers.c.name, text, "") != servers.c.name)
+    if prefix := request.address_prefix.lower():
+        query = query.where(func.replace(servers.c.addresses, f" {prefix}", "") != servers.c.addresses)
     return query
+
+
+def _has_tag(tag: str) -> ColumnElement[bool]:
+    return cast(servers.c.tags, Text).contains(orjson.dumps(tag).decode(), autoescape=True)
 
 
 def _tell(connection: Connection, type: Any, row: Row[Any]) -> None:

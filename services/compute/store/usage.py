@@ -1,10 +1,10 @@
 """How much a project has: counted from its servers' rows inside the unit of work that adds to them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, func, select
 
-from mesh import limits, locks
+from mesh import limits
 from services.compute.tables import servers
 
 
@@ -15,14 +15,11 @@ def claim(
 
     Holds the project until the unit ends, so that no other unit counts the same room.
     """
-    locks.hold(connection, f"compute/{project_id}")
-    used = of(connection, project_id)
-    for resource, requested in more.items():
-        limits.check(allowed, resource, used[resource], requested)
+    limits.claim(connection, "compute", project_id, allowed, more, lambda these: of(connection, these))
 
 
-def of(connection: Connection, project_id: str) -> dict[str, int]:
-    """What the project's servers take, by the names of its limits."""
+def of(connection: Connection, project_ids: Sequence[str]) -> dict[str, int]:
+    """What the servers of these projects take, by the names of its limits."""
     sums = select(func.count(), func.sum(servers.c.vcpus), func.sum(servers.c.memory_mib))
-    count, vcpus, memory = connection.execute(sums.where(servers.c.project_id == project_id)).one()
+    count, vcpus, memory = connection.execute(sums.where(servers.c.project_id.in_(project_ids))).one()
     return {"servers": count, "vcpus": int(vcpus or 0), "memory_mib": int(memory or 0)}

@@ -8,6 +8,7 @@ from services.identity.login import Issued
 from services.identity.store.effective import Effective
 from services.identity.tokens import Claims
 from weft.identity.v1 import resources_pb2 as pb
+from weft.identity.v1.catalog_resources_pb2 import Region, Service
 from weft.identity.v1.token_service_pb2 import CreateTokenResponse
 
 
@@ -120,11 +121,37 @@ def effective(found: Effective) -> pb.EffectiveAssignment:
     )
 
 
+def region(row: Any) -> Region:
+    """A region."""
+    return Region(
+        id=row.id,
+        name=row.name,
+        description=row.description,
+        parent_id=row.parent_id or "",
+        revision=row.revision,
+        **_times(row),
+    )
+
+
+def service(row: Any) -> Service:
+    """A service."""
+    return Service(
+        id=row.id,
+        name=row.name,
+        type=row.type,
+        description=row.description,
+        enabled=row.enabled,
+        revision=row.revision,
+        **_times(row),
+    )
+
+
 def endpoint(row: Any) -> pb.Endpoint:
     """An endpoint."""
     return pb.Endpoint(
         id=row.id,
         region=row.region,
+        service_id=row.service_id,
         service_type=row.service_type,
         service_name=row.service_name,
         interface=row.interface,

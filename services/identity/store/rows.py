@@ -3,9 +3,12 @@
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from mesh.errors import CloudError, not_found
+
+_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 def find(connection: Connection, table: Table, id: str) -> Row[Any] | None:
@@ -36,6 +39,14 @@ def add(connection: Connection, table: Table, kind: str, values: dict[str, Any])
         return connection.execute(insert(table).values(values).returning(table)).one()
     except IntegrityError as error:
         raise name_taken(kind, values["name"]) from error
+
+
+def there(connection: Connection, table: Table, key: dict[str, Any]) -> str:
+    """The id of the row with this unique key, made unless there; nobody changes it until the unit ends."""
+    put = _INSERT[connection.dialect.name](table).values(key).on_conflict_do_nothing()
+    connection.execute(put)
+    found = select(table.c.id).where(*(table.c[name] == value for name, value in key.items()))
+    return str(connection.execute(found.with_for_update(read=True)).scalar_one())
 
 
 def name_taken(kind: str, name: str) -> CloudError:

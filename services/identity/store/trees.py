@@ -26,6 +26,13 @@ def below(connection: Connection, id: str) -> list[str]:
     return list(connection.scalars(select(subtree(select(projects.c.id).where(projects.c.id == id)).c.id)))
 
 
+def parents_below(connection: Connection, id: str) -> dict[str, str]:
+    """The project and all below it, each with the one above it; "" above the first."""
+    tree = subtree(select(projects.c.id).where(projects.c.id == id))
+    query = select(projects.c.id, projects.c.parent_id).join(tree, projects.c.id == tree.c.id)
+    return {row.id: row.parent_id if row.id != id else "" for row in connection.execute(query)}
+
+
 def subtree(roots: Select[Any], name: str = "tree") -> CTE:
     """The ids of `roots` (a query of ids) and of all that are below them."""
     tree = roots.cte(name, recursive=True)

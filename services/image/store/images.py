@@ -1,6 +1,6 @@
 """Records of images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
@@ -37,9 +37,7 @@ def create(connection: Connection, values: Mapping[str, Any], limits: Mapping[st
     """A QUEUED image. Raises QUOTA_EXCEEDED, and ALREADY_EXISTS for an id that is taken."""
     values = dict(values)
     labels = values.pop("tags")
-    hold_quota(connection, values["project_id"])
-    count = select(func.count()).select_from(images).where(images.c.project_id == values["project_id"])
-    quota.check(limits, "images", connection.scalar(count) or 0, 1)
+    claim(connection, values["project_id"], limits, {"images": 1})
     locks.hold(connection, f"image {values['id']}")
     if connection.scalar(select(images.c.id).where(images.c.id == values["id"])):
         message = f"There is an image {values['id']} already: choose another id, or none."
@@ -108,13 +106,20 @@ def refers(connection: Connection, sha256: str, *, active: bool = False) -> bool
 
 def used_bytes(connection: Connection, project_id: str) -> int:
     """Bytes of content that a project's images have, each counted whole."""
-    query = select(func.coalesce(func.sum(images.c.size_bytes), 0)).where(images.c.project_id == project_id)
-    return int(connection.scalar(query) or 0)
+    return _used(connection, [project_id])["image_bytes"]
 
 
-def hold_quota(connection: Connection, project_id: str) -> None:
-    """Nobody else counts this project's images until the unit ends."""
-    locks.hold(connection, f"image quota {project_id}")
+def claim(
+    connection: Connection, project_id: str, limits: Mapping[str, int], more: Mapping[str, int]
+) -> None:
+    """Raises QUOTA_EXCEEDED when the project may not have so much more; nobody else counts meanwhile."""
+    quota.claim(connection, "image", project_id, limits, more, lambda these: _used(connection, these))
+
+
+def _used(connection: Connection, project_ids: Sequence[str]) -> dict[str, int]:
+    sums = select(func.count(), func.coalesce(func.sum(images.c.size_bytes), 0))
+    count, size = connection.execute(sums.where(images.c.project_id.in_(project_ids))).one()
+    return {"images": count, "image_bytes": int(size)}
 
 
 def _label(connection: Connection, id: str, labels: list[str]) -> None:

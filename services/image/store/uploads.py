@@ -32,10 +32,9 @@ def beat(connection: Connection, upload: Image) -> bool:
 def finish(connection: Connection, upload: Image, content: Content, limits: Mapping[str, int]) -> Image:
     """The image is ACTIVE with this content. Raises QUOTA_EXCEEDED, and WRONG_STATUS or
     NOT_FOUND when the upload is no longer this one's."""
-    records.hold_quota(connection, upload.project_id)
+    quota.hold(connection, "image", upload.project_id, limits)
     _still_mine(connection, upload)
-    used = records.used_bytes(connection, upload.project_id)
-    quota.check(limits, "image_bytes", used, content.size_bytes)
+    records.claim(connection, upload.project_id, limits, {"image_bytes": content.size_bytes})
     values = {
         "status": "ACTIVE",
         "size_bytes": content.size_bytes,

@@ -1,12 +1,11 @@
 """Quota: usage counted from the rows themselves, inside the unit of work that adds to them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, func, not_, select, true
 
 from mesh import limits as mesh_limits
-from mesh import locks
 from services.network import model
 from services.network.tables import (
     floating_ips,
@@ -37,12 +36,15 @@ def check(
 
     Until the unit commits nobody else adds to the same project.
     """
-    locks.hold(connection, f"network/{project_id}")
-    mesh_limits.check(limits, resource, usage(connection, project_id, resource), requested)
+
+    def used(project_ids: Sequence[str]) -> dict[str, int]:
+        return {resource: usage(connection, project_ids, resource)}
+
+    mesh_limits.claim(connection, "network", project_id, limits, {resource: requested}, used)
 
 
-def usage(connection: Connection, project_id: str, resource: str) -> int:
-    """How many the project has."""
+def usage(connection: Connection, project_ids: Sequence[str], resource: str) -> int:
+    """How many the projects have."""
     table, counted = _COUNTED[resource]
-    query = select(func.count()).select_from(table).where(table.c.project_id == project_id, counted)
+    query = select(func.count()).select_from(table).where(table.c.project_id.in_(project_ids), counted)
     return connection.scalar(query) or 0

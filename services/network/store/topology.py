@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, select
 from mesh import outbox
 from services.network import model
 from services.network.model import FloatingIp, Network, Port, Router, SecurityGroup, Subnet
+from services.network.small_changes import Few
 from services.network.store import port_rows, router_rows, security_groups
 from services.network.tables import fixed_ips, floating_ips, networks, port_security_groups, ports
 from services.network.tables import hosts as host_table
@@ -47,6 +48,18 @@ def load(connection: Connection, host_ids: Collection[str]) -> Topology:
         groups=groups,
         members=_members(connection, groups.values()),
         hosts=_hosts(connection, there),
+    )
+
+
+def few(connection: Connection, port_ids: Collection[str], group_ids: Collection[str]) -> Few:
+    """Some ports, and some groups with their members."""
+    found = port_rows.load(connection, _rows(connection, select(ports), ports.c.id, port_ids))
+    groups = _rows(connection, select(group_table), group_table.c.id, group_ids)
+    return Few(
+        revision=outbox.latest(connection),
+        ports={port.id: port for port in found},
+        groups={group.id: group for group in security_groups.load(connection, groups)} if groups else {},
+        members=_members_of(connection, group_ids),
     )
 
 
@@ -154,12 +167,16 @@ def _groups(connection: Connection, local: Sequence[Port]) -> dict[str, Security
 def _members(connection: Connection, groups: Iterable[SecurityGroup]) -> dict[str, list[str]]:
     """Addresses of the ports of every group that a rule names as remote."""
     named = {rule.remote_group_id for group in groups for rule in group.rules if rule.remote_group_id}
+    return _members_of(connection, named)
+
+
+def _members_of(connection: Connection, group_ids: Iterable[str]) -> dict[str, list[str]]:
     pairs = port_security_groups.c
     query = select(pairs.security_group_id, fixed_ips.c.ip_address).join(
         fixed_ips, fixed_ips.c.port_id == pairs.port_id
     )
     found: defaultdict[str, list[str]] = defaultdict(list)
-    rows = _rows(connection, query.order_by(fixed_ips.c.packed), pairs.security_group_id, named)
+    rows = _rows(connection, query.order_by(fixed_ips.c.packed), pairs.security_group_id, group_ids)
     for row in rows:
         found[row.security_group_id].append(row.ip_address)
     return found

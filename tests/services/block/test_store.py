@@ -62,7 +62,7 @@ async def test_units_at_once_count_together_against_a_limit(database: Database, 
     )
     assert sum(isinstance(end, Volume) for end in ends) == 4
     assert errors(ends) == {"QUOTA_EXCEEDED"}
-    used = await database.read(store.usage.of_project, project_id)
+    used = await database.read(store.usage.of, [project_id])
     assert used == {"volumes": 4, "snapshots": 0, "volume_gib": 4}
 
 

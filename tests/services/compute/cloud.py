@@ -13,6 +13,7 @@ from mesh.certificates import Authority
 from mesh.errors import CloudError
 from mesh.server import Runtime
 from mesh.settings import Settings
+from services.compute import model
 from services.compute.__main__ import build
 from services.compute.store import hosts
 from services.compute.tables import servers
@@ -21,6 +22,7 @@ from tests.services.compute.fakes.image import Images
 from tests.services.compute.fakes.network import Networks
 from tests.services.compute.fakes.node import Node
 from tests.services.compute.fakes.placement import Placement
+from tests.services.compute.fakes.telemetry import Telemetry
 from tests.services.harness import House, house, person
 from weft.compute.v1 import (
     flavor_service_pb2_grpc,
@@ -92,6 +94,7 @@ class Cloud:
     networks: Networks
     block: Block
     images: Images
+    telemetry: Telemetry
     nodes: list[Node]
 
     def __post_init__(self) -> None:
@@ -143,7 +146,7 @@ class Cloud:
         rows = await self.runtime.database.read(_all_servers)
         placed = {row.id: row for row in rows if row.host_id}
         for row in rows:
-            assert row.status in ("ACTIVE", "STOPPED", "ERROR"), row.status
+            assert row.status in model.SETTLED, row.status
             assert row.operation_id is None
         assert set(self.placement.consumers) == set(placed)
         guests = {id: node for node in self.nodes for id in node.guests}
@@ -184,7 +187,7 @@ def event(server: Server, state: str, **fields: Any) -> GuestEvent:
 async def cloud_of(settings: Settings, authority: Authority) -> AsyncIterator[Cloud]:
     """All of it, running."""
     nodes = [Node(name, f"unix:{settings.state}/run/{name}.sock") for name in ("alpha", "beta")]
-    fakes = Placement(), Networks(), Block(), Images()
+    fakes = Placement(), Networks(), Block(), Images(), Telemetry()
     others = [fake.part() for fake in (*fakes, *nodes)]
     async with house(settings, authority, {"compute": build}, others) as running:
         cloud = Cloud(running, *fakes, nodes)

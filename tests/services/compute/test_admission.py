@@ -19,6 +19,7 @@ from weft.compute.v1.server_service_pb2 import (
     NewBootVolume,
     VolumeRequest,
 )
+from weft.identity.v1.limit_service_pb2 import LimitPool
 from weft.image.v1.resources_pb2 import ImageStatus
 
 
@@ -209,6 +210,18 @@ async def test_quota_is_counted_from_the_servers_that_are_there(compute_on_both:
     image = compute.images.add_image(compute.stranger.project_id)
     theirs = await compute.stranger.boot(name="x", flavor_id=compute.flavor.id, image_id=image.id)
     assert status(theirs) == "ACTIVE"
+
+
+async def test_servers_of_a_project_that_shares_the_limit_count_too(compute: Cloud) -> None:
+    both = [compute.member.project_id, compute.stranger.project_id]
+    pool = LimitPool(project_id=both[0], member_ids=both, limits=[{"resource": "servers", "limit": 2}])
+    compute.house.limits.pools = [pool]
+    image = compute.images.add_image(compute.stranger.project_id)
+    await compute.stranger.boot(name="x", flavor_id=compute.flavor.id, image_id=image.id)
+    await compute.member.boot(**compute.wish)
+    with pytest.raises(CloudError) as refused:
+        await compute.member.boot(**compute.wish)
+    assert (refused.value.reason, refused.value.metadata["used"]) == ("QUOTA_EXCEEDED", "2")
 
 
 async def test_vcpus_and_memory_are_limited_too(compute: Cloud) -> None:

@@ -13,8 +13,8 @@ from mesh import ids
 from mesh.caller import Caller, Kind, acting_as
 from mesh.database import Database
 from mesh.errors import CloudError
-from services.telemetry import store
 from services.telemetry.api import Receiver, Traces
+from services.telemetry.store import traces
 from services.telemetry.tables import TABLES
 from weft.telemetry.v1.trace_service_pb2 import GetTraceRequest, ListTracesRequest
 
@@ -156,10 +156,10 @@ async def test_malformed_spans_are_left_out_and_the_others_kept(database: Databa
     request.resource_spans.add().scope_spans.add().spans.add(name="no ids")
     await sender.receiver.Export(request, None)
     circular = await sender.span("a", project_id=project)
-    spans = await database.read(store.get, sender.trace_id)
+    spans = await database.read(traces.get, sender.trace_id)
     assert [span.name for span in spans] == ["a"]
     looped = replace(spans[0], span_id="f" * 16, parent_span_id="f" * 16, attributes={})
-    await database.write(store.add, [looped])
+    await database.write(traces.add, [looped])
     trace = await get(database, user(project), sender.trace_id)
     assert [span.span_id for span in trace.spans] == [circular]
 
@@ -171,6 +171,6 @@ async def test_old_traces_are_forgotten_and_young_ones_kept(database: Database) 
     age = datetime.now(UTC) - NOW
     after = int((age - timedelta(days=1)) / timedelta(milliseconds=1))
     await young.span("GetServer", after_ms=after, project_id=project)
-    assert await database.write(store.forget, timedelta(days=7)) is False
+    assert await database.write(traces.forget, timedelta(days=7)) is False
     assert [item.trace_id for item in (await find(database, SYSTEM)).traces] == [young.trace_id]
-    assert await database.read(store.get, old.trace_id) == []
+    assert await database.read(traces.get, old.trace_id) == []

@@ -30,7 +30,7 @@ from weft.compute.v1 import resources_pb2 as weft_dot_compute_dot_v1_dot_resourc
 from weft.options.v1 import access_pb2 as weft_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/compute/v1/flavor_service.proto\x12\x0fweft.compute.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fweft/compute/v1/resources.proto\x1a\x1cweft/options/v1/access.proto\"(\n\x10GetFlavorRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xa9\x01\n\x12ListFlavorsRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1f\n\x0emin_memory_mib\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1d\n\x0cmin_disk_gib\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1d\n\tpage_size\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"X\n\x13ListFlavorsResponse\x12(\n\x07\x66lavors\x18\x01 \x03(\x0b\x32\x17.weft.compute.v1.Flavor\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc8\x03\n\x13\x43reateFlavorRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x19\n\x05vcpus\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x80\x08(\x01\x12 \n\nmemory_mib\x18\x03 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\x80\x80\x08(\x01\x12\x1d\n\x08\x64isk_gib\x18\x04 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\x80@(\x00\x12\"\n\rephemeral_gib\x18\x05 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\x80@(\x00\x12\x1d\n\x0b\x64\x65scription\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x0f\n\x07private\x18\x07 \x01(\x08\x12\x63\n\x0b\x65xtra_specs\x18\x08 \x03(\x0b\x32\x34.weft.compute.v1.CreateFlavorRequest.ExtraSpecsEntryB\x18\xbaH\x15\x9a\x01\x12\x10@\"\x07r\x05\x10\x01\x18\xff\x01*\x05r\x03\x18\xff\x01\x12\x17\n\x02id\x18\t \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1f\n\nrequest_id\x18\n \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x0b \x01(\x08\x1a\x31\n\x0f\x45xtraSpecsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe9\x01\n\x13UpdateFlavorRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12/\n\x06\x66lavor\x18\x02 \x01(\x0b\x32\x17.weft.compute.v1.FlavorB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\"\n\x11\x65xpected_revision\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\"\x87\x01\n\x13\x44\x65leteFlavorRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\"\n\x11\x65xpected_revision\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x15\n\rallow_missing\x18\x03 \x01(\x08\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"m\n\x16\x41\x64\x64\x46lavorAccessRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"p\n\x19RemoveFlavorAccessRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x32\xdb\x08\n\rFlavorService\x12\x8b\x01\n\tGetFlavor\x12!.weft.compute.v1.GetFlavorRequest\x1a\x17.weft.compute.v1.Flavor\"B\x90\x02\x01\xaa\xbb\x18\x1b\n\x13\x63ompute.flavors.get\x10\x01\x18\x02 \x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/compute/v1/flavors/{id}\x12\x98\x01\n\x0bListFlavors\x12#.weft.compute.v1.ListFlavorsRequest\x1a$.weft.compute.v1.ListFlavorsResponse\">\x90\x02\x01\xaa\xbb\x18\x1c\n\x14\x63ompute.flavors.list\x10\x01\x18\x02 \x01\x82\xd3\xe4\x93\x02\x15\x12\x13/compute/v1/flavors\x12\x8f\x01\n\x0c\x43reateFlavor\x12$.weft.compute.v1.CreateFlavorRequest\x1a\x17.weft.compute.v1.Flavor\"@\xaa\xbb\x18\x1e\n\x16\x63ompute.flavors.create\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x18\"\x13/compute/v1/flavors:\x01*\x12\x99\x01\n\x0cUpdateFlavor\x12$.weft.compute.v1.UpdateFlavorRequest\x1a\x17.weft.compute.v1.Flavor\"J\xaa\xbb\x18\x1e\n\x16\x63ompute.flavors.update\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\"2\x18/compute/v1/flavors/{id}:\x06\x66lavor\x12\x90\x01\n\x0c\x44\x65leteFlavor\x12$.weft.compute.v1.DeleteFlavorRequest\x1a\x16.google.protobuf.Empty\"B\xaa\xbb\x18\x1e\n\x16\x63ompute.flavors.delete\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x1a*\x18/compute/v1/flavors/{id}\x12\xa8\x01\n\x0f\x41\x64\x64\x46lavorAccess\x12\'.weft.compute.v1.AddFlavorAccessRequest\x1a\x17.weft.compute.v1.Flavor\"S\xaa\xbb\x18\"\n\x1a\x63ompute.flavors.add_access\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\'\"\"/compute/v1/flavors/{id}:addAccess:\x01*\x12\xb4\x01\n\x12RemoveFlavorAccess\x12*.weft.compute.v1.RemoveFlavorAccessRequest\x1a\x17.weft.compute.v1.Flavor\"Y\xaa\xbb\x18%\n\x1d\x63ompute.flavors.remove_access\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02*\"%/compute/v1/flavors/{id}:removeAccess:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/compute/v1/flavor_service.proto\x12\x0fweft.compute.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fweft/compute/v1/resources.proto\x1a\x1cweft/options/v1/access.proto\">\n\x10GetFlavorRequest\x12*\n\x02id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x32\x17^[A-Za-z0-9._-]{1,255}$\"\xa9\x01\n\x12ListFlavorsRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1f\n\x0emin_memory_mib\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1d\n\x0cmin_disk_gib\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1d\n\tpage_size\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"X\n\x13ListFlavorsResponse\x12(\n\x07\x66lavors\x18\x01 \x03(\x0b\x32\x17.weft.compute.v1.Flavor\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xdb\x03\n\x13\x43reateFlavorRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x19\n\x05vcpus\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x80\x08(\x01\x12 \n\nmemory_mib\x18\x03 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\x80\x80\x08(\x01\x12\x1d\n\x08\x64isk_gib\x18\x04 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\x80@(\x00\x12\"\n\rephemeral_gib\x18\x05 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\x80@(\x00\x12\x1d\n\x0b\x64\x65scription\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x0f\n\x07private\x18\x07 \x01(\x08\x12\x63\n\x0b\x65xtra_specs\x18\x08 \x03(\x0b\x32\x34.weft.compute.v1.CreateFlavorRequest.ExtraSpecsEntryB\x18\xbaH\x15\x9a\x01\x12\x10@\"\x07r\x05\x10\x01\x18\xff\x01*\x05r\x03\x18\xff\x01\x12*\n\x02id\x18\t \x01(\tB\x1e\xbaH\x1br\x19\x32\x17^[A-Za-z0-9._-]{0,255}$\x12\x1f\n\nrequest_id\x18\n \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x0b \x01(\x08\x1a\x31\n\x0f\x45xtraSpecsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xff\x01\n\x13UpdateFlavorRequest\x12*\n\x02id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x32\x17^[A-Za-z0-9._-]{1,255}$\x12/\n\x06\x66lavor\x18\x02 \x01(\x0b\x32\x17.weft.compute.v1.FlavorB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\"\n\x11\x65xpected_revision\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\"\x9d\x01\n\x13\x44\x65leteFlavorRequest\x12*\n\x02id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x32\x17^[A-Za-z0-9._-]{1,255}$\x12\"\n\x11\x65xpected_revision\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x15\n\rallow_missing\x18\x03 \x01(\x08\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x83\x01\n\x16\x41\x64\x64\x46lavorAccessRequest\x12*\n\x02id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x32\x17^[A-Za-z0-9._-]{1,255}$\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x86\x01\n\x19RemoveFlavorAccessRequest\x12*\n\x02id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x32\x17^[A-Za-z0-9._-]{1,255}$\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x32\xdb\x08\n\rFlavorService\x12\x8b\x01\n\tGetFlavor\x12!.weft.compute.v1.GetFlavorRequest\x1a\x17.weft.compute.v1.Flavor\"B\x90\x02\x01\xaa\xbb\x18\x1b\n\x13\x63ompute.flavors.get\x10\x01\x18\x02 \x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/compute/v1/flavors/{id}\x12\x98\x01\n\x0bListFlavors\x12#.weft.compute.v1.ListFlavorsRequest\x1a$.weft.compute.v1.ListFlavorsResponse\">\x90\x02\x01\xaa\xbb\x18\x1c\n\x14\x63ompute.flavors.list\x10\x01\x18\x02 \x01\x82\xd3\xe4\x93\x02\x15\x12\x13/compute/v1/flavors\x12\x8f\x01\n\x0c\x43reateFlavor\x12$.weft.compute.v1.CreateFlavorRequest\x1a\x17.weft.compute.v1.Flavor\"@\xaa\xbb\x18\x1e\n\x16\x63ompute.flavors.create\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x18\"\x13/compute/v1/flavors:\x01*\x12\x99\x01\n\x0cUpdateFlavor\x12$.weft.compute.v1.UpdateFlavorRequest\x1a\x17.weft.compute.v1.Flavor\"J\xaa\xbb\x18\x1e\n\x16\x63ompute.flavors.update\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\"2\x18/compute/v1/flavors/{id}:\x06\x66lavor\x12\x90\x01\n\x0c\x44\x65leteFlavor\x12$.weft.compute.v1.DeleteFlavorRequest\x1a\x16.google.protobuf.Empty\"B\xaa\xbb\x18\x1e\n\x16\x63ompute.flavors.delete\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x1a*\x18/compute/v1/flavors/{id}\x12\xa8\x01\n\x0f\x41\x64\x64\x46lavorAccess\x12\'.weft.compute.v1.AddFlavorAccessRequest\x1a\x17.weft.compute.v1.Flavor\"S\xaa\xbb\x18\"\n\x1a\x63ompute.flavors.add_access\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\'\"\"/compute/v1/flavors/{id}:addAccess:\x01*\x12\xb4\x01\n\x12RemoveFlavorAccess\x12*.weft.compute.v1.RemoveFlavorAccessRequest\x1a\x17.weft.compute.v1.Flavor\"Y\xaa\xbb\x18%\n\x1d\x63ompute.flavors.remove_access\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02*\"%/compute/v1/flavors/{id}:removeAccess:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,7 +38,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.compute.v1.flavor_serv
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETFLAVORREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_GETFLAVORREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_GETFLAVORREQUEST'].fields_by_name['id']._serialized_options = b'\272H\033r\0312\027^[A-Za-z0-9._-]{1,255}$'
   _globals['_LISTFLAVORSREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_LISTFLAVORSREQUEST'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\377\001'
   _globals['_LISTFLAVORSREQUEST'].fields_by_name['min_memory_mib']._loaded_options = None
@@ -66,11 +66,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEFLAVORREQUEST'].fields_by_name['extra_specs']._loaded_options = None
   _globals['_CREATEFLAVORREQUEST'].fields_by_name['extra_specs']._serialized_options = b'\272H\025\232\001\022\020@\"\007r\005\020\001\030\377\001*\005r\003\030\377\001'
   _globals['_CREATEFLAVORREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_CREATEFLAVORREQUEST'].fields_by_name['id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_CREATEFLAVORREQUEST'].fields_by_name['id']._serialized_options = b'\272H\033r\0312\027^[A-Za-z0-9._-]{0,255}$'
   _globals['_CREATEFLAVORREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CREATEFLAVORREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_UPDATEFLAVORREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_UPDATEFLAVORREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_UPDATEFLAVORREQUEST'].fields_by_name['id']._serialized_options = b'\272H\033r\0312\027^[A-Za-z0-9._-]{1,255}$'
   _globals['_UPDATEFLAVORREQUEST'].fields_by_name['flavor']._loaded_options = None
   _globals['_UPDATEFLAVORREQUEST'].fields_by_name['flavor']._serialized_options = b'\272H\003\310\001\001'
   _globals['_UPDATEFLAVORREQUEST'].fields_by_name['expected_revision']._loaded_options = None
@@ -78,19 +78,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEFLAVORREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_UPDATEFLAVORREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_DELETEFLAVORREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_DELETEFLAVORREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_DELETEFLAVORREQUEST'].fields_by_name['id']._serialized_options = b'\272H\033r\0312\027^[A-Za-z0-9._-]{1,255}$'
   _globals['_DELETEFLAVORREQUEST'].fields_by_name['expected_revision']._loaded_options = None
   _globals['_DELETEFLAVORREQUEST'].fields_by_name['expected_revision']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_DELETEFLAVORREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_DELETEFLAVORREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_ADDFLAVORACCESSREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_ADDFLAVORACCESSREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_ADDFLAVORACCESSREQUEST'].fields_by_name['id']._serialized_options = b'\272H\033r\0312\027^[A-Za-z0-9._-]{1,255}$'
   _globals['_ADDFLAVORACCESSREQUEST'].fields_by_name['project_id']._loaded_options = None
   _globals['_ADDFLAVORACCESSREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_ADDFLAVORACCESSREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_ADDFLAVORACCESSREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_REMOVEFLAVORACCESSREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_REMOVEFLAVORACCESSREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_REMOVEFLAVORACCESSREQUEST'].fields_by_name['id']._serialized_options = b'\272H\033r\0312\027^[A-Za-z0-9._-]{1,255}$'
   _globals['_REMOVEFLAVORACCESSREQUEST'].fields_by_name['project_id']._loaded_options = None
   _globals['_REMOVEFLAVORACCESSREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_REMOVEFLAVORACCESSREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -110,23 +110,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FLAVORSERVICE'].methods_by_name['RemoveFlavorAccess']._loaded_options = None
   _globals['_FLAVORSERVICE'].methods_by_name['RemoveFlavorAccess']._serialized_options = b'\252\273\030%\n\035compute.flavors.remove_access\020\003\030\002 \004\202\323\344\223\002*\"%/compute/v1/flavors/{id}:removeAccess:\001*'
   _globals['_GETFLAVORREQUEST']._serialized_start=242
-  _globals['_GETFLAVORREQUEST']._serialized_end=282
-  _globals['_LISTFLAVORSREQUEST']._serialized_start=285
-  _globals['_LISTFLAVORSREQUEST']._serialized_end=454
-  _globals['_LISTFLAVORSRESPONSE']._serialized_start=456
-  _globals['_LISTFLAVORSRESPONSE']._serialized_end=544
-  _globals['_CREATEFLAVORREQUEST']._serialized_start=547
-  _globals['_CREATEFLAVORREQUEST']._serialized_end=1003
-  _globals['_CREATEFLAVORREQUEST_EXTRASPECSENTRY']._serialized_start=954
-  _globals['_CREATEFLAVORREQUEST_EXTRASPECSENTRY']._serialized_end=1003
-  _globals['_UPDATEFLAVORREQUEST']._serialized_start=1006
-  _globals['_UPDATEFLAVORREQUEST']._serialized_end=1239
-  _globals['_DELETEFLAVORREQUEST']._serialized_start=1242
-  _globals['_DELETEFLAVORREQUEST']._serialized_end=1377
-  _globals['_ADDFLAVORACCESSREQUEST']._serialized_start=1379
-  _globals['_ADDFLAVORACCESSREQUEST']._serialized_end=1488
-  _globals['_REMOVEFLAVORACCESSREQUEST']._serialized_start=1490
-  _globals['_REMOVEFLAVORACCESSREQUEST']._serialized_end=1602
-  _globals['_FLAVORSERVICE']._serialized_start=1605
-  _globals['_FLAVORSERVICE']._serialized_end=2720
+  _globals['_GETFLAVORREQUEST']._serialized_end=304
+  _globals['_LISTFLAVORSREQUEST']._serialized_start=307
+  _globals['_LISTFLAVORSREQUEST']._serialized_end=476
+  _globals['_LISTFLAVORSRESPONSE']._serialized_start=478
+  _globals['_LISTFLAVORSRESPONSE']._serialized_end=566
+  _globals['_CREATEFLAVORREQUEST']._serialized_start=569
+  _globals['_CREATEFLAVORREQUEST']._serialized_end=1044
+  _globals['_CREATEFLAVORREQUEST_EXTRASPECSENTRY']._serialized_start=995
+  _globals['_CREATEFLAVORREQUEST_EXTRASPECSENTRY']._serialized_end=1044
+  _globals['_UPDATEFLAVORREQUEST']._serialized_start=1047
+  _globals['_UPDATEFLAVORREQUEST']._serialized_end=1302
+  _globals['_DELETEFLAVORREQUEST']._serialized_start=1305
+  _globals['_DELETEFLAVORREQUEST']._serialized_end=1462
+  _globals['_ADDFLAVORACCESSREQUEST']._serialized_start=1465
+  _globals['_ADDFLAVORACCESSREQUEST']._serialized_end=1596
+  _globals['_REMOVEFLAVORACCESSREQUEST']._serialized_start=1599
+  _globals['_REMOVEFLAVORACCESSREQUEST']._serialized_end=1733
+  _globals['_FLAVORSERVICE']._serialized_start=1736
+  _globals['_FLAVORSERVICE']._serialized_end=2851
 # @@protoc_insertion_point(module_scope)

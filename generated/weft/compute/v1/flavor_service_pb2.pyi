@@ -28,7 +28,7 @@ class GetFlavorRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Its id (UUID)."""
+    """Its id."""
     def __init__(
         self,
         *,
@@ -160,7 +160,7 @@ class CreateFlavorRequest(_message.Message):
     private: _builtins.bool
     """Seen only by projects given access."""
     id: _builtins.str
-    """An id of the caller's choice (UUID); empty: the server gives one."""
+    """An id of the caller's choice: letters, digits, `.`, `_`, `-`; empty: a UUID."""
     request_id: _builtins.str
     """Makes the call safe to repeat: the same id within 24 hours answers what the
     first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
@@ -207,7 +207,7 @@ class UpdateFlavorRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Its id (UUID)."""
+    """Its id."""
     expected_revision: _builtins.int
     """Change only if the resource still has this revision (REVISION_MISMATCH
     otherwise); 0 means whichever it has.
@@ -255,7 +255,7 @@ class DeleteFlavorRequest(_message.Message):
     ALLOW_MISSING_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Its id (UUID)."""
+    """Its id."""
     expected_revision: _builtins.int
     """Change only if the resource still has this revision (REVISION_MISMATCH
     otherwise); 0 means whichever it has.
@@ -292,7 +292,7 @@ class AddFlavorAccessRequest(_message.Message):
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The flavor (UUID)."""
+    """The flavor."""
     project_id: _builtins.str
     """The project (UUID)."""
     request_id: _builtins.str
@@ -324,7 +324,7 @@ class RemoveFlavorAccessRequest(_message.Message):
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The flavor (UUID)."""
+    """The flavor."""
     project_id: _builtins.str
     """The project (UUID)."""
     request_id: _builtins.str

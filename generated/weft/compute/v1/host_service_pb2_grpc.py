@@ -67,6 +67,11 @@ class HostServiceStub:
                 request_serializer=weft_dot_compute_dot_v1_dot_host__service__pb2.ReportGuestEventsRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.FindAttachments = channel.unary_unary(
+                '/weft.compute.v1.HostService/FindAttachments',
+                request_serializer=weft_dot_compute_dot_v1_dot_host__service__pb2.FindAttachmentsRequest.SerializeToString,
+                response_deserializer=weft_dot_compute_dot_v1_dot_host__service__pb2.FindAttachmentsResponse.FromString,
+                _registered_method=True)
 
 
 class HostServiceServicer:
@@ -121,6 +126,16 @@ class HostServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FindAttachments(self, request, context):
+        """Answers which of these attachments of volumes a server lists or a guest has; those
+        not answered nobody has. HOST_UNAVAILABLE when a host that may have such a guest
+        does not answer.
+        No REST binding: it is for other parts of the cloud, not for its users.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_HostServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -153,6 +168,11 @@ def add_HostServiceServicer_to_server(servicer, server):
                     servicer.ReportGuestEvents,
                     request_deserializer=weft_dot_compute_dot_v1_dot_host__service__pb2.ReportGuestEventsRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'FindAttachments': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindAttachments,
+                    request_deserializer=weft_dot_compute_dot_v1_dot_host__service__pb2.FindAttachmentsRequest.FromString,
+                    response_serializer=weft_dot_compute_dot_v1_dot_host__service__pb2.FindAttachmentsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -318,6 +338,33 @@ class HostService:
             '/weft.compute.v1.HostService/ReportGuestEvents',
             weft_dot_compute_dot_v1_dot_host__service__pb2.ReportGuestEventsRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindAttachments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.compute.v1.HostService/FindAttachments',
+            weft_dot_compute_dot_v1_dot_host__service__pb2.FindAttachmentsRequest.SerializeToString,
+            weft_dot_compute_dot_v1_dot_host__service__pb2.FindAttachmentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

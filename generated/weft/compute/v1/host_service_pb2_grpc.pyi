@@ -56,6 +56,12 @@ class HostServiceStub:
     them once after registering. Safe to repeat.
     No REST binding: it is for other parts of the cloud, not for its users.
     """
+    FindAttachments: _grpc.UnaryUnaryMultiCallable[_host_service_pb2.FindAttachmentsRequest, _host_service_pb2.FindAttachmentsResponse]
+    """Answers which of these attachments of volumes a server lists or a guest has; those
+    not answered nobody has. HOST_UNAVAILABLE when a host that may have such a guest
+    does not answer.
+    No REST binding: it is for other parts of the cloud, not for its users.
+    """
 
 @_typing.type_check_only
 class HostServiceAsyncStub(HostServiceStub):
@@ -81,6 +87,12 @@ class HostServiceAsyncStub(HostServiceStub):
     ReportGuestEvents: _aio.UnaryUnaryMultiCallable[_host_service_pb2.ReportGuestEventsRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """A host's agent reports what libvirt said of guests, as it happens, and all of
     them once after registering. Safe to repeat.
+    No REST binding: it is for other parts of the cloud, not for its users.
+    """
+    FindAttachments: _aio.UnaryUnaryMultiCallable[_host_service_pb2.FindAttachmentsRequest, _host_service_pb2.FindAttachmentsResponse]  # type: ignore[assignment]
+    """Answers which of these attachments of volumes a server lists or a guest has; those
+    not answered nobody has. HOST_UNAVAILABLE when a host that may have such a guest
+    does not answer.
     No REST binding: it is for other parts of the cloud, not for its users.
     """
 
@@ -141,6 +153,18 @@ class HostServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """A host's agent reports what libvirt said of guests, as it happens, and all of
         them once after registering. Safe to repeat.
+        No REST binding: it is for other parts of the cloud, not for its users.
+        """
+
+    @_abc_1.abstractmethod
+    def FindAttachments(
+        self,
+        request: _host_service_pb2.FindAttachmentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_host_service_pb2.FindAttachmentsResponse, _abc.Awaitable[_host_service_pb2.FindAttachmentsResponse]]:
+        """Answers which of these attachments of volumes a server lists or a guest has; those
+        not answered nobody has. HOST_UNAVAILABLE when a host that may have such a guest
+        does not answer.
         No REST binding: it is for other parts of the cloud, not for its users.
         """
 

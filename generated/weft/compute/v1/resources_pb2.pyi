@@ -45,12 +45,35 @@ class _ServerStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ServerSt
     SERVER_STATUS_DELETING: _ServerStatus.ValueType  # 8
     """Being deleted."""
     SERVER_STATUS_PAUSED: _ServerStatus.ValueType  # 9
-    """The guest is suspended in memory."""
+    """The guest is frozen in its host's memory."""
+    SERVER_STATUS_PAUSING: _ServerStatus.ValueType  # 10
+    """Being frozen."""
+    SERVER_STATUS_UNPAUSING: _ServerStatus.ValueType  # 11
+    """Being let run on."""
+    SERVER_STATUS_SUSPENDING: _ServerStatus.ValueType  # 12
+    """Its memory is being written to the disk."""
+    SERVER_STATUS_SUSPENDED: _ServerStatus.ValueType  # 13
+    """Its memory is on its host's disk."""
+    SERVER_STATUS_RESUMING: _ServerStatus.ValueType  # 14
+    """Its memory is being read back."""
+    SERVER_STATUS_REBUILDING: _ServerStatus.ValueType  # 15
+    """Its disks are being made anew."""
+    SERVER_STATUS_RESIZING: _ServerStatus.ValueType  # 16
+    """It is given another flavor or host."""
+    SERVER_STATUS_VERIFY_RESIZE: _ServerStatus.ValueType  # 17
+    """It has another flavor or host, which waits to be confirmed or reverted."""
+    SERVER_STATUS_CONFIRMING: _ServerStatus.ValueType  # 18
+    """What was kept of before is being removed."""
+    SERVER_STATUS_REVERTING: _ServerStatus.ValueType  # 19
+    """It is put back to what it was."""
 
 class ServerStatus(_ServerStatus, metaclass=_ServerStatusEnumTypeWrapper):
     """BUILDING -> ACTIVE | ERROR; ACTIVE <-> STOPPED by STOPPING and STARTING;
-    ACTIVE -> REBOOTING -> ACTIVE; any -> DELETING -> gone. A status that ends in ING
-    always has a live operation.
+    ACTIVE -> REBOOTING -> ACTIVE; ACTIVE <-> PAUSED by PAUSING and UNPAUSING; ACTIVE <->
+    SUSPENDED by SUSPENDING and RESUMING; ACTIVE | STOPPED | ERROR -> REBUILDING -> ACTIVE |
+    STOPPED; ACTIVE | STOPPED -> RESIZING -> VERIFY_RESIZE, and from there by CONFIRMING or
+    REVERTING to ACTIVE | STOPPED; any -> DELETING -> gone. A status that ends in ING always
+    has a live operation.
     """
 
 SERVER_STATUS_UNSPECIFIED: ServerStatus.ValueType  # 0
@@ -72,8 +95,52 @@ SERVER_STATUS_ERROR: ServerStatus.ValueType  # 7
 SERVER_STATUS_DELETING: ServerStatus.ValueType  # 8
 """Being deleted."""
 SERVER_STATUS_PAUSED: ServerStatus.ValueType  # 9
-"""The guest is suspended in memory."""
+"""The guest is frozen in its host's memory."""
+SERVER_STATUS_PAUSING: ServerStatus.ValueType  # 10
+"""Being frozen."""
+SERVER_STATUS_UNPAUSING: ServerStatus.ValueType  # 11
+"""Being let run on."""
+SERVER_STATUS_SUSPENDING: ServerStatus.ValueType  # 12
+"""Its memory is being written to the disk."""
+SERVER_STATUS_SUSPENDED: ServerStatus.ValueType  # 13
+"""Its memory is on its host's disk."""
+SERVER_STATUS_RESUMING: ServerStatus.ValueType  # 14
+"""Its memory is being read back."""
+SERVER_STATUS_REBUILDING: ServerStatus.ValueType  # 15
+"""Its disks are being made anew."""
+SERVER_STATUS_RESIZING: ServerStatus.ValueType  # 16
+"""It is given another flavor or host."""
+SERVER_STATUS_VERIFY_RESIZE: ServerStatus.ValueType  # 17
+"""It has another flavor or host, which waits to be confirmed or reverted."""
+SERVER_STATUS_CONFIRMING: ServerStatus.ValueType  # 18
+"""What was kept of before is being removed."""
+SERVER_STATUS_REVERTING: ServerStatus.ValueType  # 19
+"""It is put back to what it was."""
 Global___ServerStatus: _TypeAlias = ServerStatus  # noqa: Y015
+
+class _LockHolder:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LockHolderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LockHolder.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LOCK_HOLDER_UNSPECIFIED: _LockHolder.ValueType  # 0
+    """Never sent."""
+    LOCK_HOLDER_OWNER: _LockHolder.ValueType  # 1
+    """A member of its project."""
+    LOCK_HOLDER_ADMIN: _LockHolder.ValueType  # 2
+    """An administrator: only one can unlock it."""
+
+class LockHolder(_LockHolder, metaclass=_LockHolderEnumTypeWrapper):
+    """Who has locked a server."""
+
+LOCK_HOLDER_UNSPECIFIED: LockHolder.ValueType  # 0
+"""Never sent."""
+LOCK_HOLDER_OWNER: LockHolder.ValueType  # 1
+"""A member of its project."""
+LOCK_HOLDER_ADMIN: LockHolder.ValueType  # 2
+"""An administrator: only one can unlock it."""
+Global___LockHolder: _TypeAlias = LockHolder  # noqa: Y015
 
 class _HostStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -139,7 +206,7 @@ class Flavor(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """UUID."""
+    """A UUID, or what whoever made it chose."""
     name: _builtins.str
     """Unique."""
     vcpus: _builtins.int
@@ -252,6 +319,80 @@ class KeyPair(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___KeyPair: _TypeAlias = KeyPair  # noqa: Y015
+
+@_typing.final
+class ServerLock(_message.Message):
+    """A server that is not to be changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLDER_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    LOCKED_AT_FIELD_NUMBER: _builtins.int
+    holder: Global___LockHolder.ValueType
+    """Who has locked it."""
+    user_id: _builtins.str
+    """Who that was (UUID)."""
+    reason: _builtins.str
+    """Why, in words."""
+    @_builtins.property
+    def locked_at(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        holder: Global___LockHolder.ValueType = ...,
+        user_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        locked_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["locked_at", b"locked_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder", b"holder", "locked_at", b"locked_at", "reason", b"reason", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServerLock: _TypeAlias = ServerLock  # noqa: Y015
+
+@_typing.final
+class ServerResize(_message.Message):
+    """What a server in VERIFY_RESIZE had before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OLD_FLAVOR_FIELD_NUMBER: _builtins.int
+    OLD_HOST_ID_FIELD_NUMBER: _builtins.int
+    OLD_HOST_NAME_FIELD_NUMBER: _builtins.int
+    RESIZED_AT_FIELD_NUMBER: _builtins.int
+    old_host_id: _builtins.str
+    """Its host (UUID); only administrators see it."""
+    old_host_name: _builtins.str
+    """That host's name; only administrators see it."""
+    @_builtins.property
+    def old_flavor(self) -> Global___Flavor:
+        """Its flavor."""
+
+    @_builtins.property
+    def resized_at(self) -> _timestamp_pb2.Timestamp:
+        """When the change was made."""
+
+    def __init__(
+        self,
+        *,
+        old_flavor: Global___Flavor | None = ...,
+        old_host_id: _builtins.str = ...,
+        old_host_name: _builtins.str = ...,
+        resized_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["old_flavor", b"old_flavor", "resized_at", b"resized_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["old_flavor", b"old_flavor", "old_host_id", b"old_host_id", "old_host_name", b"old_host_name", "resized_at", b"resized_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServerResize: _TypeAlias = ServerResize  # noqa: Y015
 
 @_typing.final
 class ServerPort(_message.Message):
@@ -377,6 +518,8 @@ class Server(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    LOCK_FIELD_NUMBER: _builtins.int
+    RESIZE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     name: _builtins.str
@@ -441,6 +584,14 @@ class Server(_message.Message):
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
 
+    @_builtins.property
+    def lock(self) -> Global___ServerLock:
+        """Unset unless it is locked."""
+
+    @_builtins.property
+    def resize(self) -> Global___ServerResize:
+        """Set while a resize or migration waits to be confirmed or reverted."""
+
     def __init__(
         self,
         *,
@@ -468,10 +619,12 @@ class Server(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
+        lock: Global___ServerLock | None = ...,
+        resize: Global___ServerResize | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "flavor", b"flavor", "launched_at", b"launched_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "flavor", b"flavor", "launched_at", b"launched_at", "lock", b"lock", "resize", b"resize", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability_zone", b"availability_zone", "config_drive", b"config_drive", "created_at", b"created_at", "description", b"description", "flavor", b"flavor", "host_fingerprint", b"host_fingerprint", "host_id", b"host_id", "host_name", b"host_name", "id", b"id", "image_id", b"image_id", "key_name", b"key_name", "launched_at", b"launched_at", "metadata", b"metadata", "name", b"name", "operation_id", b"operation_id", "ports", b"ports", "project_id", b"project_id", "revision", b"revision", "status", b"status", "status_reason", b"status_reason", "tags", b"tags", "updated_at", b"updated_at", "user_id", b"user_id", "volumes", b"volumes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability_zone", b"availability_zone", "config_drive", b"config_drive", "created_at", b"created_at", "description", b"description", "flavor", b"flavor", "host_fingerprint", b"host_fingerprint", "host_id", b"host_id", "host_name", b"host_name", "id", b"id", "image_id", b"image_id", "key_name", b"key_name", "launched_at", b"launched_at", "lock", b"lock", "metadata", b"metadata", "name", b"name", "operation_id", b"operation_id", "ports", b"ports", "project_id", b"project_id", "resize", b"resize", "revision", b"revision", "status", b"status", "status_reason", b"status_reason", "tags", b"tags", "updated_at", b"updated_at", "user_id", b"user_id", "volumes", b"volumes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,6 +23,38 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _ServerSortKey:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ServerSortKeyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ServerSortKey.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SERVER_SORT_KEY_UNSPECIFIED: _ServerSortKey.ValueType  # 0
+    """As SERVER_SORT_KEY_CREATED_AT."""
+    SERVER_SORT_KEY_CREATED_AT: _ServerSortKey.ValueType  # 1
+    """When they were made."""
+    SERVER_SORT_KEY_UPDATED_AT: _ServerSortKey.ValueType  # 2
+    """When they last changed."""
+    SERVER_SORT_KEY_NAME: _ServerSortKey.ValueType  # 3
+    """Their names, by code points."""
+    SERVER_SORT_KEY_STATUS: _ServerSortKey.ValueType  # 4
+    """Their statuses, by their names."""
+
+class ServerSortKey(_ServerSortKey, metaclass=_ServerSortKeyEnumTypeWrapper):
+    """What a list of servers is ordered by; equal ones by id."""
+
+SERVER_SORT_KEY_UNSPECIFIED: ServerSortKey.ValueType  # 0
+"""As SERVER_SORT_KEY_CREATED_AT."""
+SERVER_SORT_KEY_CREATED_AT: ServerSortKey.ValueType  # 1
+"""When they were made."""
+SERVER_SORT_KEY_UPDATED_AT: ServerSortKey.ValueType  # 2
+"""When they last changed."""
+SERVER_SORT_KEY_NAME: ServerSortKey.ValueType  # 3
+"""Their names, by code points."""
+SERVER_SORT_KEY_STATUS: ServerSortKey.ValueType  # 4
+"""Their statuses, by their names."""
+Global___ServerSortKey: _TypeAlias = ServerSortKey  # noqa: Y015
+
 class _RebootType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -85,10 +117,19 @@ class ListServersRequest(_message.Message):
     CHANGED_SINCE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    NAME_CONTAINS_FIELD_NUMBER: _builtins.int
+    ADDRESS_PREFIX_FIELD_NUMBER: _builtins.int
+    KEY_NAME_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    AVAILABILITY_ZONE_FIELD_NUMBER: _builtins.int
+    CHANGED_BEFORE_FIELD_NUMBER: _builtins.int
+    ANY_TAGS_FIELD_NUMBER: _builtins.int
+    SORT_KEY_FIELD_NUMBER: _builtins.int
+    DESCENDING_FIELD_NUMBER: _builtins.int
     name_prefix: _builtins.str
     """Only those whose name begins so."""
     flavor_id: _builtins.str
-    """Only those of this flavor (UUID)."""
+    """Only those of this flavor."""
     image_id: _builtins.str
     """Only those from this image (UUID)."""
     host_id: _builtins.str
@@ -99,6 +140,20 @@ class ListServersRequest(_message.Message):
     """How many to answer; 0 means 100; at most 1000."""
     page_token: _builtins.str
     """next_page_token of the page before; bound to the other fields and the caller."""
+    name_contains: _builtins.str
+    """Only those with this text in their name."""
+    address_prefix: _builtins.str
+    """Only those that have an address which begins so, e.g. `10.0.0.` or a whole one."""
+    key_name: _builtins.str
+    """Only those with a key pair of this name."""
+    user_id: _builtins.str
+    """Only those made by this user (UUID)."""
+    availability_zone: _builtins.str
+    """Only those that were asked to be in this zone."""
+    sort_key: Global___ServerSortKey.ValueType
+    """By what to order; unset: by when they were made."""
+    descending: _builtins.bool
+    """The order turned round."""
     @_builtins.property
     def statuses(self) -> _containers.RepeatedScalarFieldContainer[_resources_pb2.ServerStatus.ValueType]:
         """Only those in one of these statuses."""
@@ -110,6 +165,14 @@ class ListServersRequest(_message.Message):
     @_builtins.property
     def changed_since(self) -> _timestamp_pb2.Timestamp:
         """Only those changed at or after this time."""
+
+    @_builtins.property
+    def changed_before(self) -> _timestamp_pb2.Timestamp:
+        """Only those that last changed at or before this time."""
+
+    @_builtins.property
+    def any_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only those with at least one of these tags."""
 
     def __init__(
         self,
@@ -124,10 +187,19 @@ class ListServersRequest(_message.Message):
         changed_since: _timestamp_pb2.Timestamp | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        name_contains: _builtins.str = ...,
+        address_prefix: _builtins.str = ...,
+        key_name: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        availability_zone: _builtins.str = ...,
+        changed_before: _timestamp_pb2.Timestamp | None = ...,
+        any_tags: _abc.Iterable[_builtins.str] | None = ...,
+        sort_key: Global___ServerSortKey.ValueType = ...,
+        descending: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["changed_since", b"changed_since"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changed_before", b"changed_before", "changed_since", b"changed_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_since", b"changed_since", "flavor_id", b"flavor_id", "host_id", b"host_id", "image_id", b"image_id", "name_prefix", b"name_prefix", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "statuses", b"statuses", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_prefix", b"address_prefix", "any_tags", b"any_tags", "availability_zone", b"availability_zone", "changed_before", b"changed_before", "changed_since", b"changed_since", "descending", b"descending", "flavor_id", b"flavor_id", "host_id", b"host_id", "image_id", b"image_id", "key_name", b"key_name", "name_contains", b"name_contains", "name_prefix", b"name_prefix", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "sort_key", b"sort_key", "statuses", b"statuses", "tags", b"tags", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -209,7 +281,7 @@ class CreateServerRequest(_message.Message):
     name: _builtins.str
     """Name, not unique."""
     flavor_id: _builtins.str
-    """The flavor (UUID)."""
+    """The flavor."""
     image_id: _builtins.str
     """An image (UUID)."""
     volume_id: _builtins.str
@@ -790,3 +862,590 @@ class WatchServersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchServersResponse: _TypeAlias = WatchServersResponse  # noqa: Y015
+
+@_typing.final
+class PauseServerRequest(_message.Message):
+    """Input of PauseServer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The server (UUID)."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseServerRequest: _TypeAlias = PauseServerRequest  # noqa: Y015
+
+@_typing.final
+class UnpauseServerRequest(_message.Message):
+    """Input of UnpauseServer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The server (UUID)."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnpauseServerRequest: _TypeAlias = UnpauseServerRequest  # noqa: Y015
+
+@_typing.final
+class SuspendServerRequest(_message.Message):
+    """Input of SuspendServer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The server (UUID)."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuspendServerRequest: _TypeAlias = SuspendServerRequest  # noqa: Y015
+
+@_typing.final
+class ResumeServerRequest(_message.Message):
+    """Input of ResumeServer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The server (UUID)."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeServerRequest: _TypeAlias = ResumeServerRequest  # noqa: Y015
+
+@_typing.final
+class LockServerRequest(_message.Message):
+    """Input of LockServer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The server (UUID)."""
+    reason: _builtins.str
+    """Why, in words."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LockServerRequest: _TypeAlias = LockServerRequest  # noqa: Y015
+
+@_typing.final
+class UnlockServerRequest(_message.Message):
+    """Input of UnlockServer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The server (UUID)."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnlockServerRequest: _TypeAlias = UnlockServerRequest  # noqa: Y015
+
+@_typing.final
+class AttachPortRequest(_message.Message):
+    """Input of AttachPort."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    PORT_ID_FIELD_NUMBER: _builtins.int
+    NETWORK_ID_FIELD_NUMBER: _builtins.int
+    FIXED_IP_FIELD_NUMBER: _builtins.int
+    SECURITY_GROUPS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The server (UUID)."""
+    port_id: _builtins.str
+    """A port that is free (UUID)."""
+    network_id: _builtins.str
+    """A new port on this network (UUID)."""
+    fixed_ip: _builtins.str
+    """The address of a new port; empty: any."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    @_builtins.property
+    def security_groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names or ids of the security groups of a new port; empty: `default`."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        port_id: _builtins.str = ...,
+        network_id: _builtins.str = ...,
+        fixed_ip: _builtins.str = ...,
+        security_groups: _abc.Iterable[_builtins.str] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["network_id", b"network_id", "port_id", b"port_id", "source", b"source"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fixed_ip", b"fixed_ip", "id", b"id", "network_id", b"network_id", "port_id", b"port_id", "request_id", b"request_id", "security_groups", b"security_groups", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["port_id", "network_id"]  # noqa: Y015
+    _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
+
+Global___AttachPortRequest: _TypeAlias = AttachPortRequest  # noqa: Y015
+
+@_typing.final
+class DetachPortRequest(_message.Message):
+    """Input of DetachPort."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    PORT_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The server (UUID)."""
+    port_id: _builtins.str
+    """The port (UUID)."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        port_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "port_id", b"port_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetachPortRequest: _TypeAlias = DetachPortRequest  # noqa: Y015
+
+@_typing.final
+class ServerMetadata(_message.Message):
+    """Free keys as a whole: also none."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class EntriesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def entries(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """By key."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServerMetadata: _TypeAlias = ServerMetadata  # noqa: Y015
+
+@_typing.final
+class UserData(_message.Message):
+    """User data as a whole: also none."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTENT_FIELD_NUMBER: _builtins.int
+    content: _builtins.bytes
+    """At most 64 KiB."""
+    def __init__(
+        self,
+        *,
+        content: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UserData: _TypeAlias = UserData  # noqa: Y015
+
+@_typing.final
+class RebuildServerRequest(_message.Message):
+    """Input of RebuildServer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    KEY_NAME_FIELD_NUMBER: _builtins.int
+    USER_DATA_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The server (UUID)."""
+    image_id: _builtins.str
+    """The image (UUID)."""
+    name: _builtins.str
+    """Its new name; empty: as it was."""
+    description: _builtins.str
+    """Its new description; unset: as it was."""
+    key_name: _builtins.str
+    """Name of another key pair of the caller's, empty for none; unset: as it was."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    @_builtins.property
+    def metadata(self) -> Global___ServerMetadata:
+        """Its new free keys; unset: as they were."""
+
+    @_builtins.property
+    def user_data(self) -> Global___UserData:
+        """New user data; unset: as it was."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        image_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        description: _builtins.str | None = ...,
+        metadata: Global___ServerMetadata | None = ...,
+        key_name: _builtins.str | None = ...,
+        user_data: Global___UserData | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_key_name", b"_key_name", "description", b"description", "key_name", b"key_name", "metadata", b"metadata", "user_data", b"user_data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_key_name", b"_key_name", "description", b"description", "id", b"id", "image_id", b"image_id", "key_name", b"key_name", "metadata", b"metadata", "name", b"name", "request_id", b"request_id", "user_data", b"user_data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
+    _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
+    _WhichOneofReturnType__key_name: _TypeAlias = _typing.Literal["key_name"]  # noqa: Y015
+    _WhichOneofArgType__key_name: _TypeAlias = _typing.Literal["_key_name", b"_key_name"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__key_name) -> _WhichOneofReturnType__key_name | None: ...
+
+Global___RebuildServerRequest: _TypeAlias = RebuildServerRequest  # noqa: Y015
+
+@_typing.final
+class SnapshotServerRequest(_message.Message):
+    """Input of SnapshotServer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class PropertiesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    PROPERTIES_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The server (UUID)."""
+    name: _builtins.str
+    """Name of the image."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    @_builtins.property
+    def properties(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Free keys of the image, besides those that it has from the server's image."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        properties: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "name", b"name", "properties", b"properties", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SnapshotServerRequest: _TypeAlias = SnapshotServerRequest  # noqa: Y015
+
+@_typing.final
+class SnapshotServerResponse(_message.Message):
+    """The snapshot that was begun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_FIELD_NUMBER: _builtins.int
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    image_id: _builtins.str
+    """The image (UUID), QUEUED."""
+    @_builtins.property
+    def server(self) -> _resources_pb2.Server:
+        """The server, with the operation."""
+
+    def __init__(
+        self,
+        *,
+        server: _resources_pb2.Server | None = ...,
+        image_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["server", b"server"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_id", b"image_id", "server", b"server"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SnapshotServerResponse: _TypeAlias = SnapshotServerResponse  # noqa: Y015
+
+@_typing.final
+class ResizeServerRequest(_message.Message):
+    """Input of ResizeServer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    FLAVOR_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The server (UUID)."""
+    flavor_id: _builtins.str
+    """The new flavor."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        flavor_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flavor_id", b"flavor_id", "id", b"id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResizeServerRequest: _TypeAlias = ResizeServerRequest  # noqa: Y015
+
+@_typing.final
+class MigrateServerRequest(_message.Message):
+    """Input of MigrateServer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    HOST_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The server (UUID)."""
+    host_id: _builtins.str
+    """This host and no other (UUID); empty: any other than its own."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        host_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host_id", b"host_id", "id", b"id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MigrateServerRequest: _TypeAlias = MigrateServerRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmResizeRequest(_message.Message):
+    """Input of ConfirmResize."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The server (UUID)."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmResizeRequest: _TypeAlias = ConfirmResizeRequest  # noqa: Y015
+
+@_typing.final
+class RevertResizeRequest(_message.Message):
+    """Input of RevertResize."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The server (UUID)."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevertResizeRequest: _TypeAlias = RevertResizeRequest  # noqa: Y015

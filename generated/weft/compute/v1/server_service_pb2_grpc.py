@@ -97,6 +97,76 @@ class ServerServiceStub:
                 request_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.DetachVolumeRequest.SerializeToString,
                 response_deserializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
                 _registered_method=True)
+        self.PauseServer = channel.unary_unary(
+                '/weft.compute.v1.ServerService/PauseServer',
+                request_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.PauseServerRequest.SerializeToString,
+                response_deserializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+                _registered_method=True)
+        self.UnpauseServer = channel.unary_unary(
+                '/weft.compute.v1.ServerService/UnpauseServer',
+                request_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.UnpauseServerRequest.SerializeToString,
+                response_deserializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+                _registered_method=True)
+        self.SuspendServer = channel.unary_unary(
+                '/weft.compute.v1.ServerService/SuspendServer',
+                request_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.SuspendServerRequest.SerializeToString,
+                response_deserializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+                _registered_method=True)
+        self.ResumeServer = channel.unary_unary(
+                '/weft.compute.v1.ServerService/ResumeServer',
+                request_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.ResumeServerRequest.SerializeToString,
+                response_deserializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+                _registered_method=True)
+        self.LockServer = channel.unary_unary(
+                '/weft.compute.v1.ServerService/LockServer',
+                request_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.LockServerRequest.SerializeToString,
+                response_deserializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+                _registered_method=True)
+        self.UnlockServer = channel.unary_unary(
+                '/weft.compute.v1.ServerService/UnlockServer',
+                request_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.UnlockServerRequest.SerializeToString,
+                response_deserializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+                _registered_method=True)
+        self.AttachPort = channel.unary_unary(
+                '/weft.compute.v1.ServerService/AttachPort',
+                request_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.AttachPortRequest.SerializeToString,
+                response_deserializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+                _registered_method=True)
+        self.DetachPort = channel.unary_unary(
+                '/weft.compute.v1.ServerService/DetachPort',
+                request_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.DetachPortRequest.SerializeToString,
+                response_deserializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+                _registered_method=True)
+        self.RebuildServer = channel.unary_unary(
+                '/weft.compute.v1.ServerService/RebuildServer',
+                request_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.RebuildServerRequest.SerializeToString,
+                response_deserializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+                _registered_method=True)
+        self.SnapshotServer = channel.unary_unary(
+                '/weft.compute.v1.ServerService/SnapshotServer',
+                request_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.SnapshotServerRequest.SerializeToString,
+                response_deserializer=weft_dot_compute_dot_v1_dot_server__service__pb2.SnapshotServerResponse.FromString,
+                _registered_method=True)
+        self.ResizeServer = channel.unary_unary(
+                '/weft.compute.v1.ServerService/ResizeServer',
+                request_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.ResizeServerRequest.SerializeToString,
+                response_deserializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+                _registered_method=True)
+        self.MigrateServer = channel.unary_unary(
+                '/weft.compute.v1.ServerService/MigrateServer',
+                request_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.MigrateServerRequest.SerializeToString,
+                response_deserializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+                _registered_method=True)
+        self.ConfirmResize = channel.unary_unary(
+                '/weft.compute.v1.ServerService/ConfirmResize',
+                request_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.ConfirmResizeRequest.SerializeToString,
+                response_deserializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+                _registered_method=True)
+        self.RevertResize = channel.unary_unary(
+                '/weft.compute.v1.ServerService/RevertResize',
+                request_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.RevertResizeRequest.SerializeToString,
+                response_deserializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+                _registered_method=True)
         self.WatchServers = channel.unary_stream(
                 '/weft.compute.v1.ServerService/WatchServers',
                 request_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.WatchServersRequest.SerializeToString,
@@ -117,7 +187,8 @@ class ServerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListServers(self, request, context):
-        """Answers the servers that the caller may see, oldest first, page by page.
+        """Answers the servers that the caller may see, oldest first unless asked otherwise,
+        page by page.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -198,6 +269,120 @@ class ServerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PauseServer(self, request, context):
+        """Freezes an ACTIVE server in its host's memory. PAUSED when the operation ends.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnpauseServer(self, request, context):
+        """Lets a PAUSED server run on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SuspendServer(self, request, context):
+        """Writes the memory of an ACTIVE server to its host's disk and frees it. SUSPENDED
+        when the operation ends.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeServer(self, request, context):
+        """Lets a SUSPENDED server run on from where it was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LockServer(self, request, context):
+        """Refuses changes of the server from now on, but by administrators: LOCKED. Its
+        console, and snapshots of it, are not refused. One that is locked keeps its lock.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnlockServer(self, request, context):
+        """Takes the lock away. PERMISSION_DENIED when an administrator has locked it and
+        the caller is none. Succeeds when it is not locked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AttachPort(self, request, context):
+        """Gives an ACTIVE or STOPPED server one more network card, on a port that is there
+        or on a new one. Answers at once with the operation in the server. IN_USE for a
+        port of another device.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DetachPort(self, request, context):
+        """Takes a network card away. A port that was made with the server or by AttachPort
+        is deleted, another is free again. NOT_FOUND when the server has no such port.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RebuildServer(self, request, context):
+        """Makes the server's own disks anew from an image: what was on them is lost. Id,
+        ports, addresses, volumes, host and size stay. It runs afterwards, unless it was
+        STOPPED. WRONG_STATUS for a server that boots from a volume.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SnapshotServer(self, request, context):
+        """Makes an image of the root disk as it is at one moment, as if the power were cut
+        then: flush inside the guest first if it matters. The server runs on. The image
+        is QUEUED at once and ACTIVE when the operation ends; when that fails the image
+        is deleted. UNSUPPORTED for a server that boots from a volume: snapshot that.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResizeServer(self, request, context):
+        """Gives an ACTIVE or STOPPED server another flavor, on its host or another. It is
+        stopped, its disks are kept as they were aside, and it is started again as it was:
+        VERIFY_RESIZE until ConfirmResize or RevertResize. QUOTA_EXCEEDED;
+        INVALID_ARGUMENT for a smaller disk. NO_VALID_HOST is the operation's failure.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MigrateServer(self, request, context):
+        """Moves an ACTIVE or STOPPED server to another host while it is off. Goes on like
+        ResizeServer, to VERIFY_RESIZE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmResize(self, request, context):
+        """Keeps what ResizeServer or MigrateServer did, and removes what was kept of before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevertResize(self, request, context):
+        """Puts a server in VERIFY_RESIZE back to the flavor, host and disks that it had:
+        what it wrote to its own disks since is lost.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchServers(self, request, context):
         """Sends every change of servers that the caller may see, from a revision on.
         WATCH_TOO_OLD when that revision is gone or the reader is too slow.
@@ -267,6 +452,76 @@ def add_ServerServiceServicer_to_server(servicer, server):
             'DetachVolume': grpc.unary_unary_rpc_method_handler(
                     servicer.DetachVolume,
                     request_deserializer=weft_dot_compute_dot_v1_dot_server__service__pb2.DetachVolumeRequest.FromString,
+                    response_serializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.SerializeToString,
+            ),
+            'PauseServer': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseServer,
+                    request_deserializer=weft_dot_compute_dot_v1_dot_server__service__pb2.PauseServerRequest.FromString,
+                    response_serializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.SerializeToString,
+            ),
+            'UnpauseServer': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnpauseServer,
+                    request_deserializer=weft_dot_compute_dot_v1_dot_server__service__pb2.UnpauseServerRequest.FromString,
+                    response_serializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.SerializeToString,
+            ),
+            'SuspendServer': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuspendServer,
+                    request_deserializer=weft_dot_compute_dot_v1_dot_server__service__pb2.SuspendServerRequest.FromString,
+                    response_serializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.SerializeToString,
+            ),
+            'ResumeServer': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeServer,
+                    request_deserializer=weft_dot_compute_dot_v1_dot_server__service__pb2.ResumeServerRequest.FromString,
+                    response_serializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.SerializeToString,
+            ),
+            'LockServer': grpc.unary_unary_rpc_method_handler(
+                    servicer.LockServer,
+                    request_deserializer=weft_dot_compute_dot_v1_dot_server__service__pb2.LockServerRequest.FromString,
+                    response_serializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.SerializeToString,
+            ),
+            'UnlockServer': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnlockServer,
+                    request_deserializer=weft_dot_compute_dot_v1_dot_server__service__pb2.UnlockServerRequest.FromString,
+                    response_serializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.SerializeToString,
+            ),
+            'AttachPort': grpc.unary_unary_rpc_method_handler(
+                    servicer.AttachPort,
+                    request_deserializer=weft_dot_compute_dot_v1_dot_server__service__pb2.AttachPortRequest.FromString,
+                    response_serializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.SerializeToString,
+            ),
+            'DetachPort': grpc.unary_unary_rpc_method_handler(
+                    servicer.DetachPort,
+                    request_deserializer=weft_dot_compute_dot_v1_dot_server__service__pb2.DetachPortRequest.FromString,
+                    response_serializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.SerializeToString,
+            ),
+            'RebuildServer': grpc.unary_unary_rpc_method_handler(
+                    servicer.RebuildServer,
+                    request_deserializer=weft_dot_compute_dot_v1_dot_server__service__pb2.RebuildServerRequest.FromString,
+                    response_serializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.SerializeToString,
+            ),
+            'SnapshotServer': grpc.unary_unary_rpc_method_handler(
+                    servicer.SnapshotServer,
+                    request_deserializer=weft_dot_compute_dot_v1_dot_server__service__pb2.SnapshotServerRequest.FromString,
+                    response_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.SnapshotServerResponse.SerializeToString,
+            ),
+            'ResizeServer': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResizeServer,
+                    request_deserializer=weft_dot_compute_dot_v1_dot_server__service__pb2.ResizeServerRequest.FromString,
+                    response_serializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.SerializeToString,
+            ),
+            'MigrateServer': grpc.unary_unary_rpc_method_handler(
+                    servicer.MigrateServer,
+                    request_deserializer=weft_dot_compute_dot_v1_dot_server__service__pb2.MigrateServerRequest.FromString,
+                    response_serializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.SerializeToString,
+            ),
+            'ConfirmResize': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmResize,
+                    request_deserializer=weft_dot_compute_dot_v1_dot_server__service__pb2.ConfirmResizeRequest.FromString,
+                    response_serializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.SerializeToString,
+            ),
+            'RevertResize': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevertResize,
+                    request_deserializer=weft_dot_compute_dot_v1_dot_server__service__pb2.RevertResizeRequest.FromString,
                     response_serializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.SerializeToString,
             ),
             'WatchServers': grpc.unary_stream_rpc_method_handler(
@@ -600,6 +855,384 @@ class ServerService:
             target,
             '/weft.compute.v1.ServerService/DetachVolume',
             weft_dot_compute_dot_v1_dot_server__service__pb2.DetachVolumeRequest.SerializeToString,
+            weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseServer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.compute.v1.ServerService/PauseServer',
+            weft_dot_compute_dot_v1_dot_server__service__pb2.PauseServerRequest.SerializeToString,
+            weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnpauseServer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.compute.v1.ServerService/UnpauseServer',
+            weft_dot_compute_dot_v1_dot_server__service__pb2.UnpauseServerRequest.SerializeToString,
+            weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuspendServer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.compute.v1.ServerService/SuspendServer',
+            weft_dot_compute_dot_v1_dot_server__service__pb2.SuspendServerRequest.SerializeToString,
+            weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeServer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.compute.v1.ServerService/ResumeServer',
+            weft_dot_compute_dot_v1_dot_server__service__pb2.ResumeServerRequest.SerializeToString,
+            weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LockServer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.compute.v1.ServerService/LockServer',
+            weft_dot_compute_dot_v1_dot_server__service__pb2.LockServerRequest.SerializeToString,
+            weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnlockServer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.compute.v1.ServerService/UnlockServer',
+            weft_dot_compute_dot_v1_dot_server__service__pb2.UnlockServerRequest.SerializeToString,
+            weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AttachPort(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.compute.v1.ServerService/AttachPort',
+            weft_dot_compute_dot_v1_dot_server__service__pb2.AttachPortRequest.SerializeToString,
+            weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DetachPort(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.compute.v1.ServerService/DetachPort',
+            weft_dot_compute_dot_v1_dot_server__service__pb2.DetachPortRequest.SerializeToString,
+            weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RebuildServer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.compute.v1.ServerService/RebuildServer',
+            weft_dot_compute_dot_v1_dot_server__service__pb2.RebuildServerRequest.SerializeToString,
+            weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SnapshotServer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.compute.v1.ServerService/SnapshotServer',
+            weft_dot_compute_dot_v1_dot_server__service__pb2.SnapshotServerRequest.SerializeToString,
+            weft_dot_compute_dot_v1_dot_server__service__pb2.SnapshotServerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResizeServer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.compute.v1.ServerService/ResizeServer',
+            weft_dot_compute_dot_v1_dot_server__service__pb2.ResizeServerRequest.SerializeToString,
+            weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MigrateServer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.compute.v1.ServerService/MigrateServer',
+            weft_dot_compute_dot_v1_dot_server__service__pb2.MigrateServerRequest.SerializeToString,
+            weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmResize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.compute.v1.ServerService/ConfirmResize',
+            weft_dot_compute_dot_v1_dot_server__service__pb2.ConfirmResizeRequest.SerializeToString,
+            weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevertResize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.compute.v1.ServerService/RevertResize',
+            weft_dot_compute_dot_v1_dot_server__service__pb2.RevertResizeRequest.SerializeToString,
             weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
             options,
             channel_credentials,

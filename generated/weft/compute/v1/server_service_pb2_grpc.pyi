@@ -39,7 +39,9 @@ class ServerServiceStub:
     GetServer: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.GetServerRequest, _resources_pb2.Server]
     """Answers one server. NOT_FOUND when there is none that the caller may see."""
     ListServers: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.ListServersRequest, _server_service_pb2.ListServersResponse]
-    """Answers the servers that the caller may see, oldest first, page by page."""
+    """Answers the servers that the caller may see, oldest first unless asked otherwise,
+    page by page.
+    """
     CreateServer: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.CreateServerRequest, _resources_pb2.Server]
     """Creates a server. Idempotent in request_id. Answers the server BUILDING, with its operation. NOT_FOUND for the flavor, image
     and so on; QUOTA_EXCEEDED. Why no host takes it stands in the operation and in
@@ -69,6 +71,60 @@ class ServerServiceStub:
     """
     DetachVolume: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.DetachVolumeRequest, _resources_pb2.Server]
     """Detaches a volume. WRONG_STATUS for the one that it boots from."""
+    PauseServer: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.PauseServerRequest, _resources_pb2.Server]
+    """Freezes an ACTIVE server in its host's memory. PAUSED when the operation ends."""
+    UnpauseServer: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.UnpauseServerRequest, _resources_pb2.Server]
+    """Lets a PAUSED server run on."""
+    SuspendServer: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.SuspendServerRequest, _resources_pb2.Server]
+    """Writes the memory of an ACTIVE server to its host's disk and frees it. SUSPENDED
+    when the operation ends.
+    """
+    ResumeServer: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.ResumeServerRequest, _resources_pb2.Server]
+    """Lets a SUSPENDED server run on from where it was."""
+    LockServer: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.LockServerRequest, _resources_pb2.Server]
+    """Refuses changes of the server from now on, but by administrators: LOCKED. Its
+    console, and snapshots of it, are not refused. One that is locked keeps its lock.
+    """
+    UnlockServer: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.UnlockServerRequest, _resources_pb2.Server]
+    """Takes the lock away. PERMISSION_DENIED when an administrator has locked it and
+    the caller is none. Succeeds when it is not locked.
+    """
+    AttachPort: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.AttachPortRequest, _resources_pb2.Server]
+    """Gives an ACTIVE or STOPPED server one more network card, on a port that is there
+    or on a new one. Answers at once with the operation in the server. IN_USE for a
+    port of another device.
+    """
+    DetachPort: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.DetachPortRequest, _resources_pb2.Server]
+    """Takes a network card away. A port that was made with the server or by AttachPort
+    is deleted, another is free again. NOT_FOUND when the server has no such port.
+    """
+    RebuildServer: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.RebuildServerRequest, _resources_pb2.Server]
+    """Makes the server's own disks anew from an image: what was on them is lost. Id,
+    ports, addresses, volumes, host and size stay. It runs afterwards, unless it was
+    STOPPED. WRONG_STATUS for a server that boots from a volume.
+    """
+    SnapshotServer: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.SnapshotServerRequest, _server_service_pb2.SnapshotServerResponse]
+    """Makes an image of the root disk as it is at one moment, as if the power were cut
+    then: flush inside the guest first if it matters. The server runs on. The image
+    is QUEUED at once and ACTIVE when the operation ends; when that fails the image
+    is deleted. UNSUPPORTED for a server that boots from a volume: snapshot that.
+    """
+    ResizeServer: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.ResizeServerRequest, _resources_pb2.Server]
+    """Gives an ACTIVE or STOPPED server another flavor, on its host or another. It is
+    stopped, its disks are kept as they were aside, and it is started again as it was:
+    VERIFY_RESIZE until ConfirmResize or RevertResize. QUOTA_EXCEEDED;
+    INVALID_ARGUMENT for a smaller disk. NO_VALID_HOST is the operation's failure.
+    """
+    MigrateServer: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.MigrateServerRequest, _resources_pb2.Server]
+    """Moves an ACTIVE or STOPPED server to another host while it is off. Goes on like
+    ResizeServer, to VERIFY_RESIZE.
+    """
+    ConfirmResize: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.ConfirmResizeRequest, _resources_pb2.Server]
+    """Keeps what ResizeServer or MigrateServer did, and removes what was kept of before."""
+    RevertResize: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.RevertResizeRequest, _resources_pb2.Server]
+    """Puts a server in VERIFY_RESIZE back to the flavor, host and disks that it had:
+    what it wrote to its own disks since is lost.
+    """
     WatchServers: _grpc.UnaryStreamMultiCallable[_server_service_pb2.WatchServersRequest, _server_service_pb2.WatchServersResponse]
     """Sends every change of servers that the caller may see, from a revision on.
     WATCH_TOO_OLD when that revision is gone or the reader is too slow.
@@ -84,7 +140,9 @@ class ServerServiceAsyncStub(ServerServiceStub):
     GetServer: _aio.UnaryUnaryMultiCallable[_server_service_pb2.GetServerRequest, _resources_pb2.Server]  # type: ignore[assignment]
     """Answers one server. NOT_FOUND when there is none that the caller may see."""
     ListServers: _aio.UnaryUnaryMultiCallable[_server_service_pb2.ListServersRequest, _server_service_pb2.ListServersResponse]  # type: ignore[assignment]
-    """Answers the servers that the caller may see, oldest first, page by page."""
+    """Answers the servers that the caller may see, oldest first unless asked otherwise,
+    page by page.
+    """
     CreateServer: _aio.UnaryUnaryMultiCallable[_server_service_pb2.CreateServerRequest, _resources_pb2.Server]  # type: ignore[assignment]
     """Creates a server. Idempotent in request_id. Answers the server BUILDING, with its operation. NOT_FOUND for the flavor, image
     and so on; QUOTA_EXCEEDED. Why no host takes it stands in the operation and in
@@ -114,6 +172,60 @@ class ServerServiceAsyncStub(ServerServiceStub):
     """
     DetachVolume: _aio.UnaryUnaryMultiCallable[_server_service_pb2.DetachVolumeRequest, _resources_pb2.Server]  # type: ignore[assignment]
     """Detaches a volume. WRONG_STATUS for the one that it boots from."""
+    PauseServer: _aio.UnaryUnaryMultiCallable[_server_service_pb2.PauseServerRequest, _resources_pb2.Server]  # type: ignore[assignment]
+    """Freezes an ACTIVE server in its host's memory. PAUSED when the operation ends."""
+    UnpauseServer: _aio.UnaryUnaryMultiCallable[_server_service_pb2.UnpauseServerRequest, _resources_pb2.Server]  # type: ignore[assignment]
+    """Lets a PAUSED server run on."""
+    SuspendServer: _aio.UnaryUnaryMultiCallable[_server_service_pb2.SuspendServerRequest, _resources_pb2.Server]  # type: ignore[assignment]
+    """Writes the memory of an ACTIVE server to its host's disk and frees it. SUSPENDED
+    when the operation ends.
+    """
+    ResumeServer: _aio.UnaryUnaryMultiCallable[_server_service_pb2.ResumeServerRequest, _resources_pb2.Server]  # type: ignore[assignment]
+    """Lets a SUSPENDED server run on from where it was."""
+    LockServer: _aio.UnaryUnaryMultiCallable[_server_service_pb2.LockServerRequest, _resources_pb2.Server]  # type: ignore[assignment]
+    """Refuses changes of the server from now on, but by administrators: LOCKED. Its
+    console, and snapshots of it, are not refused. One that is locked keeps its lock.
+    """
+    UnlockServer: _aio.UnaryUnaryMultiCallable[_server_service_pb2.UnlockServerRequest, _resources_pb2.Server]  # type: ignore[assignment]
+    """Takes the lock away. PERMISSION_DENIED when an administrator has locked it and
+    the caller is none. Succeeds when it is not locked.
+    """
+    AttachPort: _aio.UnaryUnaryMultiCallable[_server_service_pb2.AttachPortRequest, _resources_pb2.Server]  # type: ignore[assignment]
+    """Gives an ACTIVE or STOPPED server one more network card, on a port that is there
+    or on a new one. Answers at once with the operation in the server. IN_USE for a
+    port of another device.
+    """
+    DetachPort: _aio.UnaryUnaryMultiCallable[_server_service_pb2.DetachPortRequest, _resources_pb2.Server]  # type: ignore[assignment]
+    """Takes a network card away. A port that was made with the server or by AttachPort
+    is deleted, another is free again. NOT_FOUND when the server has no such port.
+    """
+    RebuildServer: _aio.UnaryUnaryMultiCallable[_server_service_pb2.RebuildServerRequest, _resources_pb2.Server]  # type: ignore[assignment]
+    """Makes the server's own disks anew from an image: what was on them is lost. Id,
+    ports, addresses, volumes, host and size stay. It runs afterwards, unless it was
+    STOPPED. WRONG_STATUS for a server that boots from a volume.
+    """
+    SnapshotServer: _aio.UnaryUnaryMultiCallable[_server_service_pb2.SnapshotServerRequest, _server_service_pb2.SnapshotServerResponse]  # type: ignore[assignment]
+    """Makes an image of the root disk as it is at one moment, as if the power were cut
+    then: flush inside the guest first if it matters. The server runs on. The image
+    is QUEUED at once and ACTIVE when the operation ends; when that fails the image
+    is deleted. UNSUPPORTED for a server that boots from a volume: snapshot that.
+    """
+    ResizeServer: _aio.UnaryUnaryMultiCallable[_server_service_pb2.ResizeServerRequest, _resources_pb2.Server]  # type: ignore[assignment]
+    """Gives an ACTIVE or STOPPED server another flavor, on its host or another. It is
+    stopped, its disks are kept as they were aside, and it is started again as it was:
+    VERIFY_RESIZE until ConfirmResize or RevertResize. QUOTA_EXCEEDED;
+    INVALID_ARGUMENT for a smaller disk. NO_VALID_HOST is the operation's failure.
+    """
+    MigrateServer: _aio.UnaryUnaryMultiCallable[_server_service_pb2.MigrateServerRequest, _resources_pb2.Server]  # type: ignore[assignment]
+    """Moves an ACTIVE or STOPPED server to another host while it is off. Goes on like
+    ResizeServer, to VERIFY_RESIZE.
+    """
+    ConfirmResize: _aio.UnaryUnaryMultiCallable[_server_service_pb2.ConfirmResizeRequest, _resources_pb2.Server]  # type: ignore[assignment]
+    """Keeps what ResizeServer or MigrateServer did, and removes what was kept of before."""
+    RevertResize: _aio.UnaryUnaryMultiCallable[_server_service_pb2.RevertResizeRequest, _resources_pb2.Server]  # type: ignore[assignment]
+    """Puts a server in VERIFY_RESIZE back to the flavor, host and disks that it had:
+    what it wrote to its own disks since is lost.
+    """
     WatchServers: _aio.UnaryStreamMultiCallable[_server_service_pb2.WatchServersRequest, _server_service_pb2.WatchServersResponse]  # type: ignore[assignment]
     """Sends every change of servers that the caller may see, from a revision on.
     WATCH_TOO_OLD when that revision is gone or the reader is too slow.
@@ -138,7 +250,9 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _server_service_pb2.ListServersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_server_service_pb2.ListServersResponse, _abc.Awaitable[_server_service_pb2.ListServersResponse]]:
-        """Answers the servers that the caller may see, oldest first, page by page."""
+        """Answers the servers that the caller may see, oldest first unless asked otherwise,
+        page by page.
+        """
 
     @_abc_1.abstractmethod
     def CreateServer(
@@ -228,6 +342,144 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Server, _abc.Awaitable[_resources_pb2.Server]]:
         """Detaches a volume. WRONG_STATUS for the one that it boots from."""
+
+    @_abc_1.abstractmethod
+    def PauseServer(
+        self,
+        request: _server_service_pb2.PauseServerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Server, _abc.Awaitable[_resources_pb2.Server]]:
+        """Freezes an ACTIVE server in its host's memory. PAUSED when the operation ends."""
+
+    @_abc_1.abstractmethod
+    def UnpauseServer(
+        self,
+        request: _server_service_pb2.UnpauseServerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Server, _abc.Awaitable[_resources_pb2.Server]]:
+        """Lets a PAUSED server run on."""
+
+    @_abc_1.abstractmethod
+    def SuspendServer(
+        self,
+        request: _server_service_pb2.SuspendServerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Server, _abc.Awaitable[_resources_pb2.Server]]:
+        """Writes the memory of an ACTIVE server to its host's disk and frees it. SUSPENDED
+        when the operation ends.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeServer(
+        self,
+        request: _server_service_pb2.ResumeServerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Server, _abc.Awaitable[_resources_pb2.Server]]:
+        """Lets a SUSPENDED server run on from where it was."""
+
+    @_abc_1.abstractmethod
+    def LockServer(
+        self,
+        request: _server_service_pb2.LockServerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Server, _abc.Awaitable[_resources_pb2.Server]]:
+        """Refuses changes of the server from now on, but by administrators: LOCKED. Its
+        console, and snapshots of it, are not refused. One that is locked keeps its lock.
+        """
+
+    @_abc_1.abstractmethod
+    def UnlockServer(
+        self,
+        request: _server_service_pb2.UnlockServerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Server, _abc.Awaitable[_resources_pb2.Server]]:
+        """Takes the lock away. PERMISSION_DENIED when an administrator has locked it and
+        the caller is none. Succeeds when it is not locked.
+        """
+
+    @_abc_1.abstractmethod
+    def AttachPort(
+        self,
+        request: _server_service_pb2.AttachPortRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Server, _abc.Awaitable[_resources_pb2.Server]]:
+        """Gives an ACTIVE or STOPPED server one more network card, on a port that is there
+        or on a new one. Answers at once with the operation in the server. IN_USE for a
+        port of another device.
+        """
+
+    @_abc_1.abstractmethod
+    def DetachPort(
+        self,
+        request: _server_service_pb2.DetachPortRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Server, _abc.Awaitable[_resources_pb2.Server]]:
+        """Takes a network card away. A port that was made with the server or by AttachPort
+        is deleted, another is free again. NOT_FOUND when the server has no such port.
+        """
+
+    @_abc_1.abstractmethod
+    def RebuildServer(
+        self,
+        request: _server_service_pb2.RebuildServerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Server, _abc.Awaitable[_resources_pb2.Server]]:
+        """Makes the server's own disks anew from an image: what was on them is lost. Id,
+        ports, addresses, volumes, host and size stay. It runs afterwards, unless it was
+        STOPPED. WRONG_STATUS for a server that boots from a volume.
+        """
+
+    @_abc_1.abstractmethod
+    def SnapshotServer(
+        self,
+        request: _server_service_pb2.SnapshotServerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_server_service_pb2.SnapshotServerResponse, _abc.Awaitable[_server_service_pb2.SnapshotServerResponse]]:
+        """Makes an image of the root disk as it is at one moment, as if the power were cut
+        then: flush inside the guest first if it matters. The server runs on. The image
+        is QUEUED at once and ACTIVE when the operation ends; when that fails the image
+        is deleted. UNSUPPORTED for a server that boots from a volume: snapshot that.
+        """
+
+    @_abc_1.abstractmethod
+    def ResizeServer(
+        self,
+        request: _server_service_pb2.ResizeServerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Server, _abc.Awaitable[_resources_pb2.Server]]:
+        """Gives an ACTIVE or STOPPED server another flavor, on its host or another. It is
+        stopped, its disks are kept as they were aside, and it is started again as it was:
+        VERIFY_RESIZE until ConfirmResize or RevertResize. QUOTA_EXCEEDED;
+        INVALID_ARGUMENT for a smaller disk. NO_VALID_HOST is the operation's failure.
+        """
+
+    @_abc_1.abstractmethod
+    def MigrateServer(
+        self,
+        request: _server_service_pb2.MigrateServerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Server, _abc.Awaitable[_resources_pb2.Server]]:
+        """Moves an ACTIVE or STOPPED server to another host while it is off. Goes on like
+        ResizeServer, to VERIFY_RESIZE.
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmResize(
+        self,
+        request: _server_service_pb2.ConfirmResizeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Server, _abc.Awaitable[_resources_pb2.Server]]:
+        """Keeps what ResizeServer or MigrateServer did, and removes what was kept of before."""
+
+    @_abc_1.abstractmethod
+    def RevertResize(
+        self,
+        request: _server_service_pb2.RevertResizeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Server, _abc.Awaitable[_resources_pb2.Server]]:
+        """Puts a server in VERIFY_RESIZE back to the flavor, host and disks that it had:
+        what it wrote to its own disks since is lost.
+        """
 
     @_abc_1.abstractmethod
     def WatchServers(

@@ -67,6 +67,11 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The watcher fell behind, or asked for a revision no longer kept: list
     again and watch from there. `oldest`.
     """
+    REASON_LIMIT_REFUSED: _Reason.ValueType  # 19
+    """Projects would have more for themselves than the one above them has.
+    `project_id`: whose limit it is, `resource`, `limit`, `reserved`: what the
+    projects below would have.
+    """
     REASON_UNAUTHENTICATED: _Reason.ValueType  # 20
     """No credentials, or none that hold. No metadata: it says no more."""
     REASON_TOKEN_EXPIRED: _Reason.ValueType  # 21
@@ -84,6 +89,10 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_PASSWORD_CHANGE_REQUIRED: _Reason.ValueType  # 26
     """The password is right, but must be changed before it gives a token.
     `cause`: `expired` or `first_use`.
+    """
+    REASON_LOCKED: _Reason.ValueType  # 27
+    """The resource is locked against changes. `resource_type`, `id`, `locked_by`
+    (`owner` or `admin`).
     """
     REASON_JOIN_REFUSED: _Reason.ValueType  # 29
     """The join token, or the join of a host, is no longer good: make a new token.
@@ -177,6 +186,11 @@ REASON_WATCH_TOO_OLD: Reason.ValueType  # 18
 """The watcher fell behind, or asked for a revision no longer kept: list
 again and watch from there. `oldest`.
 """
+REASON_LIMIT_REFUSED: Reason.ValueType  # 19
+"""Projects would have more for themselves than the one above them has.
+`project_id`: whose limit it is, `resource`, `limit`, `reserved`: what the
+projects below would have.
+"""
 REASON_UNAUTHENTICATED: Reason.ValueType  # 20
 """No credentials, or none that hold. No metadata: it says no more."""
 REASON_TOKEN_EXPIRED: Reason.ValueType  # 21
@@ -194,6 +208,10 @@ REASON_TOO_MANY_ATTEMPTS: Reason.ValueType  # 25
 REASON_PASSWORD_CHANGE_REQUIRED: Reason.ValueType  # 26
 """The password is right, but must be changed before it gives a token.
 `cause`: `expired` or `first_use`.
+"""
+REASON_LOCKED: Reason.ValueType  # 27
+"""The resource is locked against changes. `resource_type`, `id`, `locked_by`
+(`owner` or `admin`).
 """
 REASON_JOIN_REFUSED: Reason.ValueType  # 29
 """The join token, or the join of a host, is no longer good: make a new token.

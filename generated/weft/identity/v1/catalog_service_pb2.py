@@ -26,11 +26,12 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from weft.identity.v1 import catalog_resources_pb2 as weft_dot_identity_dot_v1_dot_catalog__resources__pb2
 from weft.identity.v1 import resources_pb2 as weft_dot_identity_dot_v1_dot_resources__pb2
 from weft.options.v1 import access_pb2 as weft_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&weft/identity/v1/catalog_service.proto\x12\x10weft.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a weft/identity/v1/resources.proto\x1a\x1cweft/options/v1/access.proto\"*\n\x12GetEndpointRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xaa\x01\n\x14ListEndpointsRequest\x12\x1e\n\x0cservice_type\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x18\n\x06region\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1b\n\tinterface\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\tpage_size\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"_\n\x15ListEndpointsResponse\x12-\n\tendpoints\x18\x01 \x03(\x0b\x32\x1a.weft.identity.v1.Endpoint\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xf9\x01\n\x15\x43reateEndpointRequest\x12\x1a\n\x06region\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12 \n\x0cservice_type\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1e\n\x0cservice_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x31\n\tinterface\x18\x04 \x01(\tB\x1e\xbaH\x1br\x19R\x06publicR\x08internalR\x05\x61\x64min\x12\x17\n\x03url\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x10\x12\x1f\n\nrequest_id\x18\x06 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x07 \x01(\x08\"\xf0\x01\n\x15UpdateEndpointRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x34\n\x08\x65ndpoint\x18\x02 \x01(\x0b\x32\x1a.weft.identity.v1.EndpointB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\"\n\x11\x65xpected_revision\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\"\x89\x01\n\x15\x44\x65leteEndpointRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\"\n\x11\x65xpected_revision\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x15\n\rallow_missing\x18\x03 \x01(\x08\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x32\xbb\x06\n\x0e\x43\x61talogService\x12\x97\x01\n\x0bGetEndpoint\x12$.weft.identity.v1.GetEndpointRequest\x1a\x1a.weft.identity.v1.Endpoint\"F\x90\x02\x01\xaa\xbb\x18\x1c\n\x16identity.endpoints.get\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x1d\x12\x1b/identity/v1/endpoints/{id}\x12\xa4\x01\n\rListEndpoints\x12&.weft.identity.v1.ListEndpointsRequest\x1a\'.weft.identity.v1.ListEndpointsResponse\"B\x90\x02\x01\xaa\xbb\x18\x1d\n\x17identity.endpoints.list\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x18\x12\x16/identity/v1/endpoints\x12\x9d\x01\n\x0e\x43reateEndpoint\x12\'.weft.identity.v1.CreateEndpointRequest\x1a\x1a.weft.identity.v1.Endpoint\"F\xaa\xbb\x18!\n\x19identity.endpoints.create\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x1b\"\x16/identity/v1/endpoints:\x01*\x12\xa9\x01\n\x0eUpdateEndpoint\x12\'.weft.identity.v1.UpdateEndpointRequest\x1a\x1a.weft.identity.v1.Endpoint\"R\xaa\xbb\x18!\n\x19identity.endpoints.update\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\'2\x1b/identity/v1/endpoints/{id}:\x08\x65ndpoint\x12\x9b\x01\n\x0e\x44\x65leteEndpoint\x12\'.weft.identity.v1.DeleteEndpointRequest\x1a\x16.google.protobuf.Empty\"H\xaa\xbb\x18!\n\x19identity.endpoints.delete\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x1d*\x1b/identity/v1/endpoints/{id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&weft/identity/v1/catalog_service.proto\x12\x10weft.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a(weft/identity/v1/catalog_resources.proto\x1a weft/identity/v1/resources.proto\x1a\x1cweft/options/v1/access.proto\"*\n\x12GetEndpointRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xcb\x01\n\x14ListEndpointsRequest\x12\x1e\n\x0cservice_type\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x18\n\x06region\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1b\n\tinterface\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1f\n\nservice_id\x18\x06 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1d\n\tpage_size\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"_\n\x15ListEndpointsResponse\x12-\n\tendpoints\x18\x01 \x03(\x0b\x32\x1a.weft.identity.v1.Endpoint\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x98\x02\n\x15\x43reateEndpointRequest\x12\x1a\n\x06region\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1e\n\x0cservice_type\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1e\n\x0cservice_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1f\n\nservice_id\x18\x08 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x31\n\tinterface\x18\x04 \x01(\tB\x1e\xbaH\x1br\x19R\x06publicR\x08internalR\x05\x61\x64min\x12\x17\n\x03url\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x10\x12\x1f\n\nrequest_id\x18\x06 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x07 \x01(\x08\"\xf0\x01\n\x15UpdateEndpointRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x34\n\x08\x65ndpoint\x18\x02 \x01(\x0b\x32\x1a.weft.identity.v1.EndpointB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\"\n\x11\x65xpected_revision\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\"\x89\x01\n\x15\x44\x65leteEndpointRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\"\n\x11\x65xpected_revision\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x15\n\rallow_missing\x18\x03 \x01(\x08\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\")\n\x11GetServiceRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x82\x01\n\x13ListServicesRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x16\n\x04type\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"\\\n\x14ListServicesResponse\x12+\n\x08services\x18\x01 \x03(\x0b\x32\x19.weft.identity.v1.Service\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb1\x01\n\x14\x43reateServiceRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x18\n\x04type\x18\x06 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1d\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x10\n\x08\x64isabled\x18\x03 \x01(\x08\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"\xed\x01\n\x14UpdateServiceRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x32\n\x07service\x18\x02 \x01(\x0b\x32\x19.weft.identity.v1.ServiceB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\"\n\x11\x65xpected_revision\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\"\x88\x01\n\x14\x44\x65leteServiceRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\"\n\x11\x65xpected_revision\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x15\n\rallow_missing\x18\x03 \x01(\x08\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x32\xcd\x0c\n\x0e\x43\x61talogService\x12\x97\x01\n\x0bGetEndpoint\x12$.weft.identity.v1.GetEndpointRequest\x1a\x1a.weft.identity.v1.Endpoint\"F\x90\x02\x01\xaa\xbb\x18\x1c\n\x16identity.endpoints.get\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x1d\x12\x1b/identity/v1/endpoints/{id}\x12\xa4\x01\n\rListEndpoints\x12&.weft.identity.v1.ListEndpointsRequest\x1a\'.weft.identity.v1.ListEndpointsResponse\"B\x90\x02\x01\xaa\xbb\x18\x1d\n\x17identity.endpoints.list\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x18\x12\x16/identity/v1/endpoints\x12\x9d\x01\n\x0e\x43reateEndpoint\x12\'.weft.identity.v1.CreateEndpointRequest\x1a\x1a.weft.identity.v1.Endpoint\"F\xaa\xbb\x18!\n\x19identity.endpoints.create\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x1b\"\x16/identity/v1/endpoints:\x01*\x12\xa9\x01\n\x0eUpdateEndpoint\x12\'.weft.identity.v1.UpdateEndpointRequest\x1a\x1a.weft.identity.v1.Endpoint\"R\xaa\xbb\x18!\n\x19identity.endpoints.update\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\'2\x1b/identity/v1/endpoints/{id}:\x08\x65ndpoint\x12\x9b\x01\n\x0e\x44\x65leteEndpoint\x12\'.weft.identity.v1.DeleteEndpointRequest\x1a\x16.google.protobuf.Empty\"H\xaa\xbb\x18!\n\x19identity.endpoints.delete\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x1d*\x1b/identity/v1/endpoints/{id}\x12\x92\x01\n\nGetService\x12#.weft.identity.v1.GetServiceRequest\x1a\x19.weft.identity.v1.Service\"D\x90\x02\x01\xaa\xbb\x18\x1b\n\x15identity.services.get\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x1c\x12\x1a/identity/v1/services/{id}\x12\x9f\x01\n\x0cListServices\x12%.weft.identity.v1.ListServicesRequest\x1a&.weft.identity.v1.ListServicesResponse\"@\x90\x02\x01\xaa\xbb\x18\x1c\n\x16identity.services.list\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x17\x12\x15/identity/v1/services\x12\x98\x01\n\rCreateService\x12&.weft.identity.v1.CreateServiceRequest\x1a\x19.weft.identity.v1.Service\"D\xaa\xbb\x18 \n\x18identity.services.create\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x1a\"\x15/identity/v1/services:\x01*\x12\xa3\x01\n\rUpdateService\x12&.weft.identity.v1.UpdateServiceRequest\x1a\x19.weft.identity.v1.Service\"O\xaa\xbb\x18 \n\x18identity.services.update\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02%2\x1a/identity/v1/services/{id}:\x07service\x12\x97\x01\n\rDeleteService\x12&.weft.identity.v1.DeleteServiceRequest\x1a\x16.google.protobuf.Empty\"F\xaa\xbb\x18 \n\x18identity.services.delete\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x1c*\x1a/identity/v1/services/{id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +46,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTENDPOINTSREQUEST'].fields_by_name['region']._serialized_options = b'\272H\005r\003\030\377\001'
   _globals['_LISTENDPOINTSREQUEST'].fields_by_name['interface']._loaded_options = None
   _globals['_LISTENDPOINTSREQUEST'].fields_by_name['interface']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_LISTENDPOINTSREQUEST'].fields_by_name['service_id']._loaded_options = None
+  _globals['_LISTENDPOINTSREQUEST'].fields_by_name['service_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_LISTENDPOINTSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTENDPOINTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTENDPOINTSREQUEST'].fields_by_name['page_token']._loaded_options = None
@@ -52,9 +55,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEENDPOINTREQUEST'].fields_by_name['region']._loaded_options = None
   _globals['_CREATEENDPOINTREQUEST'].fields_by_name['region']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
   _globals['_CREATEENDPOINTREQUEST'].fields_by_name['service_type']._loaded_options = None
-  _globals['_CREATEENDPOINTREQUEST'].fields_by_name['service_type']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
+  _globals['_CREATEENDPOINTREQUEST'].fields_by_name['service_type']._serialized_options = b'\272H\005r\003\030\377\001'
   _globals['_CREATEENDPOINTREQUEST'].fields_by_name['service_name']._loaded_options = None
   _globals['_CREATEENDPOINTREQUEST'].fields_by_name['service_name']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_CREATEENDPOINTREQUEST'].fields_by_name['service_id']._loaded_options = None
+  _globals['_CREATEENDPOINTREQUEST'].fields_by_name['service_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_CREATEENDPOINTREQUEST'].fields_by_name['interface']._loaded_options = None
   _globals['_CREATEENDPOINTREQUEST'].fields_by_name['interface']._serialized_options = b'\272H\033r\031R\006publicR\010internalR\005admin'
   _globals['_CREATEENDPOINTREQUEST'].fields_by_name['url']._loaded_options = None
@@ -75,6 +80,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEENDPOINTREQUEST'].fields_by_name['expected_revision']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_DELETEENDPOINTREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_DELETEENDPOINTREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_GETSERVICEREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_GETSERVICEREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTSERVICESREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_LISTSERVICESREQUEST'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_LISTSERVICESREQUEST'].fields_by_name['type']._loaded_options = None
+  _globals['_LISTSERVICESREQUEST'].fields_by_name['type']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_LISTSERVICESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTSERVICESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_LISTSERVICESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTSERVICESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\020'
+  _globals['_CREATESERVICEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_CREATESERVICEREQUEST'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_CREATESERVICEREQUEST'].fields_by_name['type']._loaded_options = None
+  _globals['_CREATESERVICEREQUEST'].fields_by_name['type']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
+  _globals['_CREATESERVICEREQUEST'].fields_by_name['description']._loaded_options = None
+  _globals['_CREATESERVICEREQUEST'].fields_by_name['description']._serialized_options = b'\272H\005r\003\030\200 '
+  _globals['_CREATESERVICEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATESERVICEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_UPDATESERVICEREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_UPDATESERVICEREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_UPDATESERVICEREQUEST'].fields_by_name['service']._loaded_options = None
+  _globals['_UPDATESERVICEREQUEST'].fields_by_name['service']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_UPDATESERVICEREQUEST'].fields_by_name['expected_revision']._loaded_options = None
+  _globals['_UPDATESERVICEREQUEST'].fields_by_name['expected_revision']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_UPDATESERVICEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UPDATESERVICEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_DELETESERVICEREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_DELETESERVICEREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_DELETESERVICEREQUEST'].fields_by_name['expected_revision']._loaded_options = None
+  _globals['_DELETESERVICEREQUEST'].fields_by_name['expected_revision']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_DELETESERVICEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELETESERVICEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_CATALOGSERVICE'].methods_by_name['GetEndpoint']._loaded_options = None
   _globals['_CATALOGSERVICE'].methods_by_name['GetEndpoint']._serialized_options = b'\220\002\001\252\273\030\034\n\026identity.endpoints.get\020\004\030\002\202\323\344\223\002\035\022\033/identity/v1/endpoints/{id}'
   _globals['_CATALOGSERVICE'].methods_by_name['ListEndpoints']._loaded_options = None
@@ -85,18 +122,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CATALOGSERVICE'].methods_by_name['UpdateEndpoint']._serialized_options = b'\252\273\030!\n\031identity.endpoints.update\020\003\030\002 \004\202\323\344\223\002\'2\033/identity/v1/endpoints/{id}:\010endpoint'
   _globals['_CATALOGSERVICE'].methods_by_name['DeleteEndpoint']._loaded_options = None
   _globals['_CATALOGSERVICE'].methods_by_name['DeleteEndpoint']._serialized_options = b'\252\273\030!\n\031identity.endpoints.delete\020\003\030\002 \004\202\323\344\223\002\035*\033/identity/v1/endpoints/{id}'
-  _globals['_GETENDPOINTREQUEST']._serialized_start=246
-  _globals['_GETENDPOINTREQUEST']._serialized_end=288
-  _globals['_LISTENDPOINTSREQUEST']._serialized_start=291
-  _globals['_LISTENDPOINTSREQUEST']._serialized_end=461
-  _globals['_LISTENDPOINTSRESPONSE']._serialized_start=463
-  _globals['_LISTENDPOINTSRESPONSE']._serialized_end=558
-  _globals['_CREATEENDPOINTREQUEST']._serialized_start=561
-  _globals['_CREATEENDPOINTREQUEST']._serialized_end=810
-  _globals['_UPDATEENDPOINTREQUEST']._serialized_start=813
-  _globals['_UPDATEENDPOINTREQUEST']._serialized_end=1053
-  _globals['_DELETEENDPOINTREQUEST']._serialized_start=1056
-  _globals['_DELETEENDPOINTREQUEST']._serialized_end=1193
-  _globals['_CATALOGSERVICE']._serialized_start=1196
-  _globals['_CATALOGSERVICE']._serialized_end=2023
+  _globals['_CATALOGSERVICE'].methods_by_name['GetService']._loaded_options = None
+  _globals['_CATALOGSERVICE'].methods_by_name['GetService']._serialized_options = b'\220\002\001\252\273\030\033\n\025identity.services.get\020\004\030\002\202\323\344\223\002\034\022\032/identity/v1/services/{id}'
+  _globals['_CATALOGSERVICE'].methods_by_name['ListServices']._loaded_options = None
+  _globals['_CATALOGSERVICE'].methods_by_name['ListServices']._serialized_options = b'\220\002\001\252\273\030\034\n\026identity.services.list\020\004\030\002\202\323\344\223\002\027\022\025/identity/v1/services'
+  _globals['_CATALOGSERVICE'].methods_by_name['CreateService']._loaded_options = None
+  _globals['_CATALOGSERVICE'].methods_by_name['CreateService']._serialized_options = b'\252\273\030 \n\030identity.services.create\020\003\030\002 \004\202\323\344\223\002\032\"\025/identity/v1/services:\001*'
+  _globals['_CATALOGSERVICE'].methods_by_name['UpdateService']._loaded_options = None
+  _globals['_CATALOGSERVICE'].methods_by_name['UpdateService']._serialized_options = b'\252\273\030 \n\030identity.services.update\020\003\030\002 \004\202\323\344\223\002%2\032/identity/v1/services/{id}:\007service'
+  _globals['_CATALOGSERVICE'].methods_by_name['DeleteService']._loaded_options = None
+  _globals['_CATALOGSERVICE'].methods_by_name['DeleteService']._serialized_options = b'\252\273\030 \n\030identity.services.delete\020\003\030\002 \004\202\323\344\223\002\034*\032/identity/v1/services/{id}'
+  _globals['_GETENDPOINTREQUEST']._serialized_start=288
+  _globals['_GETENDPOINTREQUEST']._serialized_end=330
+  _globals['_LISTENDPOINTSREQUEST']._serialized_start=333
+  _globals['_LISTENDPOINTSREQUEST']._serialized_end=536
+  _globals['_LISTENDPOINTSRESPONSE']._serialized_start=538
+  _globals['_LISTENDPOINTSRESPONSE']._serialized_end=633
+  _globals['_CREATEENDPOINTREQUEST']._serialized_start=636
+  _globals['_CREATEENDPOINTREQUEST']._serialized_end=916
+  _globals['_UPDATEENDPOINTREQUEST']._serialized_start=919
+  _globals['_UPDATEENDPOINTREQUEST']._serialized_end=1159
+  _globals['_DELETEENDPOINTREQUEST']._serialized_start=1162
+  _globals['_DELETEENDPOINTREQUEST']._serialized_end=1299
+  _globals['_GETSERVICEREQUEST']._serialized_start=1301
+  _globals['_GETSERVICEREQUEST']._serialized_end=1342
+  _globals['_LISTSERVICESREQUEST']._serialized_start=1345
+  _globals['_LISTSERVICESREQUEST']._serialized_end=1475
+  _globals['_LISTSERVICESRESPONSE']._serialized_start=1477
+  _globals['_LISTSERVICESRESPONSE']._serialized_end=1569
+  _globals['_CREATESERVICEREQUEST']._serialized_start=1572
+  _globals['_CREATESERVICEREQUEST']._serialized_end=1749
+  _globals['_UPDATESERVICEREQUEST']._serialized_start=1752
+  _globals['_UPDATESERVICEREQUEST']._serialized_end=1989
+  _globals['_DELETESERVICEREQUEST']._serialized_start=1992
+  _globals['_DELETESERVICEREQUEST']._serialized_end=2128
+  _globals['_CATALOGSERVICE']._serialized_start=2131
+  _globals['_CATALOGSERVICE']._serialized_end=3744
 # @@protoc_insertion_point(module_scope)

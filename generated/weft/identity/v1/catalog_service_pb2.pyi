@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from weft.identity.v1 import catalog_resources_pb2 as _catalog_resources_pb2
 from weft.identity.v1 import resources_pb2 as _resources_pb2
 import builtins as _builtins
 import sys
@@ -51,6 +52,7 @@ class ListEndpointsRequest(_message.Message):
     SERVICE_TYPE_FIELD_NUMBER: _builtins.int
     REGION_FIELD_NUMBER: _builtins.int
     INTERFACE_FIELD_NUMBER: _builtins.int
+    SERVICE_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     service_type: _builtins.str
@@ -59,6 +61,8 @@ class ListEndpointsRequest(_message.Message):
     """Only those of this region."""
     interface: _builtins.str
     """Only `public`, `internal` or `admin` ones."""
+    service_id: _builtins.str
+    """Only those of this service (UUID)."""
     page_size: _builtins.int
     """How many to answer; 0 means 100; at most 1000."""
     page_token: _builtins.str
@@ -69,12 +73,13 @@ class ListEndpointsRequest(_message.Message):
         service_type: _builtins.str = ...,
         region: _builtins.str = ...,
         interface: _builtins.str = ...,
+        service_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["interface", b"interface", "page_size", b"page_size", "page_token", b"page_token", "region", b"region", "service_type", b"service_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interface", b"interface", "page_size", b"page_size", "page_token", b"page_token", "region", b"region", "service_id", b"service_id", "service_type", b"service_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -117,6 +122,7 @@ class CreateEndpointRequest(_message.Message):
     REGION_FIELD_NUMBER: _builtins.int
     SERVICE_TYPE_FIELD_NUMBER: _builtins.int
     SERVICE_NAME_FIELD_NUMBER: _builtins.int
+    SERVICE_ID_FIELD_NUMBER: _builtins.int
     INTERFACE_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
@@ -124,9 +130,11 @@ class CreateEndpointRequest(_message.Message):
     region: _builtins.str
     """The region; made when unknown."""
     service_type: _builtins.str
-    """Kind of the service."""
+    """Kind of the service; empty with service_id."""
     service_name: _builtins.str
-    """Name of the service."""
+    """Name of the service; empty with service_id."""
+    service_id: _builtins.str
+    """The service (UUID), instead of its type and name."""
     interface: _builtins.str
     """`public`, `internal` or `admin`."""
     url: _builtins.str
@@ -143,6 +151,7 @@ class CreateEndpointRequest(_message.Message):
         region: _builtins.str = ...,
         service_type: _builtins.str = ...,
         service_name: _builtins.str = ...,
+        service_id: _builtins.str = ...,
         interface: _builtins.str = ...,
         url: _builtins.str = ...,
         request_id: _builtins.str = ...,
@@ -150,7 +159,7 @@ class CreateEndpointRequest(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["interface", b"interface", "region", b"region", "request_id", b"request_id", "service_name", b"service_name", "service_type", b"service_type", "url", b"url", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interface", b"interface", "region", b"region", "request_id", b"request_id", "service_id", b"service_id", "service_name", b"service_name", "service_type", b"service_type", "url", b"url", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -186,7 +195,7 @@ class UpdateEndpointRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change: url, enabled. Empty means those that are set."""
+        """Which fields to change: url, enabled, region, interface, service_id. Empty means those that are set."""
 
     def __init__(
         self,
@@ -243,3 +252,219 @@ class DeleteEndpointRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteEndpointRequest: _TypeAlias = DeleteEndpointRequest  # noqa: Y015
+
+@_typing.final
+class GetServiceRequest(_message.Message):
+    """Asks for one service."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its id (UUID)."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetServiceRequest: _TypeAlias = GetServiceRequest  # noqa: Y015
+
+@_typing.final
+class ListServicesRequest(_message.Message):
+    """Asks for a page of services. Filters that are set must all hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Only those of this name."""
+    type: _builtins.str
+    """Only those of this type."""
+    page_size: _builtins.int
+    """How many to answer; 0 means 100; at most 1000."""
+    page_token: _builtins.str
+    """next_page_token of the page before; bound to the other fields and the caller."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        type: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "page_size", b"page_size", "page_token", b"page_token", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListServicesRequest: _TypeAlias = ListServicesRequest  # noqa: Y015
+
+@_typing.final
+class ListServicesResponse(_message.Message):
+    """A page of services."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def services(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.Service]:
+        """In the order of the list."""
+
+    def __init__(
+        self,
+        *,
+        services: _abc.Iterable[_catalog_resources_pb2.Service] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "services", b"services"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListServicesResponse: _TypeAlias = ListServicesResponse  # noqa: Y015
+
+@_typing.final
+class CreateServiceRequest(_message.Message):
+    """Describes the service to create."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    DISABLED_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name; unique among those of its type."""
+    type: _builtins.str
+    """What kind of service it is, e.g. `compute`."""
+    description: _builtins.str
+    """Free text."""
+    disabled: _builtins.bool
+    """Start disabled."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    validate_only: _builtins.bool
+    """Check everything and answer what would be, but change nothing."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        type: _builtins.str = ...,
+        description: _builtins.str = ...,
+        disabled: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "disabled", b"disabled", "name", b"name", "request_id", b"request_id", "type", b"type", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateServiceRequest: _TypeAlias = CreateServiceRequest  # noqa: Y015
+
+@_typing.final
+class UpdateServiceRequest(_message.Message):
+    """Describes the change to one service."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its id (UUID)."""
+    expected_revision: _builtins.int
+    """Change only if the resource still has this revision (REVISION_MISMATCH
+    otherwise); 0 means whichever it has.
+    """
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    validate_only: _builtins.bool
+    """Check everything and answer what would be, but change nothing."""
+    @_builtins.property
+    def service(self) -> _catalog_resources_pb2.Service:
+        """The new values; only the fields below are read."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields to change: type, name, description, enabled. Empty means those that are set."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        service: _catalog_resources_pb2.Service | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        expected_revision: _builtins.int = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["service", b"service", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_revision", b"expected_revision", "id", b"id", "request_id", b"request_id", "service", b"service", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateServiceRequest: _TypeAlias = UpdateServiceRequest  # noqa: Y015
+
+@_typing.final
+class DeleteServiceRequest(_message.Message):
+    """Names the service to delete."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    ALLOW_MISSING_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its id (UUID)."""
+    expected_revision: _builtins.int
+    """Change only if the resource still has this revision (REVISION_MISMATCH
+    otherwise); 0 means whichever it has.
+    """
+    allow_missing: _builtins.bool
+    """Answer success when there is none."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        expected_revision: _builtins.int = ...,
+        allow_missing: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_missing", b"allow_missing", "expected_revision", b"expected_revision", "id", b"id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteServiceRequest: _TypeAlias = DeleteServiceRequest  # noqa: Y015

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from weft.identity.v1 import catalog_resources_pb2 as weft_dot_identity_dot_v1_dot_catalog__resources__pb2
 from weft.identity.v1 import catalog_service_pb2 as weft_dot_identity_dot_v1_dot_catalog__service__pb2
 from weft.identity.v1 import resources_pb2 as weft_dot_identity_dot_v1_dot_resources__pb2
 
@@ -62,6 +63,31 @@ class CatalogServiceStub:
                 request_serializer=weft_dot_identity_dot_v1_dot_catalog__service__pb2.DeleteEndpointRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.GetService = channel.unary_unary(
+                '/weft.identity.v1.CatalogService/GetService',
+                request_serializer=weft_dot_identity_dot_v1_dot_catalog__service__pb2.GetServiceRequest.SerializeToString,
+                response_deserializer=weft_dot_identity_dot_v1_dot_catalog__resources__pb2.Service.FromString,
+                _registered_method=True)
+        self.ListServices = channel.unary_unary(
+                '/weft.identity.v1.CatalogService/ListServices',
+                request_serializer=weft_dot_identity_dot_v1_dot_catalog__service__pb2.ListServicesRequest.SerializeToString,
+                response_deserializer=weft_dot_identity_dot_v1_dot_catalog__service__pb2.ListServicesResponse.FromString,
+                _registered_method=True)
+        self.CreateService = channel.unary_unary(
+                '/weft.identity.v1.CatalogService/CreateService',
+                request_serializer=weft_dot_identity_dot_v1_dot_catalog__service__pb2.CreateServiceRequest.SerializeToString,
+                response_deserializer=weft_dot_identity_dot_v1_dot_catalog__resources__pb2.Service.FromString,
+                _registered_method=True)
+        self.UpdateService = channel.unary_unary(
+                '/weft.identity.v1.CatalogService/UpdateService',
+                request_serializer=weft_dot_identity_dot_v1_dot_catalog__service__pb2.UpdateServiceRequest.SerializeToString,
+                response_deserializer=weft_dot_identity_dot_v1_dot_catalog__resources__pb2.Service.FromString,
+                _registered_method=True)
+        self.DeleteService = channel.unary_unary(
+                '/weft.identity.v1.CatalogService/DeleteService',
+                request_serializer=weft_dot_identity_dot_v1_dot_catalog__service__pb2.DeleteServiceRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class CatalogServiceServicer:
@@ -69,28 +95,32 @@ class CatalogServiceServicer:
     """
 
     def GetEndpoint(self, request, context):
-        """Answers one endpoint. NOT_FOUND when there is none that the caller may see.
+        """Answers one endpoint. NOT_FOUND when there is none that the caller may see:
+        without a scope none at all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListEndpoints(self, request, context):
-        """Answers the endpoints that the caller may see, oldest first, page by page.
+        """Answers the endpoints that the caller may see, oldest first, page by page;
+        without a scope none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateEndpoint(self, request, context):
-        """Creates an endpoint. Idempotent in request_id.
+        """Creates an endpoint. Idempotent in request_id. A region or a service that is
+        not known by its name is made. NOT_FOUND for a service_id that is not there.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateEndpoint(self, request, context):
-        """Changes url, enabled. Idempotent in request_id.
+        """Changes url, enabled, region, interface, service_id. Idempotent in request_id.
+        A region that is not known by its name is made.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,6 +128,43 @@ class CatalogServiceServicer:
 
     def DeleteEndpoint(self, request, context):
         """Deletes one endpoint. Idempotent in request_id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetService(self, request, context):
+        """Answers one service. NOT_FOUND when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListServices(self, request, context):
+        """Answers the services, oldest first, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateService(self, request, context):
+        """Creates a service. Idempotent in request_id. ALREADY_EXISTS when there is
+        one of this type and name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateService(self, request, context):
+        """Changes type, name, description, enabled. Idempotent in request_id. The
+        endpoints of a disabled service are in no catalogue. ALREADY_EXISTS as CreateService.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteService(self, request, context):
+        """Deletes one service with its endpoints. Idempotent in request_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,6 +196,31 @@ def add_CatalogServiceServicer_to_server(servicer, server):
             'DeleteEndpoint': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteEndpoint,
                     request_deserializer=weft_dot_identity_dot_v1_dot_catalog__service__pb2.DeleteEndpointRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'GetService': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetService,
+                    request_deserializer=weft_dot_identity_dot_v1_dot_catalog__service__pb2.GetServiceRequest.FromString,
+                    response_serializer=weft_dot_identity_dot_v1_dot_catalog__resources__pb2.Service.SerializeToString,
+            ),
+            'ListServices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListServices,
+                    request_deserializer=weft_dot_identity_dot_v1_dot_catalog__service__pb2.ListServicesRequest.FromString,
+                    response_serializer=weft_dot_identity_dot_v1_dot_catalog__service__pb2.ListServicesResponse.SerializeToString,
+            ),
+            'CreateService': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateService,
+                    request_deserializer=weft_dot_identity_dot_v1_dot_catalog__service__pb2.CreateServiceRequest.FromString,
+                    response_serializer=weft_dot_identity_dot_v1_dot_catalog__resources__pb2.Service.SerializeToString,
+            ),
+            'UpdateService': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateService,
+                    request_deserializer=weft_dot_identity_dot_v1_dot_catalog__service__pb2.UpdateServiceRequest.FromString,
+                    response_serializer=weft_dot_identity_dot_v1_dot_catalog__resources__pb2.Service.SerializeToString,
+            ),
+            'DeleteService': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteService,
+                    request_deserializer=weft_dot_identity_dot_v1_dot_catalog__service__pb2.DeleteServiceRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
     }
@@ -267,6 +359,141 @@ class CatalogService:
             target,
             '/weft.identity.v1.CatalogService/DeleteEndpoint',
             weft_dot_identity_dot_v1_dot_catalog__service__pb2.DeleteEndpointRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.identity.v1.CatalogService/GetService',
+            weft_dot_identity_dot_v1_dot_catalog__service__pb2.GetServiceRequest.SerializeToString,
+            weft_dot_identity_dot_v1_dot_catalog__resources__pb2.Service.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListServices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.identity.v1.CatalogService/ListServices',
+            weft_dot_identity_dot_v1_dot_catalog__service__pb2.ListServicesRequest.SerializeToString,
+            weft_dot_identity_dot_v1_dot_catalog__service__pb2.ListServicesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.identity.v1.CatalogService/CreateService',
+            weft_dot_identity_dot_v1_dot_catalog__service__pb2.CreateServiceRequest.SerializeToString,
+            weft_dot_identity_dot_v1_dot_catalog__resources__pb2.Service.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.identity.v1.CatalogService/UpdateService',
+            weft_dot_identity_dot_v1_dot_catalog__service__pb2.UpdateServiceRequest.SerializeToString,
+            weft_dot_identity_dot_v1_dot_catalog__resources__pb2.Service.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.identity.v1.CatalogService/DeleteService',
+            weft_dot_identity_dot_v1_dot_catalog__service__pb2.DeleteServiceRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,

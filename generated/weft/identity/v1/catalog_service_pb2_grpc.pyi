@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
+from weft.identity.v1 import catalog_resources_pb2 as _catalog_resources_pb2
 from weft.identity.v1 import catalog_service_pb2 as _catalog_service_pb2
 from weft.identity.v1 import resources_pb2 as _resources_pb2
 import abc as _abc_1
@@ -36,15 +37,37 @@ class CatalogServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CatalogServiceAsyncStub: ...
     GetEndpoint: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetEndpointRequest, _resources_pb2.Endpoint]
-    """Answers one endpoint. NOT_FOUND when there is none that the caller may see."""
+    """Answers one endpoint. NOT_FOUND when there is none that the caller may see:
+    without a scope none at all.
+    """
     ListEndpoints: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListEndpointsRequest, _catalog_service_pb2.ListEndpointsResponse]
-    """Answers the endpoints that the caller may see, oldest first, page by page."""
+    """Answers the endpoints that the caller may see, oldest first, page by page;
+    without a scope none.
+    """
     CreateEndpoint: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateEndpointRequest, _resources_pb2.Endpoint]
-    """Creates an endpoint. Idempotent in request_id."""
+    """Creates an endpoint. Idempotent in request_id. A region or a service that is
+    not known by its name is made. NOT_FOUND for a service_id that is not there.
+    """
     UpdateEndpoint: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateEndpointRequest, _resources_pb2.Endpoint]
-    """Changes url, enabled. Idempotent in request_id."""
+    """Changes url, enabled, region, interface, service_id. Idempotent in request_id.
+    A region that is not known by its name is made.
+    """
     DeleteEndpoint: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteEndpointRequest, _empty_pb2.Empty]
     """Deletes one endpoint. Idempotent in request_id."""
+    GetService: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetServiceRequest, _catalog_resources_pb2.Service]
+    """Answers one service. NOT_FOUND when there is none."""
+    ListServices: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListServicesRequest, _catalog_service_pb2.ListServicesResponse]
+    """Answers the services, oldest first, page by page."""
+    CreateService: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateServiceRequest, _catalog_resources_pb2.Service]
+    """Creates a service. Idempotent in request_id. ALREADY_EXISTS when there is
+    one of this type and name.
+    """
+    UpdateService: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateServiceRequest, _catalog_resources_pb2.Service]
+    """Changes type, name, description, enabled. Idempotent in request_id. The
+    endpoints of a disabled service are in no catalogue. ALREADY_EXISTS as CreateService.
+    """
+    DeleteService: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteServiceRequest, _empty_pb2.Empty]
+    """Deletes one service with its endpoints. Idempotent in request_id."""
 
 @_typing.type_check_only
 class CatalogServiceAsyncStub(CatalogServiceStub):
@@ -52,15 +75,37 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetEndpoint: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetEndpointRequest, _resources_pb2.Endpoint]  # type: ignore[assignment]
-    """Answers one endpoint. NOT_FOUND when there is none that the caller may see."""
+    """Answers one endpoint. NOT_FOUND when there is none that the caller may see:
+    without a scope none at all.
+    """
     ListEndpoints: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListEndpointsRequest, _catalog_service_pb2.ListEndpointsResponse]  # type: ignore[assignment]
-    """Answers the endpoints that the caller may see, oldest first, page by page."""
+    """Answers the endpoints that the caller may see, oldest first, page by page;
+    without a scope none.
+    """
     CreateEndpoint: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateEndpointRequest, _resources_pb2.Endpoint]  # type: ignore[assignment]
-    """Creates an endpoint. Idempotent in request_id."""
+    """Creates an endpoint. Idempotent in request_id. A region or a service that is
+    not known by its name is made. NOT_FOUND for a service_id that is not there.
+    """
     UpdateEndpoint: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateEndpointRequest, _resources_pb2.Endpoint]  # type: ignore[assignment]
-    """Changes url, enabled. Idempotent in request_id."""
+    """Changes url, enabled, region, interface, service_id. Idempotent in request_id.
+    A region that is not known by its name is made.
+    """
     DeleteEndpoint: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteEndpointRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes one endpoint. Idempotent in request_id."""
+    GetService: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetServiceRequest, _catalog_resources_pb2.Service]  # type: ignore[assignment]
+    """Answers one service. NOT_FOUND when there is none."""
+    ListServices: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListServicesRequest, _catalog_service_pb2.ListServicesResponse]  # type: ignore[assignment]
+    """Answers the services, oldest first, page by page."""
+    CreateService: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateServiceRequest, _catalog_resources_pb2.Service]  # type: ignore[assignment]
+    """Creates a service. Idempotent in request_id. ALREADY_EXISTS when there is
+    one of this type and name.
+    """
+    UpdateService: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateServiceRequest, _catalog_resources_pb2.Service]  # type: ignore[assignment]
+    """Changes type, name, description, enabled. Idempotent in request_id. The
+    endpoints of a disabled service are in no catalogue. ALREADY_EXISTS as CreateService.
+    """
+    DeleteService: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteServiceRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes one service with its endpoints. Idempotent in request_id."""
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     """Where the services are."""
@@ -71,7 +116,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.GetEndpointRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Endpoint, _abc.Awaitable[_resources_pb2.Endpoint]]:
-        """Answers one endpoint. NOT_FOUND when there is none that the caller may see."""
+        """Answers one endpoint. NOT_FOUND when there is none that the caller may see:
+        without a scope none at all.
+        """
 
     @_abc_1.abstractmethod
     def ListEndpoints(
@@ -79,7 +126,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.ListEndpointsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.ListEndpointsResponse, _abc.Awaitable[_catalog_service_pb2.ListEndpointsResponse]]:
-        """Answers the endpoints that the caller may see, oldest first, page by page."""
+        """Answers the endpoints that the caller may see, oldest first, page by page;
+        without a scope none.
+        """
 
     @_abc_1.abstractmethod
     def CreateEndpoint(
@@ -87,7 +136,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.CreateEndpointRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Endpoint, _abc.Awaitable[_resources_pb2.Endpoint]]:
-        """Creates an endpoint. Idempotent in request_id."""
+        """Creates an endpoint. Idempotent in request_id. A region or a service that is
+        not known by its name is made. NOT_FOUND for a service_id that is not there.
+        """
 
     @_abc_1.abstractmethod
     def UpdateEndpoint(
@@ -95,7 +146,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.UpdateEndpointRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Endpoint, _abc.Awaitable[_resources_pb2.Endpoint]]:
-        """Changes url, enabled. Idempotent in request_id."""
+        """Changes url, enabled, region, interface, service_id. Idempotent in request_id.
+        A region that is not known by its name is made.
+        """
 
     @_abc_1.abstractmethod
     def DeleteEndpoint(
@@ -104,5 +157,49 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes one endpoint. Idempotent in request_id."""
+
+    @_abc_1.abstractmethod
+    def GetService(
+        self,
+        request: _catalog_service_pb2.GetServiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_resources_pb2.Service, _abc.Awaitable[_catalog_resources_pb2.Service]]:
+        """Answers one service. NOT_FOUND when there is none."""
+
+    @_abc_1.abstractmethod
+    def ListServices(
+        self,
+        request: _catalog_service_pb2.ListServicesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.ListServicesResponse, _abc.Awaitable[_catalog_service_pb2.ListServicesResponse]]:
+        """Answers the services, oldest first, page by page."""
+
+    @_abc_1.abstractmethod
+    def CreateService(
+        self,
+        request: _catalog_service_pb2.CreateServiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_resources_pb2.Service, _abc.Awaitable[_catalog_resources_pb2.Service]]:
+        """Creates a service. Idempotent in request_id. ALREADY_EXISTS when there is
+        one of this type and name.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateService(
+        self,
+        request: _catalog_service_pb2.UpdateServiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_resources_pb2.Service, _abc.Awaitable[_catalog_resources_pb2.Service]]:
+        """Changes type, name, description, enabled. Idempotent in request_id. The
+        endpoints of a disabled service are in no catalogue. ALREADY_EXISTS as CreateService.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteService(
+        self,
+        request: _catalog_service_pb2.DeleteServiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes one service with its endpoints. Idempotent in request_id."""
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

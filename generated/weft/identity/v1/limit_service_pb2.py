@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from weft.identity.v1 import resources_pb2 as weft_dot_identity_dot_v1_dot_resources__pb2
 from weft.options.v1 import access_pb2 as weft_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/identity/v1/limit_service.proto\x12\x10weft.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a weft/identity/v1/resources.proto\x1a\x1cweft/options/v1/access.proto\"\x8c\x01\n\x11ListLimitsRequest\x12\x1f\n\nproject_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x19\n\x07service\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"V\n\x12ListLimitsResponse\x12\'\n\x06limits\x18\x01 \x03(\x0b\x32\x17.weft.identity.v1.Limit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"b\n\x0fSetLimitRequest\x12.\n\x05limit\x18\x01 \x01(\x0b\x32\x17.weft.identity.v1.LimitB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x32\xb4\x02\n\x0cLimitService\x12\x97\x01\n\nListLimits\x12#.weft.identity.v1.ListLimitsRequest\x1a$.weft.identity.v1.ListLimitsResponse\">\x90\x02\x01\xaa\xbb\x18\x1c\n\x14identity.limits.list\x10\x01\x18\x02 \x01\x82\xd3\xe4\x93\x02\x15\x12\x13/identity/v1/limits\x12\x89\x01\n\x08SetLimit\x12!.weft.identity.v1.SetLimitRequest\x1a\x17.weft.identity.v1.Limit\"A\xaa\xbb\x18\x1b\n\x13identity.limits.set\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x1c\"\x17/identity/v1/limits:set:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/identity/v1/limit_service.proto\x12\x10weft.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a weft/identity/v1/resources.proto\x1a\x1cweft/options/v1/access.proto\"\x8c\x01\n\x11ListLimitsRequest\x12\x1f\n\nproject_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x19\n\x07service\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"\x93\x01\n\x12ListLimitsResponse\x12\'\n\x06limits\x18\x01 \x03(\x0b\x32\x17.weft.identity.v1.Limit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12*\n\x05pools\x18\x03 \x03(\x0b\x32\x1b.weft.identity.v1.LimitPool\x12\x0f\n\x07tree_id\x18\x04 \x01(\t\"\\\n\tLimitPool\x12\x12\n\nproject_id\x18\x01 \x01(\t\x12\x12\n\nmember_ids\x18\x02 \x03(\t\x12\'\n\x06limits\x18\x03 \x03(\x0b\x32\x17.weft.identity.v1.Limit\"b\n\x0fSetLimitRequest\x12.\n\x05limit\x18\x01 \x01(\x0b\x32\x17.weft.identity.v1.LimitB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x8d\x01\n\x11UnsetLimitRequest\x12\x1b\n\x07service\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1c\n\x08resource\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1c\n\nproject_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x32\xc7\x03\n\x0cLimitService\x12\x97\x01\n\nListLimits\x12#.weft.identity.v1.ListLimitsRequest\x1a$.weft.identity.v1.ListLimitsResponse\">\x90\x02\x01\xaa\xbb\x18\x1c\n\x14identity.limits.list\x10\x01\x18\x02 \x01\x82\xd3\xe4\x93\x02\x15\x12\x13/identity/v1/limits\x12\x89\x01\n\x08SetLimit\x12!.weft.identity.v1.SetLimitRequest\x1a\x17.weft.identity.v1.Limit\"A\xaa\xbb\x18\x1b\n\x13identity.limits.set\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x1c\"\x17/identity/v1/limits:set:\x01*\x12\x90\x01\n\nUnsetLimit\x12#.weft.identity.v1.UnsetLimitRequest\x1a\x16.google.protobuf.Empty\"E\xaa\xbb\x18\x1d\n\x15identity.limits.unset\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x1e\"\x19/identity/v1/limits:unset:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,16 +48,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETLIMITREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\003\310\001\001'
   _globals['_SETLIMITREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_SETLIMITREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_UNSETLIMITREQUEST'].fields_by_name['service']._loaded_options = None
+  _globals['_UNSETLIMITREQUEST'].fields_by_name['service']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
+  _globals['_UNSETLIMITREQUEST'].fields_by_name['resource']._loaded_options = None
+  _globals['_UNSETLIMITREQUEST'].fields_by_name['resource']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
+  _globals['_UNSETLIMITREQUEST'].fields_by_name['project_id']._loaded_options = None
+  _globals['_UNSETLIMITREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_UNSETLIMITREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UNSETLIMITREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_LIMITSERVICE'].methods_by_name['ListLimits']._loaded_options = None
   _globals['_LIMITSERVICE'].methods_by_name['ListLimits']._serialized_options = b'\220\002\001\252\273\030\034\n\024identity.limits.list\020\001\030\002 \001\202\323\344\223\002\025\022\023/identity/v1/limits'
   _globals['_LIMITSERVICE'].methods_by_name['SetLimit']._loaded_options = None
   _globals['_LIMITSERVICE'].methods_by_name['SetLimit']._serialized_options = b'\252\273\030\033\n\023identity.limits.set\020\003\030\002 \004\202\323\344\223\002\034\"\027/identity/v1/limits:set:\001*'
-  _globals['_LISTLIMITSREQUEST']._serialized_start=182
-  _globals['_LISTLIMITSREQUEST']._serialized_end=322
-  _globals['_LISTLIMITSRESPONSE']._serialized_start=324
-  _globals['_LISTLIMITSRESPONSE']._serialized_end=410
-  _globals['_SETLIMITREQUEST']._serialized_start=412
-  _globals['_SETLIMITREQUEST']._serialized_end=510
-  _globals['_LIMITSERVICE']._serialized_start=513
-  _globals['_LIMITSERVICE']._serialized_end=821
+  _globals['_LIMITSERVICE'].methods_by_name['UnsetLimit']._loaded_options = None
+  _globals['_LIMITSERVICE'].methods_by_name['UnsetLimit']._serialized_options = b'\252\273\030\035\n\025identity.limits.unset\020\003\030\002 \004\202\323\344\223\002\036\"\031/identity/v1/limits:unset:\001*'
+  _globals['_LISTLIMITSREQUEST']._serialized_start=211
+  _globals['_LISTLIMITSREQUEST']._serialized_end=351
+  _globals['_LISTLIMITSRESPONSE']._serialized_start=354
+  _globals['_LISTLIMITSRESPONSE']._serialized_end=501
+  _globals['_LIMITPOOL']._serialized_start=503
+  _globals['_LIMITPOOL']._serialized_end=595
+  _globals['_SETLIMITREQUEST']._serialized_start=597
+  _globals['_SETLIMITREQUEST']._serialized_end=695
+  _globals['_UNSETLIMITREQUEST']._serialized_start=698
+  _globals['_UNSETLIMITREQUEST']._serialized_end=839
+  _globals['_LIMITSERVICE']._serialized_start=842
+  _globals['_LIMITSERVICE']._serialized_end=1297
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from weft.identity.v1 import limit_service_pb2 as weft_dot_identity_dot_v1_dot_limit__service__pb2
 from weft.identity.v1 import resources_pb2 as weft_dot_identity_dot_v1_dot_resources__pb2
 
@@ -46,6 +47,11 @@ class LimitServiceStub:
                 request_serializer=weft_dot_identity_dot_v1_dot_limit__service__pb2.SetLimitRequest.SerializeToString,
                 response_deserializer=weft_dot_identity_dot_v1_dot_resources__pb2.Limit.FromString,
                 _registered_method=True)
+        self.UnsetLimit = channel.unary_unary(
+                '/weft.identity.v1.LimitService/UnsetLimit',
+                request_serializer=weft_dot_identity_dot_v1_dot_limit__service__pb2.UnsetLimitRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class LimitServiceServicer:
@@ -61,6 +67,17 @@ class LimitServiceServicer:
 
     def SetLimit(self, request, context):
         """Sets a limit of one project, or the default of all when no project is named.
+        What a project has for itself is taken from the limit above it: LIMIT_REFUSED
+        when that leaves too little, or when projects below have more already. A limit
+        below what is used is set all the same: only more is refused from then on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnsetLimit(self, request, context):
+        """Takes a project's own limit away: it shares again what is above it, or has
+        the default. NOT_FOUND when it has none of its own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,6 +95,11 @@ def add_LimitServiceServicer_to_server(servicer, server):
                     servicer.SetLimit,
                     request_deserializer=weft_dot_identity_dot_v1_dot_limit__service__pb2.SetLimitRequest.FromString,
                     response_serializer=weft_dot_identity_dot_v1_dot_resources__pb2.Limit.SerializeToString,
+            ),
+            'UnsetLimit': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnsetLimit,
+                    request_deserializer=weft_dot_identity_dot_v1_dot_limit__service__pb2.UnsetLimitRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +157,33 @@ class LimitService:
             '/weft.identity.v1.LimitService/SetLimit',
             weft_dot_identity_dot_v1_dot_limit__service__pb2.SetLimitRequest.SerializeToString,
             weft_dot_identity_dot_v1_dot_resources__pb2.Limit.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnsetLimit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.identity.v1.LimitService/UnsetLimit',
+            weft_dot_identity_dot_v1_dot_limit__service__pb2.UnsetLimitRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

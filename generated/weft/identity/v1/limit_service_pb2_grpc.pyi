@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from weft.identity.v1 import limit_service_pb2 as _limit_service_pb2
 from weft.identity.v1 import resources_pb2 as _resources_pb2
@@ -37,7 +38,15 @@ class LimitServiceStub:
     ListLimits: _grpc.UnaryUnaryMultiCallable[_limit_service_pb2.ListLimitsRequest, _limit_service_pb2.ListLimitsResponse]
     """Answers the limits that hold for one project: its own, or the defaults."""
     SetLimit: _grpc.UnaryUnaryMultiCallable[_limit_service_pb2.SetLimitRequest, _resources_pb2.Limit]
-    """Sets a limit of one project, or the default of all when no project is named."""
+    """Sets a limit of one project, or the default of all when no project is named.
+    What a project has for itself is taken from the limit above it: LIMIT_REFUSED
+    when that leaves too little, or when projects below have more already. A limit
+    below what is used is set all the same: only more is refused from then on.
+    """
+    UnsetLimit: _grpc.UnaryUnaryMultiCallable[_limit_service_pb2.UnsetLimitRequest, _empty_pb2.Empty]
+    """Takes a project's own limit away: it shares again what is above it, or has
+    the default. NOT_FOUND when it has none of its own.
+    """
 
 @_typing.type_check_only
 class LimitServiceAsyncStub(LimitServiceStub):
@@ -47,7 +56,15 @@ class LimitServiceAsyncStub(LimitServiceStub):
     ListLimits: _aio.UnaryUnaryMultiCallable[_limit_service_pb2.ListLimitsRequest, _limit_service_pb2.ListLimitsResponse]  # type: ignore[assignment]
     """Answers the limits that hold for one project: its own, or the defaults."""
     SetLimit: _aio.UnaryUnaryMultiCallable[_limit_service_pb2.SetLimitRequest, _resources_pb2.Limit]  # type: ignore[assignment]
-    """Sets a limit of one project, or the default of all when no project is named."""
+    """Sets a limit of one project, or the default of all when no project is named.
+    What a project has for itself is taken from the limit above it: LIMIT_REFUSED
+    when that leaves too little, or when projects below have more already. A limit
+    below what is used is set all the same: only more is refused from then on.
+    """
+    UnsetLimit: _aio.UnaryUnaryMultiCallable[_limit_service_pb2.UnsetLimitRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Takes a project's own limit away: it shares again what is above it, or has
+    the default. NOT_FOUND when it has none of its own.
+    """
 
 class LimitServiceServicer(metaclass=_abc_1.ABCMeta):
     """How much each project may have. The services count; identity keeps the limits."""
@@ -66,6 +83,20 @@ class LimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _limit_service_pb2.SetLimitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Limit, _abc.Awaitable[_resources_pb2.Limit]]:
-        """Sets a limit of one project, or the default of all when no project is named."""
+        """Sets a limit of one project, or the default of all when no project is named.
+        What a project has for itself is taken from the limit above it: LIMIT_REFUSED
+        when that leaves too little, or when projects below have more already. A limit
+        below what is used is set all the same: only more is refused from then on.
+        """
+
+    @_abc_1.abstractmethod
+    def UnsetLimit(
+        self,
+        request: _limit_service_pb2.UnsetLimitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Takes a project's own limit away: it shares again what is above it, or has
+        the default. NOT_FOUND when it has none of its own.
+        """
 
 def add_LimitServiceServicer_to_server(servicer: LimitServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -471,6 +471,7 @@ class Endpoint(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    SERVICE_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     region: _builtins.str
@@ -487,6 +488,8 @@ class Endpoint(_message.Message):
     """A disabled endpoint is not in the catalogue."""
     revision: _builtins.int
     """Grows with each change; for expected_revision."""
+    service_id: _builtins.str
+    """The service (UUID)."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was created."""
@@ -508,10 +511,11 @@ class Endpoint(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
+        service_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "enabled", b"enabled", "id", b"id", "interface", b"interface", "region", b"region", "revision", b"revision", "service_name", b"service_name", "service_type", b"service_type", "updated_at", b"updated_at", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "enabled", b"enabled", "id", b"id", "interface", b"interface", "region", b"region", "revision", b"revision", "service_id", b"service_id", "service_name", b"service_name", "service_type", b"service_type", "updated_at", b"updated_at", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -669,6 +673,8 @@ class Limit(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    RESERVED_FIELD_NUMBER: _builtins.int
+    OWN_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     """The service that counts it, e.g. `compute`."""
     resource: _builtins.str
@@ -677,6 +683,12 @@ class Limit(_message.Message):
     """The project (UUID); empty for the default of all projects."""
     limit: _builtins.int
     """The limit; -1 means none."""
+    reserved: _builtins.int
+    """Output only: how much of it projects below have for themselves."""
+    own: _builtins.bool
+    """Output only: the project has a limit of its own. One without, below another
+    project, shares what that has, and may have the default of it at most.
+    """
     def __init__(
         self,
         *,
@@ -684,10 +696,12 @@ class Limit(_message.Message):
         resource: _builtins.str = ...,
         project_id: _builtins.str = ...,
         limit: _builtins.int = ...,
+        reserved: _builtins.int = ...,
+        own: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "project_id", b"project_id", "resource", b"resource", "service", b"service"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "own", b"own", "project_id", b"project_id", "reserved", b"reserved", "resource", b"resource", "service", b"service"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -162,6 +162,7 @@ class CreateImageRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    UPLOADER_HOST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name; need not be unique."""
     disk_format: _resources_pb2.DiskFormat.ValueType
@@ -186,6 +187,10 @@ class CreateImageRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """Check everything and answer what would be, but change nothing."""
+    uploader_host_id: _builtins.str
+    """The host (UUID) that is to bring the content, by StoreImage; only services say
+    so: PERMISSION_DENIED for others.
+    """
     @_builtins.property
     def properties(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Free keys."""
@@ -210,10 +215,11 @@ class CreateImageRequest(_message.Message):
         id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        uploader_host_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["disk_format", b"disk_format", "hidden", b"hidden", "id", b"id", "min_disk_gib", b"min_disk_gib", "min_memory_mib", b"min_memory_mib", "name", b"name", "properties", b"properties", "protected", b"protected", "request_id", b"request_id", "sha256", b"sha256", "tags", b"tags", "validate_only", b"validate_only", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disk_format", b"disk_format", "hidden", b"hidden", "id", b"id", "min_disk_gib", b"min_disk_gib", "min_memory_mib", b"min_memory_mib", "name", b"name", "properties", b"properties", "protected", b"protected", "request_id", b"request_id", "sha256", b"sha256", "tags", b"tags", "uploader_host_id", b"uploader_host_id", "validate_only", b"validate_only", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

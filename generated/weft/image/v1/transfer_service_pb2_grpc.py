@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class TransferServiceStub:
-    """How hosts get the content of images.
+    """How hosts get the content of images, and give it.
     """
 
     def __init__(self, channel):
@@ -40,15 +40,30 @@ class TransferServiceStub:
                 request_serializer=weft_dot_image_dot_v1_dot_transfer__service__pb2.FetchImageRequest.SerializeToString,
                 response_deserializer=weft_dot_image_dot_v1_dot_transfer__service__pb2.FetchImageResponse.FromString,
                 _registered_method=True)
+        self.StoreImage = channel.stream_unary(
+                '/weft.image.v1.TransferService/StoreImage',
+                request_serializer=weft_dot_image_dot_v1_dot_transfer__service__pb2.StoreImageRequest.SerializeToString,
+                response_deserializer=weft_dot_image_dot_v1_dot_transfer__service__pb2.StoreImageResponse.FromString,
+                _registered_method=True)
 
 
 class TransferServiceServicer:
-    """How hosts get the content of images.
+    """How hosts get the content of images, and give it.
     """
 
     def FetchImage(self, request, context):
         """Sends the content of an image by its digest, from an offset on, so that a cut
         transfer can go on. NOT_FOUND when no image has that content.
+        No REST binding: it is for other parts of the cloud, not for its users.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StoreImage(self, request_iterator, context):
+        """Gives an image its content, from the host that it was made for
+        (CreateImageRequest.uploader_host_id) and no other: NOT_FOUND for others. One that
+        is ACTIVE already is answered as it is. Errors as of UploadImage.
         No REST binding: it is for other parts of the cloud, not for its users.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -63,6 +78,11 @@ def add_TransferServiceServicer_to_server(servicer, server):
                     request_deserializer=weft_dot_image_dot_v1_dot_transfer__service__pb2.FetchImageRequest.FromString,
                     response_serializer=weft_dot_image_dot_v1_dot_transfer__service__pb2.FetchImageResponse.SerializeToString,
             ),
+            'StoreImage': grpc.stream_unary_rpc_method_handler(
+                    servicer.StoreImage,
+                    request_deserializer=weft_dot_image_dot_v1_dot_transfer__service__pb2.StoreImageRequest.FromString,
+                    response_serializer=weft_dot_image_dot_v1_dot_transfer__service__pb2.StoreImageResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'weft.image.v1.TransferService', rpc_method_handlers)
@@ -72,7 +92,7 @@ def add_TransferServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TransferService:
-    """How hosts get the content of images.
+    """How hosts get the content of images, and give it.
     """
 
     @staticmethod
@@ -92,6 +112,33 @@ class TransferService:
             '/weft.image.v1.TransferService/FetchImage',
             weft_dot_image_dot_v1_dot_transfer__service__pb2.FetchImageRequest.SerializeToString,
             weft_dot_image_dot_v1_dot_transfer__service__pb2.FetchImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StoreImage(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/weft.image.v1.TransferService/StoreImage',
+            weft_dot_image_dot_v1_dot_transfer__service__pb2.StoreImageRequest.SerializeToString,
+            weft_dot_image_dot_v1_dot_transfer__service__pb2.StoreImageResponse.FromString,
             options,
             channel_credentials,
             insecure,

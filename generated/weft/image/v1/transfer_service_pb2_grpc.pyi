@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TransferServiceStub:
-    """How hosts get the content of images."""
+    """How hosts get the content of images, and give it."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -38,10 +38,16 @@ class TransferServiceStub:
     transfer can go on. NOT_FOUND when no image has that content.
     No REST binding: it is for other parts of the cloud, not for its users.
     """
+    StoreImage: _grpc.StreamUnaryMultiCallable[_transfer_service_pb2.StoreImageRequest, _transfer_service_pb2.StoreImageResponse]
+    """Gives an image its content, from the host that it was made for
+    (CreateImageRequest.uploader_host_id) and no other: NOT_FOUND for others. One that
+    is ACTIVE already is answered as it is. Errors as of UploadImage.
+    No REST binding: it is for other parts of the cloud, not for its users.
+    """
 
 @_typing.type_check_only
 class TransferServiceAsyncStub(TransferServiceStub):
-    """How hosts get the content of images."""
+    """How hosts get the content of images, and give it."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     FetchImage: _aio.UnaryStreamMultiCallable[_transfer_service_pb2.FetchImageRequest, _transfer_service_pb2.FetchImageResponse]  # type: ignore[assignment]
@@ -49,9 +55,15 @@ class TransferServiceAsyncStub(TransferServiceStub):
     transfer can go on. NOT_FOUND when no image has that content.
     No REST binding: it is for other parts of the cloud, not for its users.
     """
+    StoreImage: _aio.StreamUnaryMultiCallable[_transfer_service_pb2.StoreImageRequest, _transfer_service_pb2.StoreImageResponse]  # type: ignore[assignment]
+    """Gives an image its content, from the host that it was made for
+    (CreateImageRequest.uploader_host_id) and no other: NOT_FOUND for others. One that
+    is ACTIVE already is answered as it is. Errors as of UploadImage.
+    No REST binding: it is for other parts of the cloud, not for its users.
+    """
 
 class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
-    """How hosts get the content of images."""
+    """How hosts get the content of images, and give it."""
 
     @_abc_1.abstractmethod
     def FetchImage(
@@ -61,6 +73,18 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_transfer_service_pb2.FetchImageResponse], _abc.AsyncIterator[_transfer_service_pb2.FetchImageResponse]]:
         """Sends the content of an image by its digest, from an offset on, so that a cut
         transfer can go on. NOT_FOUND when no image has that content.
+        No REST binding: it is for other parts of the cloud, not for its users.
+        """
+
+    @_abc_1.abstractmethod
+    def StoreImage(
+        self,
+        request_iterator: _MaybeAsyncIterator[_transfer_service_pb2.StoreImageRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_transfer_service_pb2.StoreImageResponse, _abc.Awaitable[_transfer_service_pb2.StoreImageResponse]]:
+        """Gives an image its content, from the host that it was made for
+        (CreateImageRequest.uploader_host_id) and no other: NOT_FOUND for others. One that
+        is ACTIVE already is answered as it is. Errors as of UploadImage.
         No REST binding: it is for other parts of the cloud, not for its users.
         """
 

@@ -376,3 +376,385 @@ class GetConsoleResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetConsoleResponse: _TypeAlias = GetConsoleResponse  # noqa: Y015
+
+@_typing.final
+class PauseGuestRequest(_message.Message):
+    """Input of PauseGuest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_ID_FIELD_NUMBER: _builtins.int
+    server_id: _builtins.str
+    """The server (UUID)."""
+    def __init__(
+        self,
+        *,
+        server_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["server_id", b"server_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseGuestRequest: _TypeAlias = PauseGuestRequest  # noqa: Y015
+
+@_typing.final
+class UnpauseGuestRequest(_message.Message):
+    """Input of UnpauseGuest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_ID_FIELD_NUMBER: _builtins.int
+    server_id: _builtins.str
+    """The server (UUID)."""
+    def __init__(
+        self,
+        *,
+        server_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["server_id", b"server_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnpauseGuestRequest: _TypeAlias = UnpauseGuestRequest  # noqa: Y015
+
+@_typing.final
+class SuspendGuestRequest(_message.Message):
+    """Input of SuspendGuest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_ID_FIELD_NUMBER: _builtins.int
+    server_id: _builtins.str
+    """The server (UUID)."""
+    def __init__(
+        self,
+        *,
+        server_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["server_id", b"server_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuspendGuestRequest: _TypeAlias = SuspendGuestRequest  # noqa: Y015
+
+@_typing.final
+class AttachPortRequest(_message.Message):
+    """Input of AttachPort."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_ID_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    server_id: _builtins.str
+    """The server (UUID)."""
+    @_builtins.property
+    def port(self) -> _resources_pb2.GuestPort:
+        """The card."""
+
+    def __init__(
+        self,
+        *,
+        server_id: _builtins.str = ...,
+        port: _resources_pb2.GuestPort | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["port", b"port"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["port", b"port", "server_id", b"server_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttachPortRequest: _TypeAlias = AttachPortRequest  # noqa: Y015
+
+@_typing.final
+class DetachPortRequest(_message.Message):
+    """Input of DetachPort."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_ID_FIELD_NUMBER: _builtins.int
+    PORT_ID_FIELD_NUMBER: _builtins.int
+    server_id: _builtins.str
+    """The server (UUID)."""
+    port_id: _builtins.str
+    """The port (UUID)."""
+    def __init__(
+        self,
+        *,
+        server_id: _builtins.str = ...,
+        port_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["port_id", b"port_id", "server_id", b"server_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetachPortRequest: _TypeAlias = DetachPortRequest  # noqa: Y015
+
+@_typing.final
+class RebuildGuestRequest(_message.Message):
+    """Input of RebuildGuest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def guest(self) -> _resources_pb2.GuestSpec:
+        """The guest; its volumes and ports are not read."""
+
+    def __init__(
+        self,
+        *,
+        guest: _resources_pb2.GuestSpec | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["guest", b"guest"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["guest", b"guest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RebuildGuestRequest: _TypeAlias = RebuildGuestRequest  # noqa: Y015
+
+@_typing.final
+class ResizeGuestRequest(_message.Message):
+    """Input of ResizeGuest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_ID_FIELD_NUMBER: _builtins.int
+    VCPUS_FIELD_NUMBER: _builtins.int
+    MEMORY_MIB_FIELD_NUMBER: _builtins.int
+    ROOT_BYTES_FIELD_NUMBER: _builtins.int
+    EPHEMERAL_BYTES_FIELD_NUMBER: _builtins.int
+    OPERATION_ID_FIELD_NUMBER: _builtins.int
+    server_id: _builtins.str
+    """The server (UUID)."""
+    vcpus: _builtins.int
+    """Virtual processors."""
+    memory_mib: _builtins.int
+    """Memory."""
+    root_bytes: _builtins.int
+    """Size of the root disk; 0, or less than it has: as it is."""
+    ephemeral_bytes: _builtins.int
+    """Size of the second disk; 0, or less than it has: as it is."""
+    operation_id: _builtins.str
+    """The operation that it is resized for (UUID)."""
+    def __init__(
+        self,
+        *,
+        server_id: _builtins.str = ...,
+        vcpus: _builtins.int = ...,
+        memory_mib: _builtins.int = ...,
+        root_bytes: _builtins.int = ...,
+        ephemeral_bytes: _builtins.int = ...,
+        operation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ephemeral_bytes", b"ephemeral_bytes", "memory_mib", b"memory_mib", "operation_id", b"operation_id", "root_bytes", b"root_bytes", "server_id", b"server_id", "vcpus", b"vcpus"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResizeGuestRequest: _TypeAlias = ResizeGuestRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmGuestRequest(_message.Message):
+    """Input of ConfirmGuest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_ID_FIELD_NUMBER: _builtins.int
+    server_id: _builtins.str
+    """The server (UUID)."""
+    def __init__(
+        self,
+        *,
+        server_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["server_id", b"server_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmGuestRequest: _TypeAlias = ConfirmGuestRequest  # noqa: Y015
+
+@_typing.final
+class RevertGuestRequest(_message.Message):
+    """Input of RevertGuest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_ID_FIELD_NUMBER: _builtins.int
+    server_id: _builtins.str
+    """The server (UUID)."""
+    def __init__(
+        self,
+        *,
+        server_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["server_id", b"server_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevertGuestRequest: _TypeAlias = RevertGuestRequest  # noqa: Y015
+
+@_typing.final
+class ExportGuestRequest(_message.Message):
+    """Input of ExportGuest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_ID_FIELD_NUMBER: _builtins.int
+    server_id: _builtins.str
+    """The server (UUID)."""
+    def __init__(
+        self,
+        *,
+        server_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["server_id", b"server_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportGuestRequest: _TypeAlias = ExportGuestRequest  # noqa: Y015
+
+@_typing.final
+class UnexportGuestRequest(_message.Message):
+    """Input of UnexportGuest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_ID_FIELD_NUMBER: _builtins.int
+    server_id: _builtins.str
+    """The server (UUID)."""
+    def __init__(
+        self,
+        *,
+        server_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["server_id", b"server_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnexportGuestRequest: _TypeAlias = UnexportGuestRequest  # noqa: Y015
+
+@_typing.final
+class ExportGuestResponse(_message.Message):
+    """How the disks are read, and what they are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROOT_DISK_FIELD_NUMBER: _builtins.int
+    COPY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def root_disk(self) -> _resources_pb2.RootDisk:
+        """Its root disk; unset when it boots from a volume."""
+
+    @_builtins.property
+    def copy(self) -> _resources_pb2.GuestCopy:
+        """The disks."""
+
+    def __init__(
+        self,
+        *,
+        root_disk: _resources_pb2.RootDisk | None = ...,
+        copy: _resources_pb2.GuestCopy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy", "root_disk", b"root_disk"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy", "root_disk", b"root_disk"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportGuestResponse: _TypeAlias = ExportGuestResponse  # noqa: Y015
+
+@_typing.final
+class SnapshotGuestRequest(_message.Message):
+    """Input of SnapshotGuest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_ID_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
+    server_id: _builtins.str
+    """The server (UUID)."""
+    snapshot_id: _builtins.str
+    """The copy, and the image (UUID)."""
+    def __init__(
+        self,
+        *,
+        server_id: _builtins.str = ...,
+        snapshot_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["server_id", b"server_id", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SnapshotGuestRequest: _TypeAlias = SnapshotGuestRequest  # noqa: Y015
+
+@_typing.final
+class UploadSnapshotRequest(_message.Message):
+    """Input of UploadSnapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_ID_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
+    server_id: _builtins.str
+    """The server (UUID)."""
+    snapshot_id: _builtins.str
+    """The copy, and the image (UUID)."""
+    def __init__(
+        self,
+        *,
+        server_id: _builtins.str = ...,
+        snapshot_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["server_id", b"server_id", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UploadSnapshotRequest: _TypeAlias = UploadSnapshotRequest  # noqa: Y015
+
+@_typing.final
+class DropSnapshotRequest(_message.Message):
+    """Input of DropSnapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_ID_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
+    server_id: _builtins.str
+    """The server (UUID)."""
+    snapshot_id: _builtins.str
+    """The copy, and the image (UUID)."""
+    def __init__(
+        self,
+        *,
+        server_id: _builtins.str = ...,
+        snapshot_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["server_id", b"server_id", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DropSnapshotRequest: _TypeAlias = DropSnapshotRequest  # noqa: Y015

@@ -88,6 +88,76 @@ class GuestServiceStub:
                 request_serializer=weft_dot_node_dot_v1_dot_guest__service__pb2.ResizeVolumeRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.PauseGuest = channel.unary_unary(
+                '/weft.node.v1.GuestService/PauseGuest',
+                request_serializer=weft_dot_node_dot_v1_dot_guest__service__pb2.PauseGuestRequest.SerializeToString,
+                response_deserializer=weft_dot_node_dot_v1_dot_resources__pb2.Guest.FromString,
+                _registered_method=True)
+        self.UnpauseGuest = channel.unary_unary(
+                '/weft.node.v1.GuestService/UnpauseGuest',
+                request_serializer=weft_dot_node_dot_v1_dot_guest__service__pb2.UnpauseGuestRequest.SerializeToString,
+                response_deserializer=weft_dot_node_dot_v1_dot_resources__pb2.Guest.FromString,
+                _registered_method=True)
+        self.SuspendGuest = channel.unary_unary(
+                '/weft.node.v1.GuestService/SuspendGuest',
+                request_serializer=weft_dot_node_dot_v1_dot_guest__service__pb2.SuspendGuestRequest.SerializeToString,
+                response_deserializer=weft_dot_node_dot_v1_dot_resources__pb2.Guest.FromString,
+                _registered_method=True)
+        self.AttachPort = channel.unary_unary(
+                '/weft.node.v1.GuestService/AttachPort',
+                request_serializer=weft_dot_node_dot_v1_dot_guest__service__pb2.AttachPortRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.DetachPort = channel.unary_unary(
+                '/weft.node.v1.GuestService/DetachPort',
+                request_serializer=weft_dot_node_dot_v1_dot_guest__service__pb2.DetachPortRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.RebuildGuest = channel.unary_unary(
+                '/weft.node.v1.GuestService/RebuildGuest',
+                request_serializer=weft_dot_node_dot_v1_dot_guest__service__pb2.RebuildGuestRequest.SerializeToString,
+                response_deserializer=weft_dot_node_dot_v1_dot_resources__pb2.Guest.FromString,
+                _registered_method=True)
+        self.ResizeGuest = channel.unary_unary(
+                '/weft.node.v1.GuestService/ResizeGuest',
+                request_serializer=weft_dot_node_dot_v1_dot_guest__service__pb2.ResizeGuestRequest.SerializeToString,
+                response_deserializer=weft_dot_node_dot_v1_dot_resources__pb2.Guest.FromString,
+                _registered_method=True)
+        self.ConfirmGuest = channel.unary_unary(
+                '/weft.node.v1.GuestService/ConfirmGuest',
+                request_serializer=weft_dot_node_dot_v1_dot_guest__service__pb2.ConfirmGuestRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.RevertGuest = channel.unary_unary(
+                '/weft.node.v1.GuestService/RevertGuest',
+                request_serializer=weft_dot_node_dot_v1_dot_guest__service__pb2.RevertGuestRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ExportGuest = channel.unary_unary(
+                '/weft.node.v1.GuestService/ExportGuest',
+                request_serializer=weft_dot_node_dot_v1_dot_guest__service__pb2.ExportGuestRequest.SerializeToString,
+                response_deserializer=weft_dot_node_dot_v1_dot_guest__service__pb2.ExportGuestResponse.FromString,
+                _registered_method=True)
+        self.UnexportGuest = channel.unary_unary(
+                '/weft.node.v1.GuestService/UnexportGuest',
+                request_serializer=weft_dot_node_dot_v1_dot_guest__service__pb2.UnexportGuestRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.SnapshotGuest = channel.unary_unary(
+                '/weft.node.v1.GuestService/SnapshotGuest',
+                request_serializer=weft_dot_node_dot_v1_dot_guest__service__pb2.SnapshotGuestRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.UploadSnapshot = channel.unary_unary(
+                '/weft.node.v1.GuestService/UploadSnapshot',
+                request_serializer=weft_dot_node_dot_v1_dot_guest__service__pb2.UploadSnapshotRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.DropSnapshot = channel.unary_unary(
+                '/weft.node.v1.GuestService/DropSnapshot',
+                request_serializer=weft_dot_node_dot_v1_dot_guest__service__pb2.DropSnapshotRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.UpdateMetadata = channel.unary_unary(
                 '/weft.node.v1.GuestService/UpdateMetadata',
                 request_serializer=weft_dot_node_dot_v1_dot_guest__service__pb2.UpdateMetadataRequest.SerializeToString,
@@ -192,6 +262,130 @@ class GuestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PauseGuest(self, request, context):
+        """Freezes it in memory. WRONG_STATUS when it is off.
+        No REST binding: host agents are called by services only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnpauseGuest(self, request, context):
+        """Lets a frozen one run on. WRONG_STATUS when it is off.
+        No REST binding: host agents are called by services only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SuspendGuest(self, request, context):
+        """Writes its memory to the disk and ends it; StartGuest reads it back, and StopGuest
+        or a hard reboot throws it away. WRONG_STATUS when it is off and there is none.
+        No REST binding: host agents are called by services only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AttachPort(self, request, context):
+        """Gives it a network card for good, while it runs too: then once the port is wired.
+        PORT_NOT_WIRED.
+        No REST binding: host agents are called by services only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DetachPort(self, request, context):
+        """Takes a network card away; answers when the guest has let go. Succeeds when it has
+        none such. DEADLINE_EXCEEDED when the guest does not let go: it then has it.
+        No REST binding: host agents are called by services only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RebuildGuest(self, request, context):
+        """Makes its own disks and its domain anew, and does not start it: what was on them is
+        lost. Volumes and ports are those that it has. The image must be in the host's
+        cache. What was rebuilt for the same operation is answered as it is. NOT_FOUND.
+        No REST binding: host agents are called by services only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResizeGuest(self, request, context):
+        """Gives one that is off another size, and keeps its disks as they were aside until
+        ConfirmGuest or RevertGuest. Disks grow only. What was resized for the same
+        operation is answered as it is. STORAGE_FULL.
+        No REST binding: host agents are called by services only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmGuest(self, request, context):
+        """Removes what ResizeGuest kept. Succeeds when there is nothing.
+        No REST binding: host agents are called by services only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevertGuest(self, request, context):
+        """Gives one that is off the size and the disks back that ResizeGuest kept. Succeeds
+        when there is nothing.
+        No REST binding: host agents are called by services only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportGuest(self, request, context):
+        """Lets another host read the disks of one that is off, by NBD. The same exports are
+        answered again. UNSUPPORTED for a guest from an ISO image.
+        No REST binding: host agents are called by services only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnexportGuest(self, request, context):
+        """Ends those. Succeeds when there are none.
+        No REST binding: host agents are called by services only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SnapshotGuest(self, request, context):
+        """Copies its root disk, as it is at one moment, to a file on the host: by QEMU where
+        it runs, which it goes on doing. A copy that is there is answered. UNSUPPORTED
+        when it boots from a volume.
+        No REST binding: host agents are called by services only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UploadSnapshot(self, request, context):
+        """Sends a copy to the image service, as the content of the image of the same id.
+        NOT_FOUND when there is no such copy.
+        No REST binding: host agents are called by services only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DropSnapshot(self, request, context):
+        """Removes a copy. Succeeds when there is none.
+        No REST binding: host agents are called by services only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdateMetadata(self, request, context):
         """Changes what it is told about itself.
         No REST binding: host agents are called by services only.
@@ -259,6 +453,76 @@ def add_GuestServiceServicer_to_server(servicer, server):
             'ResizeVolume': grpc.unary_unary_rpc_method_handler(
                     servicer.ResizeVolume,
                     request_deserializer=weft_dot_node_dot_v1_dot_guest__service__pb2.ResizeVolumeRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'PauseGuest': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseGuest,
+                    request_deserializer=weft_dot_node_dot_v1_dot_guest__service__pb2.PauseGuestRequest.FromString,
+                    response_serializer=weft_dot_node_dot_v1_dot_resources__pb2.Guest.SerializeToString,
+            ),
+            'UnpauseGuest': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnpauseGuest,
+                    request_deserializer=weft_dot_node_dot_v1_dot_guest__service__pb2.UnpauseGuestRequest.FromString,
+                    response_serializer=weft_dot_node_dot_v1_dot_resources__pb2.Guest.SerializeToString,
+            ),
+            'SuspendGuest': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuspendGuest,
+                    request_deserializer=weft_dot_node_dot_v1_dot_guest__service__pb2.SuspendGuestRequest.FromString,
+                    response_serializer=weft_dot_node_dot_v1_dot_resources__pb2.Guest.SerializeToString,
+            ),
+            'AttachPort': grpc.unary_unary_rpc_method_handler(
+                    servicer.AttachPort,
+                    request_deserializer=weft_dot_node_dot_v1_dot_guest__service__pb2.AttachPortRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'DetachPort': grpc.unary_unary_rpc_method_handler(
+                    servicer.DetachPort,
+                    request_deserializer=weft_dot_node_dot_v1_dot_guest__service__pb2.DetachPortRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'RebuildGuest': grpc.unary_unary_rpc_method_handler(
+                    servicer.RebuildGuest,
+                    request_deserializer=weft_dot_node_dot_v1_dot_guest__service__pb2.RebuildGuestRequest.FromString,
+                    response_serializer=weft_dot_node_dot_v1_dot_resources__pb2.Guest.SerializeToString,
+            ),
+            'ResizeGuest': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResizeGuest,
+                    request_deserializer=weft_dot_node_dot_v1_dot_guest__service__pb2.ResizeGuestRequest.FromString,
+                    response_serializer=weft_dot_node_dot_v1_dot_resources__pb2.Guest.SerializeToString,
+            ),
+            'ConfirmGuest': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmGuest,
+                    request_deserializer=weft_dot_node_dot_v1_dot_guest__service__pb2.ConfirmGuestRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'RevertGuest': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevertGuest,
+                    request_deserializer=weft_dot_node_dot_v1_dot_guest__service__pb2.RevertGuestRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ExportGuest': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportGuest,
+                    request_deserializer=weft_dot_node_dot_v1_dot_guest__service__pb2.ExportGuestRequest.FromString,
+                    response_serializer=weft_dot_node_dot_v1_dot_guest__service__pb2.ExportGuestResponse.SerializeToString,
+            ),
+            'UnexportGuest': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnexportGuest,
+                    request_deserializer=weft_dot_node_dot_v1_dot_guest__service__pb2.UnexportGuestRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'SnapshotGuest': grpc.unary_unary_rpc_method_handler(
+                    servicer.SnapshotGuest,
+                    request_deserializer=weft_dot_node_dot_v1_dot_guest__service__pb2.SnapshotGuestRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'UploadSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.UploadSnapshot,
+                    request_deserializer=weft_dot_node_dot_v1_dot_guest__service__pb2.UploadSnapshotRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'DropSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.DropSnapshot,
+                    request_deserializer=weft_dot_node_dot_v1_dot_guest__service__pb2.DropSnapshotRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'UpdateMetadata': grpc.unary_unary_rpc_method_handler(
@@ -543,6 +807,384 @@ class GuestService:
             target,
             '/weft.node.v1.GuestService/ResizeVolume',
             weft_dot_node_dot_v1_dot_guest__service__pb2.ResizeVolumeRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseGuest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.node.v1.GuestService/PauseGuest',
+            weft_dot_node_dot_v1_dot_guest__service__pb2.PauseGuestRequest.SerializeToString,
+            weft_dot_node_dot_v1_dot_resources__pb2.Guest.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnpauseGuest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.node.v1.GuestService/UnpauseGuest',
+            weft_dot_node_dot_v1_dot_guest__service__pb2.UnpauseGuestRequest.SerializeToString,
+            weft_dot_node_dot_v1_dot_resources__pb2.Guest.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuspendGuest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.node.v1.GuestService/SuspendGuest',
+            weft_dot_node_dot_v1_dot_guest__service__pb2.SuspendGuestRequest.SerializeToString,
+            weft_dot_node_dot_v1_dot_resources__pb2.Guest.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AttachPort(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.node.v1.GuestService/AttachPort',
+            weft_dot_node_dot_v1_dot_guest__service__pb2.AttachPortRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DetachPort(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.node.v1.GuestService/DetachPort',
+            weft_dot_node_dot_v1_dot_guest__service__pb2.DetachPortRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RebuildGuest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.node.v1.GuestService/RebuildGuest',
+            weft_dot_node_dot_v1_dot_guest__service__pb2.RebuildGuestRequest.SerializeToString,
+            weft_dot_node_dot_v1_dot_resources__pb2.Guest.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResizeGuest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.node.v1.GuestService/ResizeGuest',
+            weft_dot_node_dot_v1_dot_guest__service__pb2.ResizeGuestRequest.SerializeToString,
+            weft_dot_node_dot_v1_dot_resources__pb2.Guest.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmGuest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.node.v1.GuestService/ConfirmGuest',
+            weft_dot_node_dot_v1_dot_guest__service__pb2.ConfirmGuestRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevertGuest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.node.v1.GuestService/RevertGuest',
+            weft_dot_node_dot_v1_dot_guest__service__pb2.RevertGuestRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportGuest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.node.v1.GuestService/ExportGuest',
+            weft_dot_node_dot_v1_dot_guest__service__pb2.ExportGuestRequest.SerializeToString,
+            weft_dot_node_dot_v1_dot_guest__service__pb2.ExportGuestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnexportGuest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.node.v1.GuestService/UnexportGuest',
+            weft_dot_node_dot_v1_dot_guest__service__pb2.UnexportGuestRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SnapshotGuest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.node.v1.GuestService/SnapshotGuest',
+            weft_dot_node_dot_v1_dot_guest__service__pb2.SnapshotGuestRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UploadSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.node.v1.GuestService/UploadSnapshot',
+            weft_dot_node_dot_v1_dot_guest__service__pb2.UploadSnapshotRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DropSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.node.v1.GuestService/DropSnapshot',
+            weft_dot_node_dot_v1_dot_guest__service__pb2.DropSnapshotRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,

@@ -84,6 +84,74 @@ class GuestServiceStub:
     run.
     No REST binding: host agents are called by services only.
     """
+    PauseGuest: _grpc.UnaryUnaryMultiCallable[_guest_service_pb2.PauseGuestRequest, _resources_pb2.Guest]
+    """Freezes it in memory. WRONG_STATUS when it is off.
+    No REST binding: host agents are called by services only.
+    """
+    UnpauseGuest: _grpc.UnaryUnaryMultiCallable[_guest_service_pb2.UnpauseGuestRequest, _resources_pb2.Guest]
+    """Lets a frozen one run on. WRONG_STATUS when it is off.
+    No REST binding: host agents are called by services only.
+    """
+    SuspendGuest: _grpc.UnaryUnaryMultiCallable[_guest_service_pb2.SuspendGuestRequest, _resources_pb2.Guest]
+    """Writes its memory to the disk and ends it; StartGuest reads it back, and StopGuest
+    or a hard reboot throws it away. WRONG_STATUS when it is off and there is none.
+    No REST binding: host agents are called by services only.
+    """
+    AttachPort: _grpc.UnaryUnaryMultiCallable[_guest_service_pb2.AttachPortRequest, _empty_pb2.Empty]
+    """Gives it a network card for good, while it runs too: then once the port is wired.
+    PORT_NOT_WIRED.
+    No REST binding: host agents are called by services only.
+    """
+    DetachPort: _grpc.UnaryUnaryMultiCallable[_guest_service_pb2.DetachPortRequest, _empty_pb2.Empty]
+    """Takes a network card away; answers when the guest has let go. Succeeds when it has
+    none such. DEADLINE_EXCEEDED when the guest does not let go: it then has it.
+    No REST binding: host agents are called by services only.
+    """
+    RebuildGuest: _grpc.UnaryUnaryMultiCallable[_guest_service_pb2.RebuildGuestRequest, _resources_pb2.Guest]
+    """Makes its own disks and its domain anew, and does not start it: what was on them is
+    lost. Volumes and ports are those that it has. The image must be in the host's
+    cache. What was rebuilt for the same operation is answered as it is. NOT_FOUND.
+    No REST binding: host agents are called by services only.
+    """
+    ResizeGuest: _grpc.UnaryUnaryMultiCallable[_guest_service_pb2.ResizeGuestRequest, _resources_pb2.Guest]
+    """Gives one that is off another size, and keeps its disks as they were aside until
+    ConfirmGuest or RevertGuest. Disks grow only. What was resized for the same
+    operation is answered as it is. STORAGE_FULL.
+    No REST binding: host agents are called by services only.
+    """
+    ConfirmGuest: _grpc.UnaryUnaryMultiCallable[_guest_service_pb2.ConfirmGuestRequest, _empty_pb2.Empty]
+    """Removes what ResizeGuest kept. Succeeds when there is nothing.
+    No REST binding: host agents are called by services only.
+    """
+    RevertGuest: _grpc.UnaryUnaryMultiCallable[_guest_service_pb2.RevertGuestRequest, _empty_pb2.Empty]
+    """Gives one that is off the size and the disks back that ResizeGuest kept. Succeeds
+    when there is nothing.
+    No REST binding: host agents are called by services only.
+    """
+    ExportGuest: _grpc.UnaryUnaryMultiCallable[_guest_service_pb2.ExportGuestRequest, _guest_service_pb2.ExportGuestResponse]
+    """Lets another host read the disks of one that is off, by NBD. The same exports are
+    answered again. UNSUPPORTED for a guest from an ISO image.
+    No REST binding: host agents are called by services only.
+    """
+    UnexportGuest: _grpc.UnaryUnaryMultiCallable[_guest_service_pb2.UnexportGuestRequest, _empty_pb2.Empty]
+    """Ends those. Succeeds when there are none.
+    No REST binding: host agents are called by services only.
+    """
+    SnapshotGuest: _grpc.UnaryUnaryMultiCallable[_guest_service_pb2.SnapshotGuestRequest, _empty_pb2.Empty]
+    """Copies its root disk, as it is at one moment, to a file on the host: by QEMU where
+    it runs, which it goes on doing. A copy that is there is answered. UNSUPPORTED
+    when it boots from a volume.
+    No REST binding: host agents are called by services only.
+    """
+    UploadSnapshot: _grpc.UnaryUnaryMultiCallable[_guest_service_pb2.UploadSnapshotRequest, _empty_pb2.Empty]
+    """Sends a copy to the image service, as the content of the image of the same id.
+    NOT_FOUND when there is no such copy.
+    No REST binding: host agents are called by services only.
+    """
+    DropSnapshot: _grpc.UnaryUnaryMultiCallable[_guest_service_pb2.DropSnapshotRequest, _empty_pb2.Empty]
+    """Removes a copy. Succeeds when there is none.
+    No REST binding: host agents are called by services only.
+    """
     UpdateMetadata: _grpc.UnaryUnaryMultiCallable[_guest_service_pb2.UpdateMetadataRequest, _empty_pb2.Empty]
     """Changes what it is told about itself.
     No REST binding: host agents are called by services only.
@@ -145,6 +213,74 @@ class GuestServiceAsyncStub(GuestServiceStub):
     ResizeVolume: _aio.UnaryUnaryMultiCallable[_guest_service_pb2.ResizeVolumeRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Tells a running guest that a volume has another size. Succeeds when it does not
     run.
+    No REST binding: host agents are called by services only.
+    """
+    PauseGuest: _aio.UnaryUnaryMultiCallable[_guest_service_pb2.PauseGuestRequest, _resources_pb2.Guest]  # type: ignore[assignment]
+    """Freezes it in memory. WRONG_STATUS when it is off.
+    No REST binding: host agents are called by services only.
+    """
+    UnpauseGuest: _aio.UnaryUnaryMultiCallable[_guest_service_pb2.UnpauseGuestRequest, _resources_pb2.Guest]  # type: ignore[assignment]
+    """Lets a frozen one run on. WRONG_STATUS when it is off.
+    No REST binding: host agents are called by services only.
+    """
+    SuspendGuest: _aio.UnaryUnaryMultiCallable[_guest_service_pb2.SuspendGuestRequest, _resources_pb2.Guest]  # type: ignore[assignment]
+    """Writes its memory to the disk and ends it; StartGuest reads it back, and StopGuest
+    or a hard reboot throws it away. WRONG_STATUS when it is off and there is none.
+    No REST binding: host agents are called by services only.
+    """
+    AttachPort: _aio.UnaryUnaryMultiCallable[_guest_service_pb2.AttachPortRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Gives it a network card for good, while it runs too: then once the port is wired.
+    PORT_NOT_WIRED.
+    No REST binding: host agents are called by services only.
+    """
+    DetachPort: _aio.UnaryUnaryMultiCallable[_guest_service_pb2.DetachPortRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Takes a network card away; answers when the guest has let go. Succeeds when it has
+    none such. DEADLINE_EXCEEDED when the guest does not let go: it then has it.
+    No REST binding: host agents are called by services only.
+    """
+    RebuildGuest: _aio.UnaryUnaryMultiCallable[_guest_service_pb2.RebuildGuestRequest, _resources_pb2.Guest]  # type: ignore[assignment]
+    """Makes its own disks and its domain anew, and does not start it: what was on them is
+    lost. Volumes and ports are those that it has. The image must be in the host's
+    cache. What was rebuilt for the same operation is answered as it is. NOT_FOUND.
+    No REST binding: host agents are called by services only.
+    """
+    ResizeGuest: _aio.UnaryUnaryMultiCallable[_guest_service_pb2.ResizeGuestRequest, _resources_pb2.Guest]  # type: ignore[assignment]
+    """Gives one that is off another size, and keeps its disks as they were aside until
+    ConfirmGuest or RevertGuest. Disks grow only. What was resized for the same
+    operation is answered as it is. STORAGE_FULL.
+    No REST binding: host agents are called by services only.
+    """
+    ConfirmGuest: _aio.UnaryUnaryMultiCallable[_guest_service_pb2.ConfirmGuestRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Removes what ResizeGuest kept. Succeeds when there is nothing.
+    No REST binding: host agents are called by services only.
+    """
+    RevertGuest: _aio.UnaryUnaryMultiCallable[_guest_service_pb2.RevertGuestRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Gives one that is off the size and the disks back that ResizeGuest kept. Succeeds
+    when there is nothing.
+    No REST binding: host agents are called by services only.
+    """
+    ExportGuest: _aio.UnaryUnaryMultiCallable[_guest_service_pb2.ExportGuestRequest, _guest_service_pb2.ExportGuestResponse]  # type: ignore[assignment]
+    """Lets another host read the disks of one that is off, by NBD. The same exports are
+    answered again. UNSUPPORTED for a guest from an ISO image.
+    No REST binding: host agents are called by services only.
+    """
+    UnexportGuest: _aio.UnaryUnaryMultiCallable[_guest_service_pb2.UnexportGuestRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Ends those. Succeeds when there are none.
+    No REST binding: host agents are called by services only.
+    """
+    SnapshotGuest: _aio.UnaryUnaryMultiCallable[_guest_service_pb2.SnapshotGuestRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Copies its root disk, as it is at one moment, to a file on the host: by QEMU where
+    it runs, which it goes on doing. A copy that is there is answered. UNSUPPORTED
+    when it boots from a volume.
+    No REST binding: host agents are called by services only.
+    """
+    UploadSnapshot: _aio.UnaryUnaryMultiCallable[_guest_service_pb2.UploadSnapshotRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Sends a copy to the image service, as the content of the image of the same id.
+    NOT_FOUND when there is no such copy.
+    No REST binding: host agents are called by services only.
+    """
+    DropSnapshot: _aio.UnaryUnaryMultiCallable[_guest_service_pb2.DropSnapshotRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Removes a copy. Succeeds when there is none.
     No REST binding: host agents are called by services only.
     """
     UpdateMetadata: _aio.UnaryUnaryMultiCallable[_guest_service_pb2.UpdateMetadataRequest, _empty_pb2.Empty]  # type: ignore[assignment]
@@ -265,6 +401,158 @@ class GuestServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Tells a running guest that a volume has another size. Succeeds when it does not
         run.
+        No REST binding: host agents are called by services only.
+        """
+
+    @_abc_1.abstractmethod
+    def PauseGuest(
+        self,
+        request: _guest_service_pb2.PauseGuestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Guest, _abc.Awaitable[_resources_pb2.Guest]]:
+        """Freezes it in memory. WRONG_STATUS when it is off.
+        No REST binding: host agents are called by services only.
+        """
+
+    @_abc_1.abstractmethod
+    def UnpauseGuest(
+        self,
+        request: _guest_service_pb2.UnpauseGuestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Guest, _abc.Awaitable[_resources_pb2.Guest]]:
+        """Lets a frozen one run on. WRONG_STATUS when it is off.
+        No REST binding: host agents are called by services only.
+        """
+
+    @_abc_1.abstractmethod
+    def SuspendGuest(
+        self,
+        request: _guest_service_pb2.SuspendGuestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Guest, _abc.Awaitable[_resources_pb2.Guest]]:
+        """Writes its memory to the disk and ends it; StartGuest reads it back, and StopGuest
+        or a hard reboot throws it away. WRONG_STATUS when it is off and there is none.
+        No REST binding: host agents are called by services only.
+        """
+
+    @_abc_1.abstractmethod
+    def AttachPort(
+        self,
+        request: _guest_service_pb2.AttachPortRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Gives it a network card for good, while it runs too: then once the port is wired.
+        PORT_NOT_WIRED.
+        No REST binding: host agents are called by services only.
+        """
+
+    @_abc_1.abstractmethod
+    def DetachPort(
+        self,
+        request: _guest_service_pb2.DetachPortRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Takes a network card away; answers when the guest has let go. Succeeds when it has
+        none such. DEADLINE_EXCEEDED when the guest does not let go: it then has it.
+        No REST binding: host agents are called by services only.
+        """
+
+    @_abc_1.abstractmethod
+    def RebuildGuest(
+        self,
+        request: _guest_service_pb2.RebuildGuestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Guest, _abc.Awaitable[_resources_pb2.Guest]]:
+        """Makes its own disks and its domain anew, and does not start it: what was on them is
+        lost. Volumes and ports are those that it has. The image must be in the host's
+        cache. What was rebuilt for the same operation is answered as it is. NOT_FOUND.
+        No REST binding: host agents are called by services only.
+        """
+
+    @_abc_1.abstractmethod
+    def ResizeGuest(
+        self,
+        request: _guest_service_pb2.ResizeGuestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Guest, _abc.Awaitable[_resources_pb2.Guest]]:
+        """Gives one that is off another size, and keeps its disks as they were aside until
+        ConfirmGuest or RevertGuest. Disks grow only. What was resized for the same
+        operation is answered as it is. STORAGE_FULL.
+        No REST binding: host agents are called by services only.
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmGuest(
+        self,
+        request: _guest_service_pb2.ConfirmGuestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Removes what ResizeGuest kept. Succeeds when there is nothing.
+        No REST binding: host agents are called by services only.
+        """
+
+    @_abc_1.abstractmethod
+    def RevertGuest(
+        self,
+        request: _guest_service_pb2.RevertGuestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Gives one that is off the size and the disks back that ResizeGuest kept. Succeeds
+        when there is nothing.
+        No REST binding: host agents are called by services only.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportGuest(
+        self,
+        request: _guest_service_pb2.ExportGuestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_guest_service_pb2.ExportGuestResponse, _abc.Awaitable[_guest_service_pb2.ExportGuestResponse]]:
+        """Lets another host read the disks of one that is off, by NBD. The same exports are
+        answered again. UNSUPPORTED for a guest from an ISO image.
+        No REST binding: host agents are called by services only.
+        """
+
+    @_abc_1.abstractmethod
+    def UnexportGuest(
+        self,
+        request: _guest_service_pb2.UnexportGuestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Ends those. Succeeds when there are none.
+        No REST binding: host agents are called by services only.
+        """
+
+    @_abc_1.abstractmethod
+    def SnapshotGuest(
+        self,
+        request: _guest_service_pb2.SnapshotGuestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Copies its root disk, as it is at one moment, to a file on the host: by QEMU where
+        it runs, which it goes on doing. A copy that is there is answered. UNSUPPORTED
+        when it boots from a volume.
+        No REST binding: host agents are called by services only.
+        """
+
+    @_abc_1.abstractmethod
+    def UploadSnapshot(
+        self,
+        request: _guest_service_pb2.UploadSnapshotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Sends a copy to the image service, as the content of the image of the same id.
+        NOT_FOUND when there is no such copy.
+        No REST binding: host agents are called by services only.
+        """
+
+    @_abc_1.abstractmethod
+    def DropSnapshot(
+        self,
+        request: _guest_service_pb2.DropSnapshotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Removes a copy. Succeeds when there is none.
         No REST binding: host agents are called by services only.
         """
 

@@ -334,6 +334,36 @@ class GuestMetadata(_message.Message):
 Global___GuestMetadata: _TypeAlias = GuestMetadata  # noqa: Y015
 
 @_typing.final
+class GuestCopy(_message.Message):
+    """Disks of a guest on another host, exported there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROOT_FIELD_NUMBER: _builtins.int
+    EPHEMERAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def root(self) -> _resources_pb2.NbdConnection:
+        """Its root disk."""
+
+    @_builtins.property
+    def ephemeral(self) -> _resources_pb2.NbdConnection:
+        """Its second disk."""
+
+    def __init__(
+        self,
+        *,
+        root: _resources_pb2.NbdConnection | None = ...,
+        ephemeral: _resources_pb2.NbdConnection | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ephemeral", b"ephemeral", "root", b"root"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ephemeral", b"ephemeral", "root", b"root"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuestCopy: _TypeAlias = GuestCopy  # noqa: Y015
+
+@_typing.final
 class GuestSpec(_message.Message):
     """A guest as it is to be."""
 
@@ -349,6 +379,7 @@ class GuestSpec(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     CONFIG_DRIVE_FIELD_NUMBER: _builtins.int
     OPERATION_ID_FIELD_NUMBER: _builtins.int
+    COPY_FIELD_NUMBER: _builtins.int
     server_id: _builtins.str
     """The server (UUID): also the libvirt domain's."""
     vcpus: _builtins.int
@@ -377,6 +408,10 @@ class GuestSpec(_message.Message):
     def metadata(self) -> Global___GuestMetadata:
         """What it is told about itself."""
 
+    @_builtins.property
+    def copy(self) -> Global___GuestCopy:
+        """Make its disks from these instead of from the image, and grow them."""
+
     def __init__(
         self,
         *,
@@ -390,10 +425,11 @@ class GuestSpec(_message.Message):
         metadata: Global___GuestMetadata | None = ...,
         config_drive: _builtins.bool = ...,
         operation_id: _builtins.str = ...,
+        copy: Global___GuestCopy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "root_disk", b"root_disk"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy", "metadata", b"metadata", "root_disk", b"root_disk"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_drive", b"config_drive", "ephemeral_bytes", b"ephemeral_bytes", "memory_mib", b"memory_mib", "metadata", b"metadata", "operation_id", b"operation_id", "ports", b"ports", "root_disk", b"root_disk", "server_id", b"server_id", "vcpus", b"vcpus", "volumes", b"volumes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_drive", b"config_drive", "copy", b"copy", "ephemeral_bytes", b"ephemeral_bytes", "memory_mib", b"memory_mib", "metadata", b"metadata", "operation_id", b"operation_id", "ports", b"ports", "root_disk", b"root_disk", "server_id", b"server_id", "vcpus", b"vcpus", "volumes", b"volumes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -454,6 +490,7 @@ class HostVolume(_message.Message):
     FORMAT_FIELD_NUMBER: _builtins.int
     ALLOCATED_BYTES_FIELD_NUMBER: _builtins.int
     EXPORT_ADDRESS_FIELD_NUMBER: _builtins.int
+    EXPORTS_FIELD_NUMBER: _builtins.int
     volume_id: _builtins.str
     """The volume (UUID)."""
     size_bytes: _builtins.int
@@ -464,6 +501,10 @@ class HostVolume(_message.Message):
     """Bytes that it takes on the disk."""
     export_address: _builtins.str
     """host:port or unix:path of its NBD export; empty: none."""
+    @_builtins.property
+    def exports(self) -> _containers.RepeatedCompositeFieldContainer[Global___HostExport]:
+        """All exports of it and of its snapshots."""
+
     def __init__(
         self,
         *,
@@ -472,11 +513,44 @@ class HostVolume(_message.Message):
         format: _builtins.str = ...,
         allocated_bytes: _builtins.int = ...,
         export_address: _builtins.str = ...,
+        exports: _abc.Iterable[Global___HostExport] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocated_bytes", b"allocated_bytes", "export_address", b"export_address", "format", b"format", "size_bytes", b"size_bytes", "volume_id", b"volume_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocated_bytes", b"allocated_bytes", "export_address", b"export_address", "exports", b"exports", "format", b"format", "size_bytes", b"size_bytes", "volume_id", b"volume_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HostVolume: _TypeAlias = HostVolume  # noqa: Y015
+
+@_typing.final
+class HostExport(_message.Message):
+    """A volume or snapshot that another host may reach."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPORT_ID_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    export_id: _builtins.str
+    """The export (UUID): the attachment that it is for."""
+    snapshot_id: _builtins.str
+    """The snapshot (UUID); empty: the volume itself."""
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was begun."""
+
+    def __init__(
+        self,
+        *,
+        export_id: _builtins.str = ...,
+        snapshot_id: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "export_id", b"export_id", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HostExport: _TypeAlias = HostExport  # noqa: Y015

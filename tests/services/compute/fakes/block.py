@@ -122,6 +122,10 @@ class Block(
             attachment=self.attachments[request.attachment_id], connection=connection, volume=volume
         )
 
+    async def ListAttachments(self, request: Any, context: Any) -> Any:
+        self.called("ListAttachments")
+        return attachment_service_pb2.ListAttachmentsResponse(attachments=self.attachments.values())
+
     async def ConfirmAttachment(self, request: Any, context: Any) -> Attachment:
         self.called("ConfirmAttachment")
         return self._move(request.attachment_id, "ATTACHED", "IN_USE", request.device)

@@ -109,11 +109,31 @@ class Node(
         machine.state, self.hard = "RUNNING", request.hard
         return machine.message()
 
+    async def PauseGuest(self, request: Any, context: Any) -> Guest:
+        return await self._turn("PauseGuest", request.server_id, "PAUSED")
+
+    async def UnpauseGuest(self, request: Any, context: Any) -> Guest:
+        return await self._turn("UnpauseGuest", request.server_id, "RUNNING")
+
+    async def SuspendGuest(self, request: Any, context: Any) -> Guest:
+        return await self._turn("SuspendGuest", request.server_id, "SHUTOFF")
+
+    async def _turn(self, rpc: str, server_id: str, state: str) -> Guest:
+        await self.held(rpc)
+        self.called(rpc)
+        machine = self._guest(server_id)
+        machine.state = state
+        return machine.message()
+
     async def DeleteGuest(self, request: Any, context: Any) -> Empty:
         await self.held("DeleteGuest")
         self.called("DeleteGuest")
         self.guests.pop(request.server_id, None)
         return Empty()
+
+    async def GetGuest(self, request: Any, context: Any) -> Guest:
+        self.called("GetGuest")
+        return self._guest(request.server_id).message()
 
     async def ListGuests(self, request: Any, context: Any) -> Any:
         self.called("ListGuests")

@@ -1,4 +1,4 @@
-"""All SQL of telemetry."""
+"""Spans, and what they come to."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

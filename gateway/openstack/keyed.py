@@ -1,0 +1,92 @@
+"""Free keys of a resource (metadata, extra specs): read, merged, replaced, and one by one."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.openstack.call import Call
+from gateway.openstack.dialect import Route
+from gateway.openstack.faults import Refusal
+
+Keys = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """The calls on one resource's keys.
+
+    `noun` names all of them in a body, `single` one of them ("": the body is the key itself). `read` answers
+    the keys and the revision that they were read in; `write` sets all of them if that revision still holds.
+    """
+
+    path: str
+    noun: str
+    single: str
+    read: Callable[[Call], Awaitable[tuple[Keys, int]]]
+    write: Callable[[Call, dict[str, str], int], Awaitable[Keys]]
+    deleted: int = 200
+    replaces: bool = True
+    administers: bool = False
+
+    def routes(self) -> tuple[Route, ...]:
+        """Their routes."""
+        one, changes = f"{self.path}/{{key}}", self.administers
+        routes = [
+            Route("GET", self.path, self._all),
+            Route("POST", self.path, self._merge, administers=changes),
+            Route("GET", one, self._one),
+            Route("PUT", one, self._set, administers=changes),
+            Route("DELETE", one, self._remove, self.deleted, administers=changes),
+        ]
+        if self.replaces:
+            routes.append(Route("PUT", self.path, self._replace, administers=changes))
+        return tuple(routes)
+
+    async def _all(self, call: Call) -> dict[str, Any]:
+        keys, _ = await self.read(call)
+        return {self.noun: dict(keys)}
+
+    async def _merge(self, call: Call) -> dict[str, Any]:
+        given = texts(await call.body(self.noun), self.noun)
+        keys, revision = await self.read(call)
+        return {self.noun: dict(await self.write(call, {**keys, **given}, revision))}
+
+    async def _replace(self, call: Call) -> dict[str, Any]:
+        given = texts(await call.body(self.noun), self.noun)
+        _, revision = await self.read(call)
+        return {self.noun: dict(await self.write(call, given, revision))}
+
+    async def _one(self, call: Call) -> dict[str, Any]:
+        keys, _ = await self.read(call)
+        return self._shown(call, keys)
+
+    async def _set(self, call: Call) -> dict[str, Any]:
+        key = call.params["key"]
+        given = texts(await call.body(self.single), self.single or self.noun)
+        if list(given) != [key]:
+            raise Refusal(400, f"The body must have the key {key} and no other.")
+        keys, revision = await self.read(call)
+        return self._shown(call, await self.write(call, {**keys, **given}, revision))
+
+    async def _remove(self, call: Call) -> None:
+        keys, revision = await self.read(call)
+        key = self._there(call, keys)
+        await self.write(call, {name: value for name, value in keys.items() if name != key}, revision)
+
+    def _shown(self, call: Call, keys: Keys) -> dict[str, Any]:
+        key = self._there(call, keys)
+        return {self.single: {key: keys[key]}} if self.single else {key: keys[key]}
+
+    def _there(self, call: Call, keys: Keys) -> str:
+        key = call.params["key"]
+        if key not in keys:
+            raise Refusal(404, f"There is no key {key!r} in {self.noun}.")
+        return key
+
+
+def texts(given: Mapping[str, Any], name: str) -> dict[str, str]:
+    """Keys and values that are all strings. Raises Refusal."""
+    for key, value in given.items():
+        if not isinstance(value, str) or not 0 < len(key) <= 255 or len(value) > 255:
+            raise Refusal(400, f"{name}: {key!r} and its value must be strings of at most 255 characters.")
+    return dict(given)

@@ -1,0 +1,1 @@
+"""A cloud of real processes under fire: `python -m tests.chaos`, or `make chaos`."""

@@ -1,0 +1,139 @@
+"""Does to the cloud what the schedule says, mends it, and measures how long it takes to be well."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import psycopg
+
+from node.guest.libvirtd import Libvirtd
+from tests.chaos import wellness
+from tests.chaos.cloud import REPLICAS, ChaosCloud
+from tests.chaos.figures import Figures
+from tests.chaos.parts import child_of
+from tests.chaos.schedule import Fault
+
+# What is not well so long after it was mended never will be.
+PATIENCE = 120.0
+# What makes others take longer than they need to take over: they are hit themselves, or what they stand on.
+_TAKERS = frozenset({*REPLICAS, "postgresql"})
+_HELD = """
+    SELECT 'compute' AS service, id, owner FROM compute.operations
+    WHERE state IN ('PENDING', 'RUNNING', 'UNWINDING') AND owner LIKE %s
+    UNION ALL SELECT 'block', id, owner FROM block.operations
+    WHERE state IN ('PENDING', 'RUNNING', 'UNWINDING') AND owner LIKE %s
+"""
+
+
+class Monkey:
+    """`say` is told of each fault; `troubles` are parts that did not come back."""
+
+    def __init__(self, cloud: ChaosCloud, figures: Figures, say: Callable[[str], None]) -> None:
+        self._cloud, self._figures, self._say = cloud, figures, say
+        self._busy: set[str] = set()
+        self._measuring: set[asyncio.Task[None]] = set()
+        self.troubles: list[str] = []
+
+    async def befall(self, fault: Fault) -> None:
+        """The fault, from its beginning until it is mended. Nothing where its target is already hit."""
+        if fault.target in self._busy:
+            return
+        self._busy.add(fault.target)
+        self._figures.faults[" ".join(filter(None, (fault.kind, fault.how)))] += 1
+        self._say(str(fault))
+        try:
+            await getattr(self, f"_{fault.kind}")(fault)
+        finally:
+            self._busy.discard(fault.target)
+        self._measure(self._recovery(fault))
+
+    async def calm(self) -> None:
+        """Wait until all that was hit is well again."""
+        await asyncio.gather(*self._measuring)
+
+    async def _kill(self, fault: Fault) -> None:
+        part = self._cloud.parts[fault.target]
+        await self._watch_takeover(fault, part.pid)
+        part.kill()
+        await asyncio.sleep(fault.lasts)
+        part.start()
+
+    async def _pause(self, fault: Fault) -> None:
+        part = self._cloud.parts[fault.target]
+        part.pause()
+        await asyncio.sleep(fault.lasts)
+        part.resume()
+
+    async def _end(self, fault: Fault) -> None:
+        part = self._cloud.parts[fault.target]
+        if not await part.end():
+            self.troubles.append(f"{fault.target} did not end when told to, at {fault.at:.1f} s")
+        await asyncio.sleep(fault.lasts)
+        part.start()
+
+    async def _cut(self, fault: Fault) -> None:
+        cable = self._cloud.cables[fault.target]
+        cable.cut(fault.how)
+        await asyncio.sleep(fault.lasts)
+        cable.mend()
+
+    async def _database(self, fault: Fault) -> None:
+        await asyncio.to_thread(self._cloud.database.stop, fault.how)
+        await asyncio.sleep(fault.lasts)
+        await asyncio.to_thread(self._cloud.database.start)
+
+    async def _envoy(self, fault: Fault) -> None:
+        """Envoy dies under its gateway, which ends with it, and is begun again by the supervisor."""
+        envoy = child_of(self._cloud.parts["gateway"].pid, "envoy")
+        with suppress(ProcessLookupError):
+            if envoy:
+                os.kill(envoy, signal.SIGKILL)
+
+    async def _libvirtd(self, fault: Fault) -> None:
+        """libvirtd dies; its host's agent begins it again."""
+        pid = Libvirtd(self._cloud.state / fault.target / "libvirt", "").pid
+        with suppress(ProcessLookupError):
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+
+    def _measure(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._measuring.add(task)
+        task.add_done_callback(self._measuring.discard)
+
+    async def _recovery(self, fault: Fault) -> None:
+        took = await wellness.recovered(self._cloud, fault.target, PATIENCE)
+        if took is not None:
+            self._figures.recoveries[fault.kind].append(took)
+        elif fault.target not in self._busy:
+            self.troubles.append(f"{fault.target} is not well {PATIENCE:g} s after: {fault}")
+
+    async def _watch_takeover(self, fault: Fault, pid: int) -> None:
+        """Measure how long it is until others have what this replica works on."""
+        if fault.target not in REPLICAS or not pid or self._busy & _TAKERS - {fault.target}:
+            return
+        pattern = f"%/{pid}/%"
+        try:
+            held = await wellness.select(self._cloud, _HELD, pattern, pattern)
+        except psycopg.OperationalError:
+            return
+        for row in held:
+            self._measure(self._takeover(row, time.monotonic(), fault.target))
+
+    async def _takeover(self, row: dict[str, str], began: float, target: str) -> None:
+        """Counted where nothing else that takeover needs was hit meanwhile."""
+        query = f"SELECT owner, state FROM {row['service']}.operations WHERE id = %s"
+        while time.monotonic() - began < PATIENCE and not self._busy & _TAKERS - {target}:
+            try:
+                (now,) = await wellness.select(self._cloud, query, row["id"])
+            except psycopg.OperationalError:
+                return
+            if now["owner"] != row["owner"]:
+                self._figures.takeovers.append(time.monotonic() - began)
+                return
+            if now["state"] not in ("PENDING", "RUNNING", "UNWINDING"):
+                return  # it was over just before the replica died
+            await asyncio.sleep(0.1)

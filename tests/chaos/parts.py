@@ -1,0 +1,104 @@
+"""The processes of the cloud: begun, watched and begun again when they end, as a supervisor would."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+# A process that ends is begun again after so many seconds.
+_AGAIN = 0.5
+# None of them outlives whoever runs the chaos.
+_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+# Seconds that a process which was told to end gets: a service drains for ten.
+_DRAIN = 25.0
+
+
+class Part:
+    """One process: `control-a`, `gateway`, `h1`."""
+
+    def __init__(self, name: str, words: list[str], environ: dict[str, str], log: Path) -> None:
+        self.name, self.log = name, log
+        self._words = [*_WITH_US, *words]
+        self._environ = environ
+        self._process: subprocess.Popen[bytes] | None = None
+        self.wanted = False
+        self.paused = False
+
+    @property
+    def pid(self) -> int:
+        """Its process id, 0 while it does not run."""
+        return self._process.pid if self._process and self._process.poll() is None else 0
+
+    def start(self) -> None:
+        """Have it run."""
+        self.wanted = True
+        if self.pid:
+            return
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environ, cwd=ROOT
+            )
+
+    def kill(self) -> None:
+        """End it at once, and leave it so."""
+        self.wanted = False
+        self._send(signal.SIGKILL)
+        if self._process:
+            self._process.wait()
+
+    def pause(self) -> None:
+        """Stop it where it is."""
+        self.paused = True
+        self._send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.paused = False
+        self._send(signal.SIGCONT)
+
+    async def end(self) -> bool:
+        """Tell it to end, and leave it so; False when it had to be killed."""
+        self.wanted = False
+        self._send(signal.SIGTERM)
+        until = time.monotonic() + _DRAIN
+        while self.pid and time.monotonic() < until:  # noqa: ASYNC110 - a process that tells nobody
+            await asyncio.sleep(0.05)
+        obeyed = not self.pid
+        self.kill()
+        return obeyed
+
+    def _send(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            if self.pid:
+                os.kill(self.pid, number)
+
+
+class Supervisor:
+    """Begins again what ended by itself; `told` is called with the name of each."""
+
+    def __init__(self, parts: list[Part], told: Callable[[str], None]) -> None:
+        self._parts, self._told = parts, told
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            for part in self._parts:
+                if part.wanted and not part.pid:
+                    self._told(part.name)
+                    part.start()
+            await asyncio.sleep(_AGAIN)
+
+
+def child_of(pid: int, name: str) -> int:
+    """The process of that name which `pid` has begun; 0 when there is none."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        names = {int(child): Path(f"/proc/{child}/comm").read_text().strip() for child in children}
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((child for child, comm in names.items() if comm == name), 0)
