@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Everything runs from .venv, which `make env` makes.
 .DEFAULT_GOAL := help
-.PHONY: help env env-test lock protos protos-check protos-landed image lint test demo up bench clean
+.PHONY: help env env-test lock protos protos-check protos-landed image lint test demo up chaos bench clean
 SHELL := /bin/bash
 PYTHON_BIN := .venv/bin/python
 
@@ -46,6 +46,9 @@ demo: env image ## boot a server and prove that all of it works (KEEP=1 leaves t
 
 up: env image ## start a cloud on this machine and leave it running
 	@.venv/bin/weft up
+
+chaos: env-test image ## a cloud under fire, counted at the end (MINUTES=5, SEED= of an earlier run, REAL= hosts with true guests)
+	@$(PYTHON_BIN) -m tests.chaos --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED)) $(if $(REAL),--real $(REAL))
 
 bench: env image ## benchmarks (FULL=1 long, ONLY=name for one)
 	@$(PYTHON_BIN) -m benchmarks $(if $(FULL),--full) $(if $(ONLY),--only $(ONLY))

@@ -29,6 +29,8 @@ from node.disk.volumes import Volumes
 from node.guest import accelerator
 from node.guest.attachments import Attachments
 from node.guest.boots import Boots
+from node.guest.cards import Cards
+from node.guest.freezing import Freezing
 from node.guest.guests import Guests
 from node.guest.hypervisor import Hypervisor
 from node.guest.power import Power
@@ -111,6 +113,8 @@ class HostParts:
         self.power = Power(
             ledger, hypervisor, self.disks, self.wire, machine.boots, turns, self.guests.doomed
         )
+        self.freezing = Freezing(ledger, hypervisor, turns)
+        self.cards = Cards(ledger, hypervisor, self.wire, turns)
         self.attachments = Attachments(ledger, hypervisor, self.disks, turns)
         self.volumes = Volumes(self.pool, machine.images, hypervisor, turns)
         self.snapshots = Snapshots(self.pool, machine.exports, hypervisor, turns)
@@ -119,7 +123,10 @@ class HostParts:
         self.agent = Agent(settings, host_id, peers, hypervisor, storage, self.reports.resync)
         self.sweep = self._sweep(state, machine)
         self.servicers: list[tuple[Callable[[Any, Any], None], Any]] = [
-            (add_GuestServiceServicer_to_server, GuestServicer(self.guests, self.power, self.attachments)),
+            (
+                add_GuestServiceServicer_to_server,
+                GuestServicer(self.guests, self.power, self.freezing, self.attachments, self.cards),
+            ),
             (
                 add_HostVolumeServiceServicer_to_server,
                 HostVolumeServicer(self.volumes, self.snapshots, self.sharing),

@@ -5,6 +5,8 @@ from typing import Any
 from google.protobuf.empty_pb2 import Empty
 
 from node.guest.attachments import Attachments
+from node.guest.cards import Cards
+from node.guest.freezing import Freezing
 from node.guest.guests import Guests
 from node.guest.power import Power
 from weft.node.v1 import guest_service_pb2 as pb
@@ -15,10 +17,14 @@ from weft.node.v1.resources_pb2 import Guest, GuestVolume
 class GuestServicer(guest_service_pb2_grpc.GuestServiceServicer):
     """Guests of this host."""
 
-    def __init__(self, guests: Guests, power: Power, attachments: Attachments) -> None:
+    def __init__(
+        self, guests: Guests, power: Power, freezing: Freezing, attachments: Attachments, cards: Cards
+    ) -> None:
         self._guests = guests
         self._power = power
+        self._freezing = freezing
         self._attachments = attachments
+        self._cards = cards
 
     async def DefineGuest(self, request: pb.DefineGuestRequest, context: Any) -> Guest:
         return await self._guests.define(request.guest)
@@ -31,6 +37,23 @@ class GuestServicer(guest_service_pb2_grpc.GuestServiceServicer):
 
     async def RebootGuest(self, request: pb.RebootGuestRequest, context: Any) -> Guest:
         return await self._power.reboot(request.server_id, request.hard)
+
+    async def PauseGuest(self, request: pb.PauseGuestRequest, context: Any) -> Guest:
+        return await self._freezing.pause(request.server_id)
+
+    async def UnpauseGuest(self, request: pb.UnpauseGuestRequest, context: Any) -> Guest:
+        return await self._freezing.unpause(request.server_id)
+
+    async def SuspendGuest(self, request: pb.SuspendGuestRequest, context: Any) -> Guest:
+        return await self._freezing.suspend(request.server_id)
+
+    async def AttachPort(self, request: pb.AttachPortRequest, context: Any) -> Empty:
+        await self._cards.attach(request.server_id, request.port)
+        return Empty()
+
+    async def DetachPort(self, request: pb.DetachPortRequest, context: Any) -> Empty:
+        await self._cards.detach(request.server_id, request.port_id)
+        return Empty()
 
     async def DeleteGuest(self, request: pb.DeleteGuestRequest, context: Any) -> Empty:
         await self._guests.delete(request.server_id)

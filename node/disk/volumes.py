@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from mesh import clock
 from mesh.errors import CloudError, invalid
 from node import turns
 from node.disk import exports as nbd
@@ -10,9 +11,9 @@ from node.disk.images import Images, Wanted
 from node.disk.pool import Pool
 from node.guest.devices import serial_of
 from node.guest.hypervisor import Hypervisor
-from node.ledger import VolumeRecord
+from node.ledger import ExportRecord, VolumeRecord
 from node.turns import Turns
-from weft.node.v1.resources_pb2 import HostVolume
+from weft.node.v1.resources_pb2 import HostExport, HostVolume
 from weft.node.v1.volume_service_pb2 import CreateVolumeRequest
 
 
@@ -120,4 +121,10 @@ class Volumes:
             format="raw",
             allocated_bytes=self._pool.storage.taken(path),
             export_address=export.address if export else "",
+            exports=[_export(e) for e in self._pool.ledger.exports.values() if e.volume_id == record.id],
         )
+
+
+def _export(record: ExportRecord) -> HostExport:
+    begun = clock.to_proto(record.created_at)
+    return HostExport(export_id=record.id, snapshot_id=record.snapshot_id, created_at=begun)

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mesh.errors import CloudError, wrong_status
 from node.guest.devices import Disk
-from weft.node.v1.resources_pb2 import GuestSpec, GuestState
+from weft.node.v1.resources_pb2 import GuestPort, GuestSpec, GuestState
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,11 @@ class Sighting:
     def active(self) -> bool:
         """Whether a process runs for it."""
         return self.state in (GuestState.GUEST_STATE_RUNNING, GuestState.GUEST_STATE_PAUSED)
+
+
+def off(server_id: str) -> CloudError:
+    """What is asked needs a guest that runs."""
+    return wrong_status("guest", server_id, "off", ("RUNNING", "PAUSED"))
 
 
 Listener = Callable[[str, Sighting | None], None]
@@ -73,11 +79,34 @@ class Hypervisor(ABC):
 
     @abstractmethod
     async def kill(self, server_id: str) -> None:
-        """Cut its power; nothing where it is off."""
+        """Cut its power, and forget its memory where that is on the disk; nothing where it is off."""
 
     @abstractmethod
     async def ask_to_reboot(self, server_id: str, patience: float) -> bool:
         """Press its power button and start it again; False when it has not within `patience` seconds."""
+
+    @abstractmethod
+    async def pause(self, server_id: str) -> None:
+        """Have its processors stand still; nothing where they do. WRONG_STATUS when it is off."""
+
+    @abstractmethod
+    async def unpause(self, server_id: str) -> None:
+        """Let them go on; nothing where they do. WRONG_STATUS when it is off."""
+
+    @abstractmethod
+    async def suspend(self, server_id: str) -> None:
+        """Write its memory to the disk and end it: `start` reads it back, `kill` throws it away.
+
+        Nothing where that was done. WRONG_STATUS when it is off otherwise.
+        """
+
+    @abstractmethod
+    async def plug_card(self, server_id: str, port: GuestPort) -> None:
+        """Give it a network card, now and for good; nothing where it has one with that MAC."""
+
+    @abstractmethod
+    async def unplug_card(self, server_id: str, mac_address: str, patience: float) -> bool:
+        """Take a card away for good; False when it still holds on to it after `patience` seconds."""
 
     @abstractmethod
     async def plug(self, server_id: str, disk: Disk) -> None:
@@ -94,3 +123,7 @@ class Hypervisor(ABC):
     @abstractmethod
     async def copy(self, server_id: str, serial: str, target: Path) -> None:
         """Write a disk of a running guest, as it is at this moment, to a raw file."""
+
+    @abstractmethod
+    async def copy_root(self, server_id: str, target: Path) -> None:
+        """Write the root disk of a running guest, as it is at this moment, to a qcow2 file of its own."""

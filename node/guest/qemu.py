@@ -9,16 +9,15 @@ from pathlib import Path
 import libvirt
 
 from mesh.errors import CloudError
-from node.guest import events, xml
+from node.guest import domains, events, xml
 from node.guest.connection import Connection
 from node.guest.devices import Disk
 from node.guest.hypervisor import Hypervisor, Listener, Sighting
 from node.guest.libvirtd import Libvirtd
-from weft.node.v1.resources_pb2 import GuestSpec
+from weft.node.v1.resources_pb2 import GuestPort, GuestSpec
 
 _log = logging.getLogger(__name__)
 _FORGET = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-_LIVE, _CONFIG = libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
 _AGAIN_SECONDS = 0.2
 
 
@@ -81,7 +80,7 @@ class QemuHypervisor(Hypervisor):
         await self._on("stop", server_id, lambda d: d.shutdownFlags(button) if d.isActive() else None)
 
     async def kill(self, server_id: str) -> None:
-        await self._on("kill", server_id, _destroy, missing_ok=True)
+        await self._on("kill", server_id, domains.destroy, missing_ok=True)
 
     async def ask_to_reboot(self, server_id: str, patience: float) -> bool:
         obeyed = self._rebooted[server_id] = asyncio.Event()
@@ -95,35 +94,50 @@ class QemuHypervisor(Hypervisor):
             del self._rebooted[server_id]
         return True
 
+    async def pause(self, server_id: str) -> None:
+        await self._on("pause", server_id, domains.pause)
+
+    async def unpause(self, server_id: str) -> None:
+        await self._on("unpause", server_id, domains.unpause)
+
+    async def suspend(self, server_id: str) -> None:
+        await self._on("suspend", server_id, domains.suspend)
+
+    async def plug_card(self, server_id: str, port: GuestPort) -> None:
+        await self._on("attach card", server_id, lambda d: domains.plug_card(d, port))
+
+    async def unplug_card(self, server_id: str, mac_address: str, patience: float) -> bool:
+        try:
+            async with asyncio.timeout(patience):
+                await self._until("detach card", server_id, lambda d: domains.detach_card(d, mac_address))
+        except TimeoutError:
+            return False
+        return True
+
     async def plug(self, server_id: str, disk: Disk) -> None:
-        document = xml.text(xml.disk(disk))
-
-        def plug(domain: libvirt.virDomain) -> None:
-            for flag in _flags(domain):
-                if _disk(domain, disk.serial, flag) is None:
-                    domain.attachDeviceFlags(document, flag)
-
-        await self._on("attach disk", server_id, plug)
+        await self._on("attach disk", server_id, lambda domain: domains.plug(domain, disk))
 
     async def unplug(self, server_id: str, serial: str, patience: float) -> bool:
         try:
             async with asyncio.timeout(patience):
-                await self._until("detach disk", server_id, lambda d: _detach(d, serial))
+                await self._until("detach disk", server_id, lambda d: domains.detach(d, serial))
         except TimeoutError:
             return False
         return True
 
     async def grow(self, server_id: str, serial: str, size_bytes: int) -> None:
-        def grow(domain: libvirt.virDomain) -> None:
-            if domain.isActive() and (element := _disk(domain, serial, _LIVE)) is not None:
-                domain.blockResize(xml.target_of(element), size_bytes, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
-
-        await self._on("resize disk", server_id, grow)
+        await self._on("resize disk", server_id, lambda domain: domains.grow(domain, serial, size_bytes))
 
     async def copy(self, server_id: str, serial: str, target: Path) -> None:
-        await self._on("copy disk", server_id, lambda d: _begin_copy(d, serial, target))
+        await self._copy(server_id, lambda domain: domains.begin_copy(domain, serial, target))
+
+    async def copy_root(self, server_id: str, target: Path) -> None:
+        await self._copy(server_id, lambda domain: domains.begin_copy_of_root(domain, target))
+
+    async def _copy(self, server_id: str, begin: Callable[[libvirt.virDomain], None]) -> None:
+        await self._on("copy disk", server_id, begin)
         try:
-            await self._until("copy job", server_id, _copied)
+            await self._until("copy job", server_id, domains.copied)
         except asyncio.CancelledError:
             await self._on("abort copy", server_id, lambda d: d.abortJob())
             raise
@@ -234,60 +248,6 @@ def _list(connection: libvirt.virConnect, host_id: str) -> dict[str, Sighting]:
 
 def _see(domain: libvirt.virDomain | None) -> Sighting | None:
     return None if domain is None else events.sighting(*domain.state())
-
-
-def _destroy(domain: libvirt.virDomain) -> None:
-    try:
-        if domain.isActive():
-            domain.destroy()
-    except libvirt.libvirtError as error:
-        # It went by itself between the two.
-        if error.get_error_code() not in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN):
-            raise
-
-
-def _flags(domain: libvirt.virDomain) -> tuple[int, ...]:
-    return (_LIVE, _CONFIG) if domain.isActive() else (_CONFIG,)
-
-
-def _disk(domain: libvirt.virDomain, serial: str, flag: int):
-    document = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE if flag == _CONFIG else 0)
-    return xml.disk_with_serial(document, serial)
-
-
-def _detach(domain: libvirt.virDomain, serial: str) -> bool:
-    """Ask for the disk; whether the guest let go of it. The lasting definition loses it last."""
-    for flag in _flags(domain):
-        element = _disk(domain, serial, flag)
-        if element is None:
-            continue
-        try:
-            domain.detachDeviceFlags(xml.text(element), flag)
-        except libvirt.libvirtError as error:
-            # The guest has been asked before and has not answered yet.
-            if "in the process of unplug" not in str(error):
-                raise
-        if flag == _LIVE and _disk(domain, serial, flag) is not None:
-            return False
-    return True
-
-
-def _begin_copy(domain: libvirt.virDomain, serial: str, target: Path) -> None:
-    document = domain.XMLDesc(0)
-    element = xml.disk_with_serial(document, serial)
-    if element is None:
-        raise CloudError("HYPERVISOR_FAILED", "The guest has no such disk.", detail="no disk")
-    domain.backupBegin(xml.backup(xml.target_of(element), xml.targets(document), target), None, 0)
-
-
-def _copied(domain: libvirt.virDomain) -> bool:
-    if domain.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE:
-        return False
-    done = domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
-    if not done.get("success", True):
-        detail = str(done.get("errmsg", "the copy failed"))
-        raise CloudError("HYPERVISOR_FAILED", "libvirt could not copy the guest's disk.", detail=detail)
-    return True
 
 
 def _dotted(number: int) -> str:

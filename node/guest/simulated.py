@@ -10,11 +10,13 @@ from typing import Any
 
 from mesh.errors import CloudError
 from node.guest.devices import Disk
-from node.guest.hypervisor import Hypervisor, Listener, Sighting
+from node.guest.hypervisor import Hypervisor, Listener, Sighting, off
 from node.kept import Kept
-from weft.node.v1.resources_pb2 import GuestSpec, GuestState
+from weft.node.v1.resources_pb2 import GuestPort, GuestSpec, GuestState
 
 _RUNNING = Sighting(GuestState.GUEST_STATE_RUNNING, "started")
+_PAUSED = Sighting(GuestState.GUEST_STATE_PAUSED, "paused")
+_SAVED = Sighting(GuestState.GUEST_STATE_SHUTOFF, "saved")
 _MADE = Sighting(GuestState.GUEST_STATE_SHUTOFF)
 
 
@@ -64,11 +66,35 @@ class SimulatedHypervisor(Hypervisor):
 
     async def kill(self, server_id: str) -> None:
         guest = self._guests.get(server_id)
-        if guest and _seen(guest).active:
+        if guest and (_seen(guest).active or _seen(guest) == _SAVED):
             self._change(server_id, Sighting(GuestState.GUEST_STATE_SHUTOFF, "destroyed"))
 
     async def ask_to_reboot(self, server_id: str, patience: float) -> bool:
         return _seen(self._guest(server_id)).active
+
+    async def pause(self, server_id: str) -> None:
+        if not _seen(self._guest(server_id)).active:
+            raise off(server_id)
+        self._change(server_id, _PAUSED)
+
+    async def unpause(self, server_id: str) -> None:
+        if not _seen(self._guest(server_id)).active:
+            raise off(server_id)
+        self._change(server_id, _RUNNING)
+
+    async def suspend(self, server_id: str) -> None:
+        seen = _seen(self._guest(server_id))
+        if not seen.active and seen != _SAVED:
+            raise off(server_id)
+        if seen.active:
+            self._change(server_id, _SAVED)
+
+    async def plug_card(self, server_id: str, port: GuestPort) -> None:
+        self._guest(server_id)
+
+    async def unplug_card(self, server_id: str, mac_address: str, patience: float) -> bool:
+        self._guest(server_id)
+        return True
 
     async def plug(self, server_id: str, disk: Disk) -> None:
         guest = self._guest(server_id)
@@ -85,6 +111,10 @@ class SimulatedHypervisor(Hypervisor):
         self._guest(server_id)
 
     async def copy(self, server_id: str, serial: str, target: Path) -> None:
+        await asyncio.sleep(0)
+        self._guest(server_id)
+
+    async def copy_root(self, server_id: str, target: Path) -> None:
         await asyncio.sleep(0)
         self._guest(server_id)
 

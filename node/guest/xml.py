@@ -176,8 +176,17 @@ def target_of(element: _Element) -> str:
     return "" if found is None else found.get("dev", "")
 
 
-def backup(target: str, all_targets: Sequence[str], file: Path) -> str:
-    """A copy of one disk, pushed to a new raw file."""
+def card_with_mac(document: str, mac_address: str) -> _Element | None:
+    """A domain's network card."""
+    for element in ElementTree.fromstring(document).iterfind("./devices/interface"):
+        mac = element.find("mac")
+        if mac is not None and mac.get("address", "").lower() == mac_address.lower():
+            return element
+    return None
+
+
+def backup(target: str, all_targets: Sequence[str], file: Path, layout: str = "raw") -> str:
+    """A copy of one disk, pushed to a new file of that layout."""
     root = _Element("domainbackup", mode="push")
     disks = _add(root, "disks")
     for name in all_targets:
@@ -185,7 +194,7 @@ def backup(target: str, all_targets: Sequence[str], file: Path) -> str:
             _add(disks, "disk", name=name, backup="no")
             continue
         one = _add(disks, "disk", name=name, backup="yes", type="file")
-        _add(one, "driver", type="raw")
+        _add(one, "driver", type=layout)
         _add(one, "target", file=str(file))
     return text(root)
 

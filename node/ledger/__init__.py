@@ -24,13 +24,17 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 @dataclass(frozen=True, slots=True)
 class GuestRecord:
-    """A guest; `boot_id` is the host's boot in which it was last started."""
+    """A guest; `boot_id` is the host's boot in which it was last started.
+
+    `before` is what `spec` was before a resize, as long as that may be reverted; empty otherwise.
+    """
 
     id: str
     operation_id: str
     spec: bytes = field(repr=False)
     wanted_running: bool = False
     boot_id: str = ""
+    before: bytes = field(default=b"", repr=False)
     created_at: datetime = field(default_factory=clock.now)
 
     @property
@@ -61,13 +65,17 @@ class SnapshotRecord:
 
 @dataclass(frozen=True, slots=True)
 class ExportRecord:
-    """A volume or, where `snapshot_id` is set, a snapshot, served by NBD at `address`."""
+    """A volume or, where `snapshot_id` is set, a snapshot, served by NBD at `address`.
+
+    Where `disk` is set, it is that disk (`root` or `ephemeral`) of the guest whose id `volume_id` is.
+    """
 
     id: str
     volume_id: str
     snapshot_id: str
     read_only: bool
     address: str
+    disk: str = ""
     created_at: datetime = field(default_factory=clock.now)
 
 

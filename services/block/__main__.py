@@ -7,6 +7,7 @@ from mesh.limits import Limits
 from mesh.operations import OperationServicer
 from mesh.reconcile import Sweep
 from mesh.server import Runtime, Service
+from mesh.warnings import Warnings
 from services.block import api, reconcile
 from services.block.api.base import Parts
 from services.block.attaching import Attaching
@@ -14,6 +15,7 @@ from services.block.drivers import drivers
 from services.block.flows import FLOWS
 from services.block.flows.app import App
 from services.block.sources import Elsewhere
+from services.block.strays import Strays
 from services.block.tables import TABLES
 from weft.block.v1 import attachment_service_pb2_grpc as attachments
 from weft.block.v1 import operation_service_pb2_grpc as operations
@@ -37,6 +39,12 @@ def build(runtime: Runtime) -> Service:
         reconcile.STALE_SECONDS,
         lambda: reconcile.release_stale(app, attaching, elsewhere),
     )
+    strays = Strays(app, attaching, elsewhere, Warnings(runtime.peers))
+    sweeps = [
+        stale,
+        Sweep("attachments that nobody has", reconcile.STRAY_SECONDS, strays.attachments),
+        Sweep("exports without an attachment", reconcile.STRAY_SECONDS, strays.exports),
+    ]
     return Service(
         servicers=[
             (volumes.add_VolumeServiceServicer_to_server, api.VolumeApi(parts)),
@@ -46,7 +54,7 @@ def build(runtime: Runtime) -> Service:
             (attachments.add_AttachmentServiceServicer_to_server, api.AttachmentApi(parts)),
             (operations.add_OperationServiceServicer_to_server, OperationServicer(database)),
         ],
-        background=[stale.run],
+        background=[sweep.run for sweep in sweeps],
     )
 
 

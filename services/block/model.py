@@ -9,6 +9,8 @@ GIB = 1024**3
 POOL_SILENCE = timedelta(minutes=3)
 # A reservation this old, for a server that compute does not know, is nobody's.
 RESERVATION_LIFE = timedelta(minutes=30)
+# What is younger may be in the middle of something.
+GRACE = timedelta(minutes=10)
 
 DELETABLE = ("AVAILABLE", "ERROR")
 EXTENDABLE = ("AVAILABLE", "IN_USE")

@@ -11,6 +11,7 @@ from services.block.model import RESERVATION_LIFE
 from services.block.sources import Elsewhere
 
 STALE_SECONDS = 60.0
+STRAY_SECONDS = 300.0
 _log = logging.getLogger(__name__)
 
 

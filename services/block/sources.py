@@ -1,6 +1,6 @@
 """What a new volume begins with, and where it should be: asked of the image service, compute and our rows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,8 @@ from mesh.errors import invalid, wrong_status
 from services.block import store
 from services.block.model import gib
 from weft.block.v1.volume_service_pb2 import CreateVolumeRequest
-from weft.compute.v1 import server_service_pb2
+from weft.compute.v1 import host_service_pb2, server_service_pb2
+from weft.compute.v1.host_service_pb2_grpc import HostServiceStub
 from weft.compute.v1.server_service_pb2_grpc import ServerServiceStub
 from weft.image.v1 import image_service_pb2
 from weft.image.v1 import resources_pb2 as image_pb
@@ -37,6 +38,7 @@ class Elsewhere:
     def __init__(self, peers: Peers) -> None:
         self._images: Any = peers.stub(ImageServiceStub, service="image")
         self._servers: Any = peers.stub(ServerServiceStub, service="compute")
+        self._hosts: Any = peers.stub(HostServiceStub, service="compute")
 
     async def image(self, image_id: str) -> Source:
         """An image as a source. Raises NOT_FOUND, and WRONG_STATUS unless it is ACTIVE."""
@@ -63,6 +65,18 @@ class Elsewhere:
         """The server as compute has it, whoever's it is. Raises NOT_FOUND."""
         with caller.acting_as(caller.ANONYMOUS):
             return await self._servers.GetServer(server_service_pb2.GetServerRequest(id=server_id))
+
+    async def holders(
+        self, attachment_ids: Iterable[str], host_id: str = ""
+    ) -> dict[str, host_service_pb2.AttachmentHolder]:
+        """Who has these attachments, by attachment: servers, or guests of one host or of any.
+
+        Raises HOST_UNAVAILABLE where that is not certain.
+        """
+        request = host_service_pb2.FindAttachmentsRequest(attachment_ids=attachment_ids, host_id=host_id)
+        with caller.acting_as(caller.ANONYMOUS):
+            answer = await self._hosts.FindAttachments(request, timeout=60)
+        return {holder.attachment_id: holder for holder in answer.holders}
 
 
 def from_rows(connection: Any, request: CreateVolumeRequest, acting: Caller) -> Source:

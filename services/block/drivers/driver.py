@@ -4,7 +4,9 @@ All raise CloudError: HOST_UNAVAILABLE where the storage does not answer, STORAG
 Sizes are in bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from services.block.model import Attachment, Pool
@@ -13,6 +15,15 @@ from weft.block.v1.resources_pb2 import Connection
 # What a volume begins with: {"image": {image_id, sha256, size_bytes, format}}, {"snapshot_id": id},
 # {"source_volume_id": id}, or nothing: zeroes.
 Source = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """A volume that was made reachable for an attachment."""
+
+    attachment_id: str
+    volume_id: str
+    begun_at: datetime
 
 
 class Driver(Protocol):
@@ -46,6 +57,14 @@ class Driver(Protocol):
 
     async def disconnect(self, pool: Pool, attachment: Attachment) -> None:
         """Take back what made it reachable."""
+        ...
+
+    async def reaches(self, pool: Pool) -> Sequence[Reach]:
+        """What of the pool is reachable, as far as something of its own makes it so."""
+        ...
+
+    async def cut(self, pool: Pool, reach: Reach) -> None:
+        """Make a volume reachable no more, whether or not there is an attachment."""
         ...
 
     def extends_attached(self, pool: Pool, attachment: Attachment) -> bool:

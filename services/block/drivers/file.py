@@ -1,12 +1,13 @@
 """Volumes as files of a host, kept by its agent: attached as a file on that host, over NBD from another."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from mesh import clock
 from mesh.channel import Peers
 from mesh.errors import CloudError
-from services.block.drivers.driver import Source
+from services.block.drivers.driver import Reach, Source
 from services.block.model import Attachment, Pool
 from weft.block.v1.resources_pb2 import Connection, FileConnection
 from weft.node.v1 import guest_service_pb2, volume_service_pb2
@@ -72,13 +73,23 @@ class FileDriver:
 
     async def disconnect(self, pool: Pool, attachment: Attachment) -> None:
         """The export ends."""
-        if attachment.host_id == pool.host_id:
-            return
-        request = volume_service_pb2.UnexportVolumeRequest(
-            volume_id=attachment.volume_id, export_id=attachment.id
-        )
+        if attachment.host_id != pool.host_id:
+            await self._unexport(pool, attachment.volume_id, attachment.id)
+
+    async def reaches(self, pool: Pool) -> Sequence[Reach]:
+        """Its host's exports of volumes."""
         with _calling(pool):
-            await self._agent(pool).UnexportVolume(request, timeout=QUICK)
+            answer = await self._agent(pool).ListVolumes(volume_service_pb2.ListVolumesRequest())
+        return [
+            Reach(export.export_id, volume.volume_id, clock.from_proto(export.created_at))
+            for volume in answer.volumes
+            for export in volume.exports
+            if not export.snapshot_id
+        ]
+
+    async def cut(self, pool: Pool, reach: Reach) -> None:
+        """The export ends."""
+        await self._unexport(pool, reach.volume_id, reach.attachment_id)
 
     def extends_attached(self, pool: Pool, attachment: Attachment) -> bool:
         """A file yes; an NBD client does not learn that its device has grown."""
@@ -92,6 +103,11 @@ class FileDriver:
         stub: Any = self._peers.node_stub(GuestServiceStub, pool.host_id, pool.host_address)
         with _calling(pool):
             await stub.ResizeVolume(request, timeout=QUICK)
+
+    async def _unexport(self, pool: Pool, volume_id: str, export_id: str) -> None:
+        request = volume_service_pb2.UnexportVolumeRequest(volume_id=volume_id, export_id=export_id)
+        with _calling(pool):
+            await self._agent(pool).UnexportVolume(request, timeout=QUICK)
 
     def _agent(self, pool: Pool) -> Any:
         return self._peers.node_stub(HostVolumeServiceStub, pool.host_id, pool.host_address)

@@ -1,5 +1,6 @@
 """Volumes given to servers. A change of an attachment and of its volume is one."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -94,6 +95,17 @@ def reserved_before(connection: Connection, moment: datetime) -> list[Attachment
     """Reservations that were made before then and never confirmed."""
     query = select(attachments).where(attachments.c.status == "RESERVED", attachments.c.created_at < moment)
     return [rows.value(Attachment, row) for row in connection.execute(query)]
+
+
+def settled_before(connection: Connection, moment: datetime) -> list[Attachment]:
+    """Attachments that guests have or had, unchanged since then."""
+    query = select(attachments).where(attachments.c.status != "RESERVED", attachments.c.updated_at < moment)
+    return [rows.value(Attachment, row) for row in connection.execute(query.order_by(attachments.c.id))]
+
+
+def among(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Which of these are attachments."""
+    return set(connection.scalars(select(attachments.c.id).where(attachments.c.id.in_(ids))))
 
 
 _VOLUME_STATUS = {"RESERVED": "ATTACHING", "ATTACHED": "IN_USE", "DETACHING": "DETACHING"}

@@ -35,6 +35,11 @@ def page(connection: Connection, request: Any, caller: Caller) -> tuple[list[Poo
     return _counted(connection, found), token
 
 
+def all_(connection: Connection) -> list[Pool]:
+    """Every pool."""
+    return _counted(connection, connection.execute(select(pools).order_by(pools.c.id)).all())
+
+
 def register(connection: Connection, id: str, values: Mapping[str, Any]) -> Pool:
     """A host says that it has the pool: it is there, as described, and alive."""
     locks.hold(connection, f"block pool {id}")

@@ -25,6 +25,7 @@ from weft.block.v1.pool_service_pb2_grpc import PoolServiceStub
 from weft.block.v1.snapshot_service_pb2_grpc import SnapshotServiceStub
 from weft.block.v1.volume_service_pb2_grpc import VolumeServiceStub
 from weft.block.v1.volume_type_service_pb2_grpc import VolumeTypeServiceStub
+from weft.compute.v1.host_service_pb2_grpc import add_HostServiceServicer_to_server
 from weft.compute.v1.server_service_pb2_grpc import add_ServerServiceServicer_to_server
 from weft.image.v1.image_service_pb2_grpc import add_ImageServiceServicer_to_server
 from weft.node.v1.guest_service_pb2_grpc import add_GuestServiceServicer_to_server
@@ -154,9 +155,10 @@ async def world(cloud: Settings, authority: Authority) -> AsyncIterator[Cloud]:
     run = cloud.state / "run"
     hosts = [Host(ids.new(), ids.new(), f"unix:{run}/host{number}.sock", FakeHost()) for number in range(2)]
     images, servers = FakeImages(), FakeServers()
+    compute = [(add_ServerServiceServicer_to_server, servers), (add_HostServiceServicer_to_server, servers)]
     others = [
         Part("image", lambda _: Service([(add_ImageServiceServicer_to_server, images)])),
-        Part("compute", lambda _: Service([(add_ServerServiceServicer_to_server, servers)])),
+        Part("compute", lambda _: Service(compute)),
         *[_agent(host) for host in hosts],
     ]
     async with house(cloud, authority, {"block": build}, others) as running:

@@ -6,14 +6,18 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
+from mesh import clock
 from mesh.errors import CloudError, not_found
 from weft.block.v1.resources_pb2 import NbdConnection
+from weft.compute.v1.host_service_pb2 import AttachmentHolder, FindAttachmentsResponse
+from weft.compute.v1.host_service_pb2_grpc import HostServiceServicer
 from weft.compute.v1.resources_pb2 import Server
 from weft.compute.v1.server_service_pb2_grpc import ServerServiceServicer
 from weft.image.v1.image_service_pb2_grpc import ImageServiceServicer
 from weft.image.v1.resources_pb2 import Image
 from weft.node.v1.guest_service_pb2_grpc import GuestServiceServicer
-from weft.node.v1.resources_pb2 import HostVolume
+from weft.node.v1.resources_pb2 import HostExport, HostVolume
+from weft.node.v1.volume_service_pb2 import ListVolumesResponse
 from weft.node.v1.volume_service_pb2_grpc import HostVolumeServiceServicer
 
 Hook = Callable[[], Awaitable[None]]
@@ -27,6 +31,7 @@ class FakeHost(HostVolumeServiceServicer, GuestServiceServicer):
         self.sources: dict[str, str] = {}
         self.snapshots: dict[str, str] = {}
         self.exports: dict[str, str] = {}
+        self.begun_at = clock.to_proto(clock.now())
         self.told: list[tuple[str, str, int]] = []
         self.before: dict[str, Hook] = {}
         self.after: dict[str, Hook] = {}
@@ -94,6 +99,16 @@ class FakeHost(HostVolumeServiceServicer, GuestServiceServicer):
 
         return await self._around("ExportVolume", effect)
 
+    async def ListVolumes(self, request: Any, context: Any) -> ListVolumesResponse:
+        def effect() -> ListVolumesResponse:
+            volumes = [HostVolume(volume_id=volume.volume_id) for volume in self.volumes.values()]
+            for volume in volumes:
+                mine = (id for id, volume_id in self.exports.items() if volume_id == volume.volume_id)
+                volume.exports.extend(HostExport(export_id=id, created_at=self.begun_at) for id in mine)
+            return ListVolumesResponse(volumes=volumes)
+
+        return await self._around("ListVolumes", effect)
+
     async def UnexportVolume(self, request: Any, context: Any) -> Empty:
         def effect() -> Empty:
             self.exports.pop(request.export_id, None)
@@ -121,16 +136,24 @@ class FakeImages(ImageServiceServicer):
         return self.images[request.id]
 
 
-class FakeServers(ServerServiceServicer):
-    """Servers by id."""
+class FakeServers(ServerServiceServicer, HostServiceServicer):
+    """Servers by id, and who has which attachment; `silent` is why that is not certain."""
 
     def __init__(self) -> None:
         self.servers: dict[str, Server] = {}
+        self.holders: dict[str, AttachmentHolder] = {}
+        self.silent = ""
 
     async def GetServer(self, request: Any, context: Any) -> Server:
         if request.id not in self.servers:
             raise not_found("server", request.id)
         return self.servers[request.id]
+
+    async def FindAttachments(self, request: Any, context: Any) -> FindAttachmentsResponse:
+        if self.silent:
+            raise CloudError("HOST_UNAVAILABLE", self.silent, host_id=request.host_id)
+        found = [self.holders[id] for id in request.attachment_ids if id in self.holders]
+        return FindAttachmentsResponse(holders=found)
 
 
 class Gate:
