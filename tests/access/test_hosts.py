@@ -26,6 +26,7 @@ OF_NO_HOST = {
     "/weft.identity.v1.KeyService/WatchRevocations",
     "/weft.identity.v1.KeyService/CheckToken",
     "/weft.image.v1.TransferService/FetchImage",
+    "/weft.telemetry.v1.WarningService/ReportWarnings",
     "/weft.image.v1.TransferService/StoreImage",
 }
 
