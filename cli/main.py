@@ -24,6 +24,8 @@ _OWN = {
     "operation": ("cli.operations:operation", "Commands on long-running work."),
     "trace": ("cli.traces:trace", "See what a request did, span by span."),
     "policy": ("cli.policy:policy", "See why a call is allowed or not."),
+    "openrc": ("cli.openstack:openrc", "Print what OpenStack's clients need, for a shell."),
+    "clouds.yaml": ("cli.openstack:clouds_yaml", "Print what OpenStack's clients need, as a file."),
     "completion": ("cli.completion:completion", "Print what makes a shell complete weft's commands."),
 }
 # Verbs beside those of the contract; None takes one away that a better one stands in for.

@@ -35,7 +35,9 @@ _OPTIONS = (
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    # Despite its name this is how long a connection may take to be made, its handshake with it: on a busy
+    # machine a short limit breaks handshakes that only wait for a processor.
+    ("grpc.min_reconnect_backoff_ms", 5_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.max_receive_message_length", 16 << 20),
     ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),

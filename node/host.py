@@ -13,6 +13,7 @@ from mesh.holder import Holder
 from mesh.reconcile import Sweep
 from mesh.server import Runtime, Service
 from mesh.settings import Node
+from mesh.warnings import Warnings
 from node import inventory
 from node.agent import Agent
 from node.api.guests import GuestServicer
@@ -121,7 +122,7 @@ class HostParts:
         self.sharing = Sharing(self.pool, machine.exports, turns)
         self.reports = Reports(host_id, peers, hypervisor)
         self.agent = Agent(settings, host_id, peers, hypervisor, storage, self.reports.resync)
-        self.sweep = self._sweep(state, machine)
+        self.sweep = self._sweep(host_id, peers, state, machine)
         self.servicers: list[tuple[Callable[[Any, Any], None], Any]] = [
             (
                 add_GuestServiceServicer_to_server,
@@ -134,11 +135,18 @@ class HostParts:
             (add_ImageCacheServiceServicer_to_server, ImageCacheServicer(machine.images)),
         ]
 
-    def _sweep(self, state: Path, machine: Machine) -> HostSweep | None:
+    def _sweep(self, host_id: str, peers: Any, state: Path, machine: Machine) -> HostSweep | None:
         if not isinstance(machine.images, ImageCache):
             return None
         return HostSweep(
-            state, self.ledger, self.hypervisor, self.pool, self.disks, machine.images, self.sharing
+            host_id,
+            state,
+            self.ledger,
+            self.hypervisor,
+            self.disks,
+            machine.images,
+            self.sharing,
+            Warnings(peers),
         )
 
     async def be_a_host(self) -> None:

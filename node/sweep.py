@@ -1,16 +1,16 @@
 """What should be on this host against what is.
 
 It heals what is provably ours and superseded, and only reports the rest: a domain without a row in the
-ledger, a row without a domain, a file that no row explains. What an operator made by hand it does not see.
+ledger, a row without a domain, a file that no row explains, a guest that an operator made by hand.
 """
 
 import asyncio
 import logging
 from pathlib import Path
 
+from mesh.warnings import Finding, Warnings
 from node.disk.disks import GuestDisks
 from node.disk.images import ImageCache
-from node.disk.pool import Pool
 from node.disk.sharing import Sharing
 from node.guest import console
 from node.guest.hypervisor import Hypervisor
@@ -20,26 +20,28 @@ _log = logging.getLogger(__name__)
 
 
 class HostSweep:
-    """One round is `run`; `warnings` are what the last one could not explain."""
+    """One round is `run`; what it cannot explain it tells `warnings`."""
 
     def __init__(
         self,
+        host_id: str,
         folder: Path,
         ledger: Ledger,
         hypervisor: Hypervisor,
-        pool: Pool,
         disks: GuestDisks,
         images: ImageCache,
         sharing: Sharing,
+        warnings: Warnings,
     ) -> None:
+        self._host_id = host_id
         self._folder = folder
         self._ledger = ledger
         self._hypervisor = hypervisor
-        self._pool = pool
         self._disks = disks
         self._images = images
         self._sharing = sharing
-        self.warnings: frozenset[str] = frozenset()
+        self._warnings = warnings
+        self._before: set[Finding] = set()
 
     def clear_debris(self) -> None:
         """Remove files that an agent before this one was making. Only before this one begins. Blocks."""
@@ -61,27 +63,39 @@ class HostSweep:
         return {record.guest.root_disk.image_sha256 for record in self._ledger.guests.values()}
 
     async def _report(self) -> None:
-        found = frozenset([*await self._of_guests(), *await asyncio.to_thread(self._of_files)])
-        for warning in sorted(found - self.warnings):
-            _log.warning("%s", warning)
-        self.warnings = found
+        found = {*await self._of_guests(), *await asyncio.to_thread(self._of_files)}
+        # What is being made or removed just now looks strange for a moment: a second round decides.
+        await self._warnings.tell("host", found & self._before)
+        self._before = found
 
-    async def _of_guests(self) -> list[str]:
+    async def _of_guests(self) -> list[Finding]:
         defined, known = set(await self._hypervisor.list()), set(self._ledger.guests)
+        foreign = await self._hypervisor.foreign()
+        unknown = "The guest {} is defined, but not in the ledger: it is left alone."
+        lost = "The guest {} is in the ledger, but not defined."
         return [
-            f"the guest {each} is defined, but not in the ledger: left alone" for each in defined - known
-        ] + [f"the guest {each} is in the ledger, but not defined" for each in known - defined]
+            *self._all("UNKNOWN_GUEST", "guest", defined - known, unknown),
+            *self._all("LOST_GUEST", "guest", known - defined, lost),
+            *(self._foreign(id, name) for id, name in foreign.items()),
+        ]
 
-    def _of_files(self) -> list[str]:
+    def _of_files(self) -> list[Finding]:
         folders = {path.name for path in self._folder.glob("guests/*")}
         volumes = {path.stem for path in self._folder.glob("volumes/*.raw")}
         snapshots = {path.stem for path in self._folder.glob("snapshots/*.raw")}
+        left = "There are files of an unknown {}: they are left alone."
+        ledger = self._ledger
         return [
-            *(f"files of an unknown guest {x}: left alone" for x in folders - set(self._ledger.guests)),
-            *(f"the file of an unknown volume {x}: left alone" for x in volumes - set(self._ledger.volumes)),
-            *(f"the volume {x} has no file" for x in set(self._ledger.volumes) - volumes),
-            *(
-                f"the file of an unknown snapshot {x}: left alone"
-                for x in snapshots - set(self._ledger.snapshots)
-            ),
+            *self._all("UNKNOWN_FILE", "guest", folders - set(ledger.guests), left),
+            *self._all("UNKNOWN_FILE", "volume", volumes - set(ledger.volumes), left),
+            *self._all("UNKNOWN_FILE", "snapshot", snapshots - set(ledger.snapshots), left),
+            *self._all("LOST_VOLUME", "volume", set(ledger.volumes) - volumes, "The volume {} has no file."),
         ]
+
+    def _all(self, kind: str, type: str, ids: set[str], sentence: str) -> list[Finding]:
+        named = ((id, sentence.format(f"{type} {id}" if kind == "UNKNOWN_FILE" else id)) for id in ids)
+        return [Finding(kind, type, id, message, self._host_id) for id, message in named]
+
+    def _foreign(self, id: str, name: str) -> Finding:
+        message = f"The guest {name} ({id}) was not made by weft for this host: it is left alone."
+        return Finding("FOREIGN_GUEST", "guest", id, message, self._host_id)

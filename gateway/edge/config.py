@@ -230,7 +230,7 @@ def _cluster(name: str, address: str) -> Config:
     return {
         "name": name,
         "type": "STRICT_DNS" if named else "STATIC",
-        "connect_timeout": "2s",
+        "connect_timeout": "5s",
         "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
         **(_asked_for_their_health() if len(addresses) > 1 else {}),

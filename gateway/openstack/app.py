@@ -3,6 +3,7 @@
 from starlette.routing import Mount, Route
 
 from gateway.openstack import identity, image, placement
+from gateway.openstack.compute.dialect import DIALECT as COMPUTE
 from gateway.openstack.dialect import Dialect
 from gateway.openstack.door import Door
 from gateway.openstack.network.dialect import DIALECT as NETWORK
@@ -12,7 +13,7 @@ from mesh.certificates import Authority, Identity
 from mesh.settings import Settings
 
 # In the order of the documentation.
-DIALECTS: tuple[Dialect, ...] = (identity.DIALECT, image.DIALECT, placement.DIALECT, NETWORK, VOLUME)
+DIALECTS: tuple[Dialect, ...] = (identity.DIALECT, image.DIALECT, placement.DIALECT, COMPUTE, NETWORK, VOLUME)
 
 
 def routes(settings: Settings, authority: Authority) -> list[Route | Mount]:

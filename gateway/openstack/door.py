@@ -122,8 +122,10 @@ class Door:
 
 
 def _without_project(path: str, versioned: str) -> str:
-    """`/v3/<project>/volumes` → `/v3/volumes`."""
+    """`/v3/<project>/volumes` → `/v3/volumes`; what is asked of compute's version 2.0 is 2.1's."""
     empty, version, *rest = path.split("/")
+    if version == "v2" and versioned == "v2.1" and rest:
+        return _without_project("/".join((empty, versioned, *rest)), versioned)
     if version == versioned and rest and _PROJECT.fullmatch(rest[0]):
         return "/".join((empty, version, *rest[1:]))
     return path

@@ -30,10 +30,14 @@ async def listing(
     view: View,
     brief: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     sorts: Mapping[str, str] | None = None,
+    ascending: str = "",
 ) -> dict[str, Any]:
-    """The document of a list. `sorts` maps sort keys to fields of the document; unsorted is newest first."""
+    """The document of a list. `sorts` maps sort keys to fields of the document.
+
+    What is not sorted comes newest first, or by the sort key `ascending`.
+    """
     items = [Shown(item.id, view(item)) async for item in found]
-    _sort(call, items, sorts or {})
+    _sort(items, _keys(call) or ([(ascending, "asc")] if ascending else []), sorts or {})
 
     async def walked() -> AsyncIterator[Shown]:
         for item in items[_offset(call) :]:
@@ -65,9 +69,9 @@ def wanted(call: Call, known: Collection[str]) -> dict[str, str]:
     return given
 
 
-def _sort(call: Call, items: list[Shown], sorts: Mapping[str, str]) -> None:
+def _sort(items: list[Shown], keys: list[tuple[str, str]], sorts: Mapping[str, str]) -> None:
     items.reverse()  # the contracts list the oldest first
-    for key, direction in reversed(_keys(call)):
+    for key, direction in reversed(keys):
         if key not in sorts:
             raise Refusal(400, f"{key!r} is no sort key: they are {', '.join(sorts)}.")
         name = sorts[key]

@@ -35,7 +35,8 @@ Listener = Callable[[str, Sighting | None], None]
 class Hypervisor(ABC):
     """Runs guests. Every method raises HYPERVISOR_FAILED where the hypervisor refuses or is not there.
 
-    Only guests that carry weft's mark are seen: one that an operator made by hand is not there at all.
+    Only guests that carry weft's mark are seen: one that an operator made by hand is not there at all, but
+    for `foreign`.
     """
 
     kind: str
@@ -56,6 +57,10 @@ class Hypervisor(ABC):
     @abstractmethod
     async def list(self) -> dict[str, Sighting]:
         """All guests by server id."""
+
+    @abstractmethod
+    async def foreign(self) -> dict[str, str]:
+        """Guests that are not ours, for an operator to be told of: their names by UUID."""
 
     @abstractmethod
     async def see(self, server_id: str) -> Sighting | None:

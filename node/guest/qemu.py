@@ -61,6 +61,9 @@ class QemuHypervisor(Hypervisor):
     async def list(self) -> dict[str, Sighting]:
         return await self._connection.look("list", lambda c: _list(c, self._host_id))
 
+    async def foreign(self) -> dict[str, str]:
+        return await self._connection.look("list foreign", lambda c: _foreign(c, self._host_id))
+
     async def see(self, server_id: str) -> Sighting | None:
         return await self._connection.look("see", lambda c: _see(_find(c, server_id, self._host_id)))
 
@@ -244,6 +247,11 @@ def _is_ours(domain: libvirt.virDomain, host_id: str) -> bool:
 def _list(connection: libvirt.virConnect, host_id: str) -> dict[str, Sighting]:
     ours = (domain for domain in connection.listAllDomains() if _is_ours(domain, host_id))
     return {domain.UUIDString(): events.sighting(*domain.state()) for domain in ours}
+
+
+def _foreign(connection: libvirt.virConnect, host_id: str) -> dict[str, str]:
+    theirs = (domain for domain in connection.listAllDomains() if not _is_ours(domain, host_id))
+    return {domain.UUIDString(): domain.name() for domain in theirs}
 
 
 def _see(domain: libvirt.virDomain | None) -> Sighting | None:

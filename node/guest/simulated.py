@@ -41,6 +41,9 @@ class SimulatedHypervisor(Hypervisor):
     async def list(self) -> dict[str, Sighting]:
         return {server_id: _seen(guest) for server_id, guest in self._guests.items()}
 
+    async def foreign(self) -> dict[str, str]:
+        return {}
+
     async def see(self, server_id: str) -> Sighting | None:
         guest = self._guests.get(server_id)
         return _seen(guest) if guest else None

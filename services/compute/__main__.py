@@ -12,6 +12,7 @@ from services.compute.api.key_pairs import KeyPairService
 from services.compute.api.servers import ServerService
 from services.compute.flows.app import App
 from services.compute.flows.boot import BOOT
+from services.compute.flows.cards import ATTACH_PORT, DETACH_PORT
 from services.compute.flows.delete import DELETE
 from services.compute.flows.freezing import PAUSE, RESUME, SUSPEND, UNPAUSE
 from services.compute.flows.power import REBOOT, START, STOP
@@ -26,7 +27,10 @@ from weft.compute.v1.server_service_pb2_grpc import add_ServerServiceServicer_to
 
 TABLES = tables.metadata
 MIGRATIONS = Path(__file__).parent / "migrations"
-FLOWS = (BOOT, DELETE, START, STOP, REBOOT, PAUSE, UNPAUSE, SUSPEND, RESUME, ATTACH, DETACH)
+FLOWS = (
+    *(BOOT, DELETE, START, STOP, REBOOT, PAUSE, UNPAUSE, SUSPEND, RESUME),
+    *(ATTACH, DETACH, ATTACH_PORT, DETACH_PORT),
+)
 
 
 def build(runtime: Runtime) -> Service:

@@ -46,7 +46,7 @@ class Admission:
     async def plan(self, request: CreateServerRequest, caller: Caller) -> Plan:
         """Raises INVALID_ARGUMENT, NOT_FOUND, WRONG_STATUS, IN_USE, PERMISSION_DENIED."""
         _check_caller(request, caller)
-        flavor, public_key = await self._database.read(_flavor_and_key, request, caller)
+        flavor, public_key = await self._database.peek(_flavor_and_key, request, caller)
         image, volumes, networks, groups = await asyncio.gather(
             self._image(request, flavor),
             self._volumes(request),

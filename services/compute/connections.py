@@ -6,7 +6,7 @@ from typing import Any
 from mesh.caller import Caller
 from mesh.channel import Peers
 from mesh.errors import CloudError, invalid, not_found
-from weft.compute.v1.server_service_pb2 import CreateServerRequest, NetworkRequest
+from weft.compute.v1.server_service_pb2 import AttachPortRequest, CreateServerRequest, NetworkRequest
 from weft.network.v1.network_service_pb2 import GetNetworkRequest, ListNetworksRequest
 from weft.network.v1.network_service_pb2_grpc import NetworkServiceStub
 from weft.network.v1.port_service_pb2 import CreatePortRequest, GetPortRequest
@@ -32,7 +32,17 @@ async def networks(peers: Peers, request: CreateServerRequest, caller: Caller) -
     return list(await asyncio.gather(*asked))
 
 
-async def security_groups(peers: Peers, request: CreateServerRequest) -> list[SecurityGroup]:
+async def card(peers: Peers, request: AttachPortRequest) -> dict[str, Any]:
+    """One more port of a server that is there. Raises as `networks` does."""
+    wish = NetworkRequest(port_id=request.port_id, network_id=request.network_id, fixed_ip=request.fixed_ip)
+    if wish.port_id and wish.fixed_ip:
+        raise invalid("fixed_ip", "a port that exists has its addresses already.")
+    return await _checked(peers, wish, "port_id")
+
+
+async def security_groups(
+    peers: Peers, request: CreateServerRequest | AttachPortRequest
+) -> list[SecurityGroup]:
     """The groups named, by id or name. Raises NOT_FOUND, INVALID_ARGUMENT for a name that several have."""
     if not request.security_groups:
         return []

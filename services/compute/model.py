@@ -23,6 +23,7 @@ ATTACHABLE = ("ACTIVE", "STOPPED")
 SETTLED = ("ACTIVE", "STOPPED", "PAUSED", "SUSPENDED", "ERROR")
 # Volumes and cards that a guest has room for (weft.node.v1.GuestSpec).
 MAX_VOLUMES = 24
+MAX_PORTS = 16
 # The status that a settled server has by what its host says of its guest.
 BY_GUEST_STATE = {
     "RUNNING": "ACTIVE",

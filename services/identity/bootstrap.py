@@ -31,9 +31,12 @@ ADMIN = "admin"
 # a client believes what the catalogue says.
 CATALOG = (
     ("identity", "weft-identity", "/identity"),
+    ("compute", "weft-compute", "/compute/v2.1"),
     ("placement", "weft-placement", "/placement"),
     ("image", "weft-image", "/image"),
     ("network", "weft-network", "/network"),
+    ("block-storage", "weft-block", "/volume/v3"),
+    ("volumev3", "weft-block", "/volume/v3"),
 )
 _NAMESPACE = uuid.UUID("3b0b7e8c-52c5-5a7f-9a0f-0d5b7c6f8e21")
 

@@ -11,6 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
+# Before gRPC is there: in a process that begins others it would look after forks, and at times end them.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 import uvloop
 
 from tests.chaos.run import Run

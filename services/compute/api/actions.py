@@ -62,7 +62,7 @@ class Actions(Acting):
         return await self._act(request, begin)
 
     async def AttachVolume(self, request: AttachVolumeRequest, context: Any) -> Server:
-        before = await self._database.read(replay.answered, current(), request, Server)
+        before = await self._database.peek(replay.answered, current(), request, Server)
         if before is not None:
             return shown(before, current())
         stub: Any = self._app.peers.stub(VolumeServiceStub, service="block")

@@ -34,7 +34,7 @@ class FlavorService(FlavorServiceServicer):
         self._database = database
 
     async def GetFlavor(self, request: GetFlavorRequest, context: Any) -> Flavor:
-        return messages.flavor(await self._database.read(flavors.get, request.id, current().reach))
+        return messages.flavor(await self._database.peek(flavors.get, request.id, current().reach))
 
     async def ListFlavors(self, request: ListFlavorsRequest, context: Any) -> ListFlavorsResponse:
         rows, token = await self._database.read(flavors.list_, request, current())

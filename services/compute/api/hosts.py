@@ -45,7 +45,7 @@ class HostService(HostServiceServicer):
         self._app = App(database, peers, Nodes(peers, database))
 
     async def GetHost(self, request: GetHostRequest, context: Any) -> Host:
-        return messages.host(await self._database.read(hosts.get, request.id))
+        return messages.host(await self._database.peek(hosts.get, request.id))
 
     async def ListHosts(self, request: ListHostsRequest, context: Any) -> ListHostsResponse:
         status = HostStatus.Name(request.status).removeprefix("HOST_STATUS_") if request.status else ""

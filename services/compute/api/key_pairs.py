@@ -28,7 +28,7 @@ class KeyPairService(KeyPairServiceServicer):
         self._database = database
 
     async def GetKeyPair(self, request: GetKeyPairRequest, context: Any) -> KeyPair:
-        return messages.key_pair(await self._database.read(key_pairs.get, current().user_id, request.name))
+        return messages.key_pair(await self._database.peek(key_pairs.get, current().user_id, request.name))
 
     async def ListKeyPairs(self, request: ListKeyPairsRequest, context: Any) -> ListKeyPairsResponse:
         rows, token = await self._database.read(key_pairs.list_, request, current())

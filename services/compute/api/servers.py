@@ -13,6 +13,7 @@ from mesh.reconcile import Sweep
 from services.compute import messages, model
 from services.compute.admission import Admission, Plan
 from services.compute.api.actions import Actions
+from services.compute.api.cards import Cards
 from services.compute.api.console import Console
 from services.compute.api.states import States
 from services.compute.api.visibility import sees_hosts, shown
@@ -39,7 +40,7 @@ _CHANGEABLE = ("name", "description", "metadata", "tags")
 _TOLD_TO_GUEST = frozenset({"name", "metadata"})
 
 
-class ServerService(Actions, States, Console, ServerServiceServicer):
+class ServerService(Actions, States, Cards, Console, ServerServiceServicer):
     """Virtual machines."""
 
     def __init__(self, app: App, limits: Limits, telling: Sweep) -> None:
@@ -50,7 +51,7 @@ class ServerService(Actions, States, Console, ServerServiceServicer):
         self._telling = telling
 
     async def GetServer(self, request: GetServerRequest, context: Any) -> Server:
-        row = await self._database.read(servers.get, request.id, current().reach)
+        row = await self._database.peek(servers.get, request.id, current().reach)
         return shown(messages.server(row), current())
 
     async def ListServers(self, request: ListServersRequest, context: Any) -> ListServersResponse:
@@ -66,7 +67,7 @@ class ServerService(Actions, States, Console, ServerServiceServicer):
 
     async def CreateServer(self, request: CreateServerRequest, context: Any) -> Server:
         caller = current()
-        before = await self._database.read(replay.answered, caller, request, Server)
+        before = await self._database.peek(replay.answered, caller, request, Server)
         if before is not None:
             return shown(before, caller)
         plan = await self._admission.plan(request, caller)

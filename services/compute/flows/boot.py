@@ -66,7 +66,7 @@ async def claim_host(run: Run) -> dict[str, Any]:
             if not held:
                 raise _with_history(run, error) from error
             break
-    known = await run.app.database.read(hosts.all_, [allocation.provider_id for allocation in held])
+    known = await run.app.database.peek(hosts.all_, [allocation.provider_id for allocation in held])
     host = next(known[a.provider_id] for a in held if a.provider_id in known)
     return {"host_id": host.id, "host_name": host.name}
 
@@ -96,7 +96,7 @@ async def stage_image(run: Run) -> None:
 async def define_guest(run: Run) -> dict[str, Any]:
     """Make its disks and its domain; answer the devices that its volumes got."""
     host_id = run.outputs["claim host"]["host_id"]
-    row, user_data = await run.app.database.read(_row_and_user_data, run.target_id)
+    row, user_data = await run.app.database.peek(_row_and_user_data, run.target_id)
     spec = guest.spec(
         row,
         user_data,
@@ -152,7 +152,7 @@ def booted(connection: Connection, run: Run) -> None:
         guest_state="RUNNING",
         host_id=host["host_id"],
         host_name=host["host_name"],
-        ports=[_kept_port(port) for port in ports.made(run)],
+        ports=[ports.kept(port) for port in ports.made(run)],
         volumes=[_kept_volume(volume, run) for volume in attachments.reserved(run)],
         launched_at=clock.now(),
     )
@@ -227,10 +227,6 @@ def _hosts_and_neighbours(connection: Connection, ids: list[str], project_id: st
 
 def _row_and_user_data(connection: Connection, id: str) -> tuple[Any, bytes]:
     return servers.get(connection, id, None), servers.user_data_of(connection, id)
-
-
-def _kept_port(port: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in port.items() if key != "guest_port"}
 
 
 def _kept_volume(volume: dict[str, Any], run: Run) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def deleted(connection: Connection, run: Run) -> None:
 
 
 async def _server(run: Run) -> Any | None:
-    return await run.app.database.read(servers.find, run.target_id)
+    return await run.app.database.peek(servers.find, run.target_id)
 
 
 DELETE = Flow(

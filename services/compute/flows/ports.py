@@ -65,8 +65,8 @@ async def uncreate(run: Run) -> None:
 
 
 async def bind(run: Run) -> None:
-    """Say that they are on the claimed host; it begins to wire them."""
-    host_id = run.outputs["claim host"]["host_id"]
+    """Say that they are on the server's host; it begins to wire them."""
+    host_id = _host_id(run)
     stub = _stub(run.app.peers)
     await all_of(
         stub.BindPort(BindPortRequest(id=port["port_id"], host_id=host_id, device_id=run.target_id))
@@ -82,12 +82,19 @@ async def unbind(run: Run) -> None:
 
 async def give_back(peers: Peers, server: Any) -> None:
     """Delete the ports that were made with the server and unbind the others, as its deletion does."""
-    stub = _stub(peers)
     for port in server.ports:
-        if port["created"]:
-            await _delete(stub, port["port_id"], server.id)
-        else:
-            await _unbind(stub, port["port_id"], server.id)
+        await give_one_back(peers, port, server.id)
+
+
+async def give_one_back(peers: Peers, port: Mapping[str, Any], server_id: str) -> None:
+    """Delete a port that was made for the server, and unbind another."""
+    give = _delete if port["created"] else _unbind
+    await give(_stub(peers), port["port_id"], server_id)
+
+
+def kept(port: Mapping[str, Any]) -> dict[str, Any]:
+    """What a server's row says of a port that `create` answered."""
+    return {key: value for key, value in port.items() if key != "guest_port"}
 
 
 async def _delete(stub: Any, port_id: str, server_id: str) -> None:
@@ -116,7 +123,12 @@ def _stub(peers: Peers) -> Any:
 
 
 def _id(run: Run, position: int) -> str:
-    return run.derived(id_of(position, run.outputs["claim host"]["host_id"]))
+    return run.derived(id_of(position, _host_id(run)))
+
+
+def _host_id(run: Run) -> str:
+    """The claimed host, or the one that the server is on already."""
+    return run.outputs.get("claim host", run.input)["host_id"]
 
 
 async def _one(run: Run, position: int, wish: Mapping[str, Any]) -> Port:

@@ -53,10 +53,15 @@ def listed(
 
 def of_user(connection: Connection, request: Any, caller: Caller) -> tuple[list[Row[Any]], str]:
     """A page of the projects that the caller has a role on, inherited ones included; none that is disabled,
-    or below one that is.
+    or below one that is, or of a disabled domain.
     """
+    on = select(domain_table.c.id).where(domain_table.c.enabled)
     off = trees.subtree(select(projects.c.id).where(projects.c.enabled.is_(False)), "disabled")
-    query = select(projects).where(_with_role(caller.user_id), projects.c.id.not_in(select(off.c.id)))
+    query = select(projects).where(
+        _with_role(caller.user_id),
+        projects.c.domain_id.in_(on),
+        projects.c.id.not_in(select(off.c.id)),
+    )
     return page(connection, query, _ORDER, request, caller)
 
 

@@ -27,11 +27,14 @@ def named(connection: Connection, domain_id: str, name: str) -> Row[Any] | None:
 
 
 def for_login(connection: Connection, id: str, domain_name: str, name: str) -> Row[Any] | None:
-    """The user who logs in by id, or by name and domain; None when there is none."""
-    if id:
-        return rows.find(connection, users, id)
+    """The user who logs in by id, or by name and domain; None when there is none who may.
+
+    A disabled one is nobody from the beginning: the right password is then as wrong as any other.
+    """
     query = select(users).join(domains, domains.c.id == users.c.domain_id)
-    return connection.execute(query.where(domains.c.name == domain_name, users.c.name == name)).one_or_none()
+    query = query.where(users.c.enabled, domains.c.enabled)
+    said = (users.c.id == id,) if id else (domains.c.name == domain_name, users.c.name == name)
+    return connection.execute(query.where(*said)).one_or_none()
 
 
 def listed(

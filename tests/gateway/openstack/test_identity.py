@@ -55,7 +55,7 @@ def test_a_token_says_for_whom_and_what_it_is_and_where_the_services_are(cloud: 
     assert "admin" in [role["name"] for role in token["roles"]]
     urls = {each["type"]: each["endpoints"][0]["url"] for each in token["catalog"]}
     assert urls["identity"] == f"{cloud.url}/identity"
-    assert {"image", "network", "placement"} <= set(urls)
+    assert {"compute", "image", "network", "placement", "volumev3"} <= set(urls)
 
 
 def test_a_token_is_scoped_anew_validated_and_revoked(cloud: Cloud) -> None:

@@ -2,11 +2,12 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
 from mesh.errors import CloudError
+from mesh.warnings import Finding
 from node.guest import power
 from node.guest.simulated import SimulatedHypervisor
 from node.ledger import Ledger
@@ -219,22 +220,43 @@ async def test_only_so_many_guests_boot_at_the_same_time(host: Host) -> None:
         await asyncio.gather(*starts)
 
 
+class Told:
+    """What was told last."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+
+    async def tell(self, topic: str, findings: Iterable[Finding]) -> None:
+        assert topic == "host"
+        self.findings = list(findings)
+
+
+def sweep_of(host: Host) -> tuple[HostSweep, Told]:
+    told = Told()
+    parts = (host.ledger, host.hypervisor, host.disks, host.images, host.sharing)
+    return HostSweep(str(uuid.uuid4()), host.folder, *parts, told), told
+
+
 async def test_the_sweep_reports_what_it_cannot_explain_and_touches_it_not(host: Host) -> None:
     guest, volume_id = spec(await root(host)), await host.volume()
     await host.guests.define(guest)
-    sweep = HostSweep(
-        host.folder, host.ledger, host.hypervisor, host.pool, host.disks, host.images, host.sharing
-    )
-    await sweep.run()
-    assert sweep.warnings == frozenset()
+    sweep, told = sweep_of(host)
+    for _ in range(2):
+        await sweep.run()
+    assert told.findings == []
     stranger, lost = str(uuid.uuid4()), str(uuid.uuid4())
     foreign = host.pool.volume_path(stranger)
     foreign.write_bytes(b"precious")
     await host.hypervisor.define(spec(server_id=lost), [], host.disks.console(lost))
     host.pool.volume_path(volume_id).unlink()
     await sweep.run()
-    assert {stranger in w or lost in w or volume_id in w for w in sweep.warnings} == {True}
-    assert len(sweep.warnings) == 3
+    assert told.findings == [], "it may be under way"
+    await sweep.run()
+    assert {(f.kind, f.resource_id) for f in told.findings} == {
+        ("UNKNOWN_FILE", stranger),
+        ("UNKNOWN_GUEST", lost),
+        ("LOST_VOLUME", volume_id),
+    }
     assert foreign.read_bytes() == b"precious"
     assert set(await host.hypervisor.list()) == {guest.server_id, lost}
 
@@ -244,8 +266,6 @@ async def test_debris_of_an_agent_that_was_killed_is_cleared(host: Host) -> None
     debris = host.folder / "snapshots" / "half.raw.making"
     debris.parent.mkdir()
     debris.write_bytes(b"half")
-    sweep = HostSweep(
-        host.folder, host.ledger, host.hypervisor, host.pool, host.disks, host.images, host.sharing
-    )
+    sweep, _ = sweep_of(host)
     sweep.clear_debris()
     assert host.files() == {f"{volume_id}.raw"}

@@ -57,6 +57,7 @@ async def test_a_guest_that_an_operator_made_is_not_there(hypervisor: QemuHyperv
     other = by_hand[0].UUIDString()
     assert other not in await hypervisor.list()
     assert await hypervisor.see(other) is None
+    assert await hypervisor.foreign() == {domain.UUIDString(): domain.name() for domain in by_hand}
     await hypervisor.undefine(other)
     with pytest.raises(CloudError) as refused:
         await hypervisor.start(other)

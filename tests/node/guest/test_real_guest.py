@@ -5,38 +5,26 @@ import signal
 import time
 import uuid
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import pytest_asyncio
 from google.protobuf.duration_pb2 import Duration
 
 from mesh.errors import CloudError
-from node import inventory
 from tests.node.conftest import MIB, on_this_host, spec
-from tests.node.control import Control
-from tests.node.images import ImageService
-from tests.node.machine import Machine, tiny_image
+from tests.node.guest.lab import Lab, laboratory, network_of
 from tests.services.harness import until
 from weft.block.v1.resources_pb2 import Connection
 from weft.compute.v1.host_service_pb2 import GuestState as Reported
-from weft.network.v1.host_state_pb2 import HostNetwork, HostPort, HostState, HostSubnet
-from weft.network.v1.resources_pb2 import FixedIp, NetworkType
 from weft.node.v1 import guest_service_pb2 as pb
 from weft.node.v1 import volume_service_pb2 as volume_pb
-from weft.node.v1.guest_service_pb2_grpc import GuestServiceStub
-from weft.node.v1.image_cache_service_pb2 import StageImageRequest
-from weft.node.v1.image_cache_service_pb2_grpc import ImageCacheServiceStub
 from weft.node.v1.resources_pb2 import (
     GuestAddress,
     GuestMetadata,
     GuestPort,
-    GuestSpec,
     GuestState,
     GuestVolume,
-    RootDisk,
 )
-from weft.node.v1.volume_service_pb2_grpc import HostVolumeServiceStub
 
 pytestmark = [
     pytest.mark.system,
@@ -56,128 +44,18 @@ before=gone
     before=$size
     echo "disk vdb is $size" >/dev/console
 done) &
+(while sleep 0.3; do
+    cards=$(ls /sys/class/net | grep -c eth)
+    [ "$cards" = "$were" ] || echo "cards: $cards" >/dev/console
+    were=$cards
+done) &
 """
-
-
-class Lab:
-    """A host, its control plane, and the one guest that most tests are about."""
-
-    def __init__(self, machine: Machine, control: Control) -> None:
-        self.machine, self.control = machine, control
-        self.host_id = inventory.host_id(machine.settings.node)
-        self.guest = GuestSpec()
-
-    @property
-    def guests(self) -> Any:
-        return self.control.stub(GuestServiceStub, self.host_id)
-
-    @property
-    def volumes(self) -> Any:
-        return self.control.stub(HostVolumeServiceStub, self.host_id)
-
-    async def registered(self, epoch: int) -> None:
-        async def so() -> bool:
-            return self.control.compute.epochs[self.host_id] == epoch
-
-        await until(so, 60)
-
-    async def answers(self) -> None:
-        """Wait until the agent takes calls: after a restart, connections are tried only now and then."""
-
-        async def so() -> bool:
-            try:
-                await self.guests.ListGuests(pb.ListGuestsRequest())
-            except CloudError:
-                return False
-            return True
-
-        await until(so, 30)
-
-    async def told(self, state: int, server_id: str = "") -> None:
-        async def so() -> bool:
-            return self.control.compute.state(server_id or self.guest.server_id) == state
-
-        await until(so, 60)
-
-    async def root(self) -> RootDisk:
-        """The small image, staged on the host."""
-        wanted = self.control.images._images.add(tiny_image(), "qcow2")
-        staged = await self.control.stub(ImageCacheServiceStub, self.host_id).StageImage(
-            StageImageRequest(
-                image_id=wanted.image_id, sha256=wanted.sha256, size_bytes=wanted.size_bytes, format="qcow2"
-            )
-        )
-        return RootDisk(
-            image_sha256=wanted.sha256, size_bytes=staged.virtual_size_bytes, image_format="qcow2"
-        )
-
-    async def volume(self, **source: Any) -> str:
-        request = volume_pb.CreateVolumeRequest(
-            volume_id=str(uuid.uuid4()), size_bytes=64 * MIB, operation_id=str(uuid.uuid4()), **source
-        )
-        return (await self.volumes.CreateVolume(request)).volume_id
-
-    def content(self, folder: str, id: str) -> bytes:
-        return (self.machine.state / folder / f"{id}.raw").read_bytes()[:14]
-
-    async def attach(self, volume: GuestVolume) -> GuestVolume:
-        return await self.guests.AttachVolume(
-            pb.AttachVolumeRequest(server_id=self.guest.server_id, volume=volume)
-        )
-
-    async def detach(self, volume: GuestVolume) -> None:
-        await self.guests.DetachVolume(
-            pb.DetachVolumeRequest(server_id=self.guest.server_id, attachment_id=volume.attachment_id)
-        )
-
-    async def state(self) -> int:
-        return (await self.guests.GetGuest(pb.GetGuestRequest(server_id=self.guest.server_id))).state
-
-
-def network_of(port: GuestPort, server_id: str) -> HostState:
-    """A tenant network with DHCP, and the guest's port on it."""
-    subnet = HostSubnet(
-        id=str(uuid.uuid4()), cidr="10.77.0.0/24", dhcp_enabled=True, dhcp_address="10.77.0.2"
-    )
-    network = HostNetwork(
-        id=port.network_id,
-        type=NetworkType.NETWORK_TYPE_VXLAN,
-        segmentation_id=77,
-        mtu=1450,
-        admin_state_up=True,
-        subnets=[subnet],
-    )
-    wanted = HostPort(
-        id=port.port_id,
-        network_id=port.network_id,
-        server_id=server_id,
-        mac_address=port.mac_address,
-        fixed_ips=[FixedIp(subnet_id=subnet.id, ip_address="10.77.0.5")],
-        admin_state_up=True,
-        revision=1,
-    )
-    return HostState(revision=2, complete=True, networks=[network], ports=[wanted])
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lab() -> AsyncIterator[Lab]:
-    machine = Machine()
-    try:
-        control = Control(machine.settings, ImageService())
-        async with control.running():
-            machine.start()
-            lab = Lab(machine, control)
-            await lab.registered(1)
-            yield lab
-            control.network.change(HostState(revision=9, complete=True))
-
-            async def unwired() -> bool:
-                return all(state != 1 for state in control.network.wired.values())
-
-            await until(unwired, 20)
-            machine.end()
-    finally:
-        machine.close()
+    async with laboratory() as found:
+        yield found
 
 
 async def test_it_boots_and_learns_address_name_key_and_user_data(lab: Lab) -> None:
@@ -199,7 +77,7 @@ async def test_it_boots_and_learns_address_name_key_and_user_data(lab: Lab) -> N
     lab.guest = spec(await lab.root(), ports=[port], metadata=told)
     defined = await lab.guests.DefineGuest(pb.DefineGuestRequest(guest=lab.guest), timeout=60)
     assert (defined.state, defined.hypervisor) == (OFF, "tcg")
-    lab.control.network.change(network_of(port, lab.guest.server_id))
+    lab.control.network.change(network_of(lab.guest.server_id, port))
     started = await lab.guests.StartGuest(pb.StartGuestRequest(server_id=lab.guest.server_id), timeout=60)
     assert started.state == RUNNING
     await lab.told(Reported.GUEST_STATE_RUNNING)
@@ -215,6 +93,47 @@ async def test_its_console_is_read_over_the_api(lab: Lab) -> None:
     console = await lab.guests.GetConsole(request)
     assert b"READY" in console.data
     assert console.offset + len(console.data) == console.size_bytes
+
+
+async def test_it_stands_still_and_runs_on_from_memory_and_from_the_disk(lab: Lab) -> None:
+    server_id, process = lab.guest.server_id, lab.machine.qemu(lab.guest.server_id)
+    for _ in range(2):
+        paused = await lab.guests.PauseGuest(pb.PauseGuestRequest(server_id=server_id))
+        assert paused.state == GuestState.GUEST_STATE_PAUSED
+    await lab.told(Reported.GUEST_STATE_PAUSED)
+    for _ in range(2):
+        await lab.guests.UnpauseGuest(pb.UnpauseGuestRequest(server_id=server_id))
+    assert (await lab.state(), lab.machine.qemu(server_id)) == (RUNNING, process)
+    for _ in range(2):
+        saved = await lab.guests.SuspendGuest(pb.SuspendGuestRequest(server_id=server_id), timeout=60)
+        assert (saved.state, lab.machine.qemu(server_id)) == (OFF, None)
+    with pytest.raises(CloudError) as refused:
+        await lab.guests.PauseGuest(pb.PauseGuestRequest(server_id=server_id))
+    assert refused.value.reason == "WRONG_STATUS"
+    back = await lab.guests.StartGuest(pb.StartGuestRequest(server_id=server_id), timeout=60)
+    assert back.state == RUNNING
+    assert lab.machine.qemu(server_id) not in (None, process)
+
+
+async def test_a_card_comes_and_goes_while_it_runs(lab: Lab) -> None:
+    server_id, first = lab.guest.server_id, lab.guest.ports[0]
+    await lab.machine.says(server_id, "cards: 1")
+    port = GuestPort(
+        port_id=str(uuid.uuid4()),
+        network_id=first.network_id,
+        mac_address="fa:16:3e:77:00:06",
+        mtu=1450,
+        addresses=[GuestAddress(address="10.77.0.6/24")],
+    )
+    lab.control.network.change(network_of(server_id, first, port))
+    for _ in range(2):
+        await lab.guests.AttachPort(pb.AttachPortRequest(server_id=server_id, port=port), timeout=60)
+    await lab.machine.says(server_id, "cards: 2")
+    for _ in range(2):
+        request = pb.DetachPortRequest(server_id=server_id, port_id=port.port_id)
+        await lab.guests.DetachPort(request, timeout=60)
+    await lab.machine.says(server_id, "cards: 1", times=2)
+    lab.control.network.change(network_of(server_id, first))
 
 
 async def test_a_volume_comes_grows_is_kept_and_goes_while_it_runs(lab: Lab) -> None:

@@ -159,6 +159,7 @@ class Cloud:
             node = guests[row.id]
             assert node.id == row.host_id
             assert set(node.guests[row.id].volumes) == {v["attachment_id"] for v in row.volumes}
+            assert set(node.guests[row.id].ports) == {port["port_id"] for port in row.ports}
             assert all(self.networks.ports[p["port_id"]].host_id == row.host_id for p in row.ports)
         for volume in self.block.volumes:
             attached = any(a.volume_id == volume for a in self.block.attachments.values())

@@ -190,7 +190,7 @@ async def test_a_volume_moves_wholly_or_not_at_all(compute: Cloud, flow: Flow, a
         for plans, moved in (
             (deaths, change),
             (failures_that_pass, change),
-            (_failures_before_the_effect, 0),
+            (failures_before_the_effect, 0),
             (deaths_on_the_way_back, 0),
         ):
             for plan in plans(flow):
@@ -202,7 +202,7 @@ async def test_a_volume_moves_wholly_or_not_at_all(compute: Cloud, flow: Flow, a
                 await assert_nothing_is_left(compute, server)
 
 
-def _failures_before_the_effect(flow: Flow) -> Iterator[Plan]:
+def failures_before_the_effect(flow: Flow) -> Iterator[Plan]:
     """Detaching has no undo in the guest: a failure after that took it away is none of the guest's."""
     for plan in failures(flow):
         if ("after do", "detach in guest") not in plan:

@@ -57,9 +57,9 @@ async def test_a_limit_is_set_by_the_system_for_what_exists(world: Cloud) -> Non
 async def test_the_catalogue_shows_everybody_what_is_enabled(world: Cloud) -> None:
     admin = await world.admin()
     ann, _ = await world.member("ann")
-    wanted = catalog_pb.ListEndpointsRequest(service_type="image", interface="public")
+    wanted = catalog_pb.ListEndpointsRequest(service_type="compute", interface="public")
     (found,) = (await ann.catalog.ListEndpoints(wanted)).endpoints
-    assert found.url == f"https://{world.runtime.settings.gateway.address}/image"
+    assert found.url == f"https://{world.runtime.settings.gateway.address}/compute/v2.1"
     change = catalog_pb.UpdateEndpointRequest(id=found.id, endpoint={}, update_mask={"paths": ["enabled"]})
     assert await reason(ann.catalog.UpdateEndpoint(change)) == "PERMISSION_DENIED"
     await admin.catalog.UpdateEndpoint(change)

@@ -33,7 +33,7 @@ async def test_the_first_administrator_logs_in_to_the_system_and_to_the_first_pr
     assert (own.info.scope, own.info.project_name) == ("project", "admin")
     said = await own.tokens.GetToken(token_pb.GetTokenRequest())
     assert said == own.info
-    assert {endpoint.service_type for endpoint in own.answer.catalog} >= {"identity", "image", "network"}
+    assert {endpoint.service_type for endpoint in own.answer.catalog} >= {"identity", "compute", "volumev3"}
 
 
 async def test_every_wrong_login_gets_the_same_answer(world: Cloud) -> None:

@@ -14,7 +14,7 @@ from tests.services.compute.fakes.faults import Faulty
 from weft.node.v1 import guest_service_pb2, guest_service_pb2_grpc, image_cache_service_pb2_grpc
 from weft.node.v1.guest_service_pb2 import GetConsoleResponse
 from weft.node.v1.image_cache_service_pb2 import StageImageResponse
-from weft.node.v1.resources_pb2 import Guest, GuestMetadata, GuestSpec, GuestState, GuestVolume
+from weft.node.v1.resources_pb2 import Guest, GuestMetadata, GuestPort, GuestSpec, GuestState, GuestVolume
 
 
 @dataclass
@@ -24,6 +24,7 @@ class Machine:
     spec: GuestSpec
     state: str = "SHUTOFF"
     volumes: dict[str, GuestVolume] = field(default_factory=dict)
+    ports: dict[str, GuestPort] = field(default_factory=dict)
     console: bytes = b""
 
     def message(self) -> Guest:
@@ -77,6 +78,7 @@ class Node(
             raise wrong_status("guest", spec.server_id, "DEFINED", ("GONE",))
         if there is None:
             self.guests[spec.server_id] = there = Machine(spec)
+            there.ports = {port.port_id: port for port in spec.ports}
             for volume in spec.volumes:
                 self._give(there, volume)
         return there.message()
@@ -148,6 +150,17 @@ class Node(
     async def DetachVolume(self, request: Any, context: Any) -> Empty:
         self.called("DetachVolume")
         self._guest(request.server_id).volumes.pop(request.attachment_id, None)
+        return Empty()
+
+    async def AttachPort(self, request: Any, context: Any) -> Empty:
+        await self.held("AttachPort")
+        self.called("AttachPort")
+        self._guest(request.server_id).ports[request.port.port_id] = request.port
+        return Empty()
+
+    async def DetachPort(self, request: Any, context: Any) -> Empty:
+        self.called("DetachPort")
+        self._guest(request.server_id).ports.pop(request.port_id, None)
         return Empty()
 
     async def UpdateMetadata(self, request: Any, context: Any) -> Empty:

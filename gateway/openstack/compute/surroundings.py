@@ -1,0 +1,84 @@
+"""What a server's document tells of the network service: names of networks, floating IPs, groups."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.openstack.call import Call
+from gateway.openstack.lists import walk
+from weft.compute.v1.resources_pb2 import Server
+from weft.network.v1 import (
+    floating_ip_service_pb2,
+    network_service_pb2,
+    port_service_pb2,
+    resources_pb2,
+    security_group_service_pb2,
+)
+from weft.network.v1.floating_ip_service_pb2_grpc import FloatingIpServiceStub
+from weft.network.v1.network_service_pb2_grpc import NetworkServiceStub
+from weft.network.v1.port_service_pb2_grpc import PortServiceStub
+from weft.network.v1.security_group_service_pb2_grpc import SecurityGroupServiceStub
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """`networks` and `groups` are names by id, `floating` by port, `of_server` ids of groups by server."""
+
+    networks: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+    floating: dict[str, list[resources_pb2.FloatingIp]] = field(default_factory=lambda: defaultdict(list))
+    of_server: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def groups_of(self, server_id: str) -> list[dict[str, str]]:
+        """The security groups of a server's ports, as documents have them."""
+        return [{"name": self.groups.get(id, id)} for id in sorted(self.of_server.get(server_id, ()))]
+
+
+async def around(call: Call, servers: Iterable[Server]) -> Surroundings:
+    """The surroundings of servers; nothing is asked for where none of them has a port."""
+    found = Surroundings()
+    with_ports = [server for server in servers if server.ports]
+    if with_ports:
+        only = with_ports[0].id if len(with_ports) == 1 else ""
+        await asyncio.gather(
+            _networks(call, found), _floating(call, found), _groups(call, found), _ports(call, found, only)
+        )
+    return found
+
+
+async def ports(call: Call, server_id: str) -> list[resources_pb2.Port]:
+    """The ports of one server, oldest first."""
+    return [port async for port in _all_ports(call, server_id)]
+
+
+def _all_ports(call: Call, server_id: str) -> Any:
+    request = port_service_pb2.ListPortsRequest(device_id=server_id)
+    return walk(call.stub(PortServiceStub).ListPorts, request, "ports")
+
+
+async def _ports(call: Call, found: Surroundings, server_id: str) -> None:
+    async for port in _all_ports(call, server_id):
+        if port.device_id:
+            found.of_server[port.device_id].update(port.security_group_ids)
+
+
+async def _networks(call: Call, found: Surroundings) -> None:
+    rpc = call.stub(NetworkServiceStub).ListNetworks
+    async for network in walk(rpc, network_service_pb2.ListNetworksRequest(), "networks"):
+        found.networks[network.id] = network.name
+
+
+async def _floating(call: Call, found: Surroundings) -> None:
+    rpc = call.stub(FloatingIpServiceStub).ListFloatingIps
+    async for one in walk(rpc, floating_ip_service_pb2.ListFloatingIpsRequest(), "floating_ips"):
+        if one.port_id:
+            found.floating[one.port_id].append(one)
+
+
+async def _groups(call: Call, found: Surroundings) -> None:
+    rpc = call.stub(SecurityGroupServiceStub).ListSecurityGroups
+    request = security_group_service_pb2.ListSecurityGroupsRequest()
+    async for group in walk(rpc, request, "security_groups"):
+        found.groups[group.id] = group.name

@@ -1,0 +1,128 @@
+"""A server's document, as each microversion shows it."""
+
+from typing import Any
+
+from gateway.openstack import times
+from gateway.openstack.call import Call
+from gateway.openstack.compute import flavor_views
+from gateway.openstack.compute.statuses import said
+from gateway.openstack.compute.surroundings import Surroundings
+from weft.compute.v1.resources_pb2 import Server, ServerPort
+
+# The zone without a name, under the name that clients know for it.
+ZONE = "nova"
+
+
+def links(call: Call, path: str) -> list[dict[str, str]]:
+    """A thing's links."""
+    return [
+        {"rel": "self", "href": call.url(f"/v2.1/{path}")},
+        {"rel": "bookmark", "href": call.url(f"/{path}")},
+    ]
+
+
+def brief(document: dict[str, Any]) -> dict[str, Any]:
+    """What a list that is not in detail shows."""
+    return {name: document[name] for name in ("id", "name", "links")}
+
+
+def server(call: Call, one: Server, near: Surroundings) -> dict[str, Any]:
+    """In full."""
+    state = said(one.status)
+    document = {
+        "id": one.id,
+        "name": one.name,
+        "status": state.status,
+        "tenant_id": one.project_id,
+        "user_id": one.user_id,
+        "metadata": dict(one.metadata),
+        "hostId": one.host_fingerprint,
+        "image": {"id": one.image_id, "links": links(call, f"images/{one.image_id}")[1:]}
+        if one.image_id
+        else "",
+        "flavor": flavor_views.of_server(call, one.flavor),
+        "created": times.seconds(one.created_at),
+        "updated": times.seconds(one.updated_at),
+        "addresses": addresses(one, near),
+        "accessIPv4": "",
+        "accessIPv6": "",
+        "links": links(call, f"servers/{one.id}"),
+        "OS-DCF:diskConfig": "MANUAL",
+        "OS-EXT-AZ:availability_zone": one.availability_zone or ZONE,
+        "config_drive": "True" if one.config_drive else "",
+        "key_name": one.key_name or None,
+        "OS-SRV-USG:launched_at": (times.bare(one.launched_at) if one.HasField("launched_at") else None),
+        "OS-SRV-USG:terminated_at": None,
+        "OS-EXT-STS:task_state": state.task,
+        "OS-EXT-STS:vm_state": state.vm_state,
+        "OS-EXT-STS:power_state": state.power,
+        "os-extended-volumes:volumes_attached": _volumes(call, one),
+    }
+    if groups := near.groups_of(one.id):
+        document["security_groups"] = groups
+    if state.status in ("ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE"):
+        document["progress"] = 0 if state.status == "BUILD" else 100
+    if state.status == "ERROR":
+        document["fault"] = {
+            "code": 500,
+            "created": times.seconds(one.updated_at),
+            "message": one.status_reason or "error",
+        }
+    return document | _for_administrators(one) | _added(call, one)
+
+
+def addresses(one: Server, near: Surroundings) -> dict[str, list[dict[str, Any]]]:
+    """By the names of networks; those of floating IPs beside those that they lead to."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for port in one.ports:
+        name = near.networks.get(port.network_id, port.network_id)
+        listed = found.setdefault(name, [])
+        listed += [_address(port, address, "fixed") for address in port.fixed_ips]
+        listed += [_address(port, each.address, "floating") for each in near.floating.get(port.port_id, ())]
+    return found
+
+
+def _address(port: ServerPort, address: str, kind: str) -> dict[str, Any]:
+    return {
+        "version": 6 if ":" in address else 4,
+        "addr": address,
+        "OS-EXT-IPS:type": kind,
+        "OS-EXT-IPS-MAC:mac_addr": port.mac_address,
+    }
+
+
+def _volumes(call: Call, one: Server) -> list[dict[str, Any]]:
+    more = call.microversion >= (2, 3)
+    return [
+        {"id": volume.volume_id, **({"delete_on_termination": volume.delete_on_termination} if more else {})}
+        for volume in one.volumes
+    ]
+
+
+def _for_administrators(one: Server) -> dict[str, Any]:
+    if not one.host_id:  # which tenants are not told
+        return {}
+    return {
+        "OS-EXT-SRV-ATTR:host": one.host_name,
+        "OS-EXT-SRV-ATTR:hypervisor_hostname": one.host_name,
+        "OS-EXT-SRV-ATTR:instance_name": one.id,
+    }
+
+
+def _added(call: Call, one: Server) -> dict[str, Any]:
+    version, added = call.microversion, dict[str, Any]()
+    if version >= (2, 9):
+        added["locked"] = one.HasField("lock")
+    if version >= (2, 19):
+        added["description"] = one.description or None
+    if version >= (2, 26):
+        added["tags"] = list(one.tags)
+    if version >= (2, 63):
+        added["trusted_image_certificates"] = None
+    if version >= (2, 71) and call.params:
+        added["server_groups"] = []
+    if version >= (2, 73):
+        added["locked_reason"] = one.lock.reason or None
+    if version >= (2, 96):
+        added["pinned_availability_zone"] = one.availability_zone or None
+    return added

@@ -1,0 +1,94 @@
+"""Compute v2.1: what is around servers: flavors, key pairs, quotas, hypervisors, services."""
+
+import httpx
+
+FLAVORS = "/compute/v2.1/flavors"
+
+
+def at(version: str) -> dict[str, str]:
+    return {"x-openstack-nova-api-version": version}
+
+
+def test_flavors_are_seen_by_all_and_made_by_administrators(
+    one: httpx.Client, operator: httpx.Client
+) -> None:
+    body = {"flavor": {"name": "around", "ram": 128, "vcpus": 2, "disk": 3}}
+    assert one.post(FLAVORS, json=body).status_code == 403
+    made = operator.post(FLAVORS, json=body).json()["flavor"]
+    place = f"{FLAVORS}/{made['id']}"
+    shown = one.get(place).json()["flavor"]
+    assert (shown["ram"], shown["vcpus"], shown["disk"], shown["swap"]) == (128, 2, 3, "")
+    assert "description" not in shown
+    assert one.get(place, headers=at("2.75")).json()["flavor"]["swap"] == 0
+    specs = f"{place}/os-extra_specs"
+    answer = operator.post(specs, json={"extra_specs": {"trait:COMPUTE_FAST": "required"}})
+    assert answer.json() == {"extra_specs": {"trait:COMPUTE_FAST": "required"}}
+    assert one.get(specs).json() == answer.json()
+    assert one.delete(f"{specs}/trait:COMPUTE_FAST").status_code == 403
+    assert operator.delete(f"{specs}/trait:COMPUTE_FAST").status_code == 200
+    assert one.get(FLAVORS, params={"minRam": "1000000"}).json() == {"flavors": []}
+    assert made["id"] in {each["id"] for each in one.get(f"{FLAVORS}/detail").json()["flavors"]}
+    swap = {"flavor": {"name": "swapping", "ram": 1, "vcpus": 1, "disk": 1, "swap": 512}}
+    assert operator.post(FLAVORS, json=swap).status_code == 501
+    assert operator.delete(place).status_code == 202
+    assert one.get(place).status_code == 404
+
+
+def test_key_pairs_are_made_and_their_secret_shown_once(one: httpx.Client, two: httpx.Client) -> None:
+    place = "/compute/v2.1/os-keypairs"
+    made = one.post(place, json={"keypair": {"name": "k"}})
+    assert made.status_code == 200
+    assert "PRIVATE KEY" in made.json()["keypair"]["private_key"]
+    shown = one.get(f"{place}/k").json()["keypair"]
+    assert "private_key" not in shown
+    assert isinstance(shown["id"], int)
+    assert "type" not in shown
+    assert one.get(place, headers=at("2.2")).json()["keypairs"][0]["keypair"]["type"] == "ssh"
+    public = {"keypair": {"name": "k2", "public_key": shown["public_key"], "type": "ssh"}}
+    assert one.post(place, json=public).status_code == 400
+    assert one.post(place, json=public, headers=at("2.2")).status_code == 201
+    assert one.post(place, json={"keypair": {"name": "k3"}}, headers=at("2.92")).status_code == 400
+    assert one.post(place, json={"keypair": {"name": "k"}}).status_code == 409
+    assert two.get(f"{place}/k").status_code == 404
+    assert one.delete(f"{place}/k").status_code == 202
+    assert one.delete(f"{place}/k2", headers=at("2.2")).status_code == 204
+
+
+def test_quotas_are_set_by_administrators(
+    one: httpx.Client, operator: httpx.Client, two: httpx.Client
+) -> None:
+    limits = one.get("/compute/v2.1/limits").json()["limits"]["absolute"]
+    assert limits["maxTotalInstances"] > 0
+    project = one.get("/identity/v3/auth/projects").json()["projects"][0]["id"]
+    place = f"/compute/v2.1/os-quota-sets/{project}"
+    assert one.get(place).json()["quota_set"]["instances"] == limits["maxTotalInstances"]
+    assert two.get(place).status_code == 404
+    assert one.put(place, json={"quota_set": {"cores": 99}}).status_code == 403
+    assert operator.put(place, json={"quota_set": {"cores": 99}}).json()["quota_set"]["cores"] == 99
+    detail = operator.get(f"{place}/detail").json()["quota_set"]["cores"]
+    assert (detail["limit"], detail["reserved"]) == (99, 0)
+    assert operator.get(f"{place}/defaults").json()["quota_set"]["cores"] != 99
+
+
+def test_operators_see_hypervisors_services_and_zones(one: httpx.Client, operator: httpx.Client) -> None:
+    (hypervisor,) = operator.get("/compute/v2.1/os-hypervisors/detail").json()["hypervisors"]
+    assert (hypervisor["state"], hypervisor["status"]) == ("up", "enabled")
+    assert hypervisor["vcpus"] > 0
+    place = f"/compute/v2.1/os-hypervisors/{hypervisor['id']}"
+    assert "vcpus" not in operator.get(place, headers=at("2.88")).json()["hypervisor"]
+    (service,) = operator.get("/compute/v2.1/os-services").json()["services"]
+    assert (service["binary"], service["host"]) == ("nova-compute", hypervisor["hypervisor_hostname"])
+    change = f"/compute/v2.1/os-services/{service['id']}"
+    body = {"status": "disabled", "disabled_reason": "repair"}
+    assert one.put(change, json=body, headers=at("2.53")).status_code == 403
+    changed = operator.put(change, json=body, headers=at("2.53")).json()["service"]
+    assert (changed["status"], changed["disabled_reason"]) == ("disabled", "repair")
+    assert operator.put(change, json={"status": "enabled"}, headers=at("2.53")).status_code == 200
+    assert (
+        operator.get("/compute/v2.1/os-hypervisors/statistics").json()["hypervisor_statistics"]["count"] == 1
+    )
+    zones = operator.get("/compute/v2.1/os-availability-zone/detail").json()["availabilityZoneInfo"]
+    assert [zone["zoneName"] for zone in zones] == ["nova"]
+    for path in ("os-hypervisors", "os-services", "os-availability-zone/detail"):
+        assert one.get(f"/compute/v2.1/{path}").status_code == 403
+    assert one.get("/compute/v2.1/os-availability-zone").status_code == 200

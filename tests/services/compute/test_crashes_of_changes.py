@@ -1,0 +1,94 @@
+"""The crash matrix of what is done with a server that is there."""
+
+from typing import Any
+
+import pytest
+
+from mesh.flow import Flow
+from services.compute.flows.cards import ATTACH_PORT, DETACH_PORT
+from services.compute.flows.freezing import PAUSE, RESUME, SUSPEND, UNPAUSE
+from tests.services.compute.cloud import Cloud
+from tests.services.compute.perils import Survivor
+from tests.services.compute.test_crashes import (
+    Act,
+    assert_all_agree,
+    assert_nothing_is_left,
+    booted,
+    deaths,
+    deaths_on_the_way_back,
+    failures,
+    failures_before_the_effect,
+    failures_that_pass,
+)
+from weft.compute.v1.resources_pb2 import Server
+from weft.compute.v1.server_service_pb2 import (
+    AttachPortRequest,
+    DetachPortRequest,
+    PauseServerRequest,
+    ResumeServerRequest,
+    SuspendServerRequest,
+    UnpauseServerRequest,
+)
+
+
+async def attach_port(cloud: Cloud, server: Server) -> Server:
+    request = AttachPortRequest(id=server.id, network_id=cloud.network.id)
+    return await cloud.member.settled(await cloud.member.servers.AttachPort(request))
+
+
+async def detach_port(cloud: Cloud, server: Server) -> Server:
+    request = DetachPortRequest(id=server.id, port_id=server.ports[0].port_id)
+    return await cloud.member.settled(await cloud.member.servers.DetachPort(request))
+
+
+@pytest.mark.parametrize(
+    ("flow", "act", "change"),
+    [(ATTACH_PORT, attach_port, 1), (DETACH_PORT, detach_port, -1)],
+    ids=["attach", "detach"],
+)
+async def test_a_card_comes_or_goes_wholly_or_not_at_all(
+    compute: Cloud, flow: Flow, act: Act, change: int
+) -> None:
+    async with Survivor(compute) as survivor:
+        for plans, moved in (
+            (deaths, change),
+            (failures_that_pass, change),
+            (failures_before_the_effect, 0),
+            (deaths_on_the_way_back, 0),
+        ):
+            for plan in plans(flow):
+                server, _ = await booted(compute)
+                survivor.perils.plan = plan
+                ended = await act(compute, server)
+                await assert_all_agree(compute, plan, ended, "ACTIVE")
+                assert len(ended.ports) - len(server.ports) == moved, plan
+                await assert_nothing_is_left(compute, server)
+
+
+@pytest.mark.parametrize(
+    ("flow", "request_type", "before", "after"),
+    [
+        (PAUSE, PauseServerRequest, "ACTIVE", "PAUSED"),
+        (UNPAUSE, UnpauseServerRequest, "PAUSED", "ACTIVE"),
+        (SUSPEND, SuspendServerRequest, "ACTIVE", "SUSPENDED"),
+        (RESUME, ResumeServerRequest, "SUSPENDED", "ACTIVE"),
+    ],
+    ids=["pause", "unpause", "suspend", "resume"],
+)
+async def test_a_server_is_stilled_or_runs_on_wherever_that_dies_or_stumbles(
+    compute: Cloud, flow: Flow, request_type: Any, before: str, after: str
+) -> None:
+    there = {"PAUSED": PauseServerRequest, "SUSPENDED": SuspendServerRequest}.get(before)
+    async with Survivor(compute) as survivor:
+        for plans, expected in ((deaths, after), (failures_that_pass, after), (failures, before)):
+            for plan in plans(flow):
+                server, _ = await booted(compute)
+                for request, perils in ((there, {}), (request_type, plan)):
+                    if request is None:
+                        continue
+                    survivor.perils.plan = perils
+                    rpc = request.__name__.removesuffix("Request")
+                    begun = await getattr(compute.member.servers, rpc)(request(id=server.id))
+                    ended = await compute.member.settled(begun)
+                await assert_all_agree(compute, plan, ended, expected)
+                await assert_nothing_is_left(compute, server)
