@@ -36,13 +36,18 @@ class Machine:
     folder: Path
 
     @property
+    def name(self) -> str:
+        """Another one for each test: the cloud remembers hosts."""
+        return self.folder.name
+
+    @property
     def state(self) -> Path:
         return self.folder / "node"
 
     def token(self, **options: str) -> Path:
         """A file with a new join token."""
         words = [word for key, value in options.items() for word in (f"--{key}", value)]
-        made = as_administrator(self.cloud, "join-token", "create", "second", *words, "-o", "json")
+        made = as_administrator(self.cloud, "join-token", "create", self.name, *words, "-o", "json")
         assert made.status == 0, made.err
         file = self.folder / "token"
         file.write_text(made.json["text"])
@@ -55,7 +60,7 @@ class Machine:
             "WEFT_CLOUD__STATE": str(self.folder / "cloud"),
             "WEFT_CLOUD__LOG_FORMAT": "text",
             "WEFT_NODE__STATE": str(self.state),
-            "WEFT_NODE__NAME": "second",
+            "WEFT_NODE__NAME": self.name,
             "WEFT_NODE__HYPERVISOR": "simulated",
             "WEFT_NODE__ADDRESS": f"unix:{self.folder}/second.sock",
             **{f"WEFT_SERVICES__{s.upper()}__ADDRESS": self.cloud.layout.socket(s) for s in PORTS},
@@ -74,7 +79,7 @@ class Machine:
     def status(self) -> str:
         """How compute says that the host is."""
         answer = as_administrator(self.cloud, "host", "list", "-o", "json").json
-        return next((host["status"] for host in answer if host["name"] == "second"), "")
+        return next((host["status"] for host in answer if host["name"] == self.name), "")
 
     def beat(self) -> str:
         """What compute says to a sign of life with the host's certificate: a reason, or ""."""
