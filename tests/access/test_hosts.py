@@ -12,6 +12,7 @@ from weft.block.v1.pool_service_pb2 import RegisterPoolRequest
 from weft.compute.v1.host_service_pb2 import HeartbeatRequest, RegisterHostRequest, ReportGuestEventsRequest
 from weft.network.v1.host_service_pb2 import ReportHostStateRequest, WatchHostStateRequest
 from weft.options.v1 import access_pb2
+from weft.telemetry.v1.warning_service_pb2 import ReportWarningsRequest, Warning
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -41,6 +42,10 @@ def pool(id: str) -> RegisterPoolRequest:
     return request
 
 
+def warning(id: str) -> ReportWarningsRequest:
+    return ReportWarningsRequest(topic="host", warnings=[Warning(resource_type="guest", host_id=id)])
+
+
 SAYING: dict[str, Any] = {
     "/weft.compute.v1.HostService/RegisterHost": host,
     "/weft.compute.v1.HostService/Heartbeat": lambda id: HeartbeatRequest(id=id, epoch=1),
@@ -48,6 +53,7 @@ SAYING: dict[str, Any] = {
     "/weft.network.v1.HostNetworkService/WatchHostState": lambda id: WatchHostStateRequest(host_id=id),
     "/weft.network.v1.HostNetworkService/ReportHostState": lambda id: ReportHostStateRequest(host_id=id),
     "/weft.block.v1.PoolService/RegisterPool": pool,
+    "/weft.telemetry.v1.WarningService/ReportWarnings": warning,
 }
 
 
