@@ -7,6 +7,7 @@ from google.protobuf.empty_pb2 import Empty
 from mesh import clock
 from mesh.caller import Caller, Kind, current
 from mesh.database import Database
+from mesh.errors import CloudError
 from services.telemetry.store import warnings
 from weft.telemetry.v1.warning_service_pb2 import (
     ListWarningsRequest,
@@ -32,13 +33,23 @@ class Warnings(WarningServiceServicer):
 
     async def ReportWarnings(self, request: ReportWarningsRequest, context: Any) -> Empty:
         """Keep what the caller found: by its certificate it is known who that is."""
-        source = _source(current())
+        source = _source(current(), request)
         await self._database.write(warnings.replace, source, request.topic, list(request.warnings))
         return Empty()
 
 
-def _source(caller: Caller) -> str:
-    return f"node/{caller.host_id}" if caller.kind is Kind.NODE else f"service/{caller.service}"
+def _source(caller: Caller, request: ReportWarningsRequest) -> str:
+    if caller.kind is not Kind.NODE:
+        return f"service/{caller.service}"
+    if {warning.host_id for warning in request.warnings} - {caller.host_id, ""}:
+        raise CloudError(
+            "PERMISSION_DENIED",
+            f"This certificate is host {caller.host_id}'s: it does not speak of another.",
+            permission="telemetry.warnings.report",
+            scope=caller.scope,
+            role="node",
+        )
+    return f"node/{caller.host_id}"
 
 
 def _message(row: Any) -> Warning:

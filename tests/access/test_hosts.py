@@ -16,6 +16,7 @@ from weft.compute.v1.host_service_pb2 import HeartbeatRequest, RegisterHostReque
 from weft.identity.v1.join_service_pb2 import RenewCertificateRequest
 from weft.network.v1.host_service_pb2 import ReportHostStateRequest, WatchHostStateRequest
 from weft.options.v1 import access_pb2
+from weft.telemetry.v1.warning_service_pb2 import ReportWarningsRequest, Warning
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -26,7 +27,6 @@ OF_NO_HOST = {
     "/weft.identity.v1.KeyService/WatchRevocations",
     "/weft.identity.v1.KeyService/CheckToken",
     "/weft.image.v1.TransferService/FetchImage",
-    "/weft.telemetry.v1.WarningService/ReportWarnings",
     "/weft.image.v1.TransferService/StoreImage",
 }
 
@@ -46,6 +46,10 @@ def pool(id: str) -> RegisterPoolRequest:
     return request
 
 
+def warning(id: str) -> ReportWarningsRequest:
+    return ReportWarningsRequest(topic="host", warnings=[Warning(resource_type="guest", host_id=id)])
+
+
 def renewal(id: str) -> RenewCertificateRequest:
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
     csr = request.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
@@ -60,6 +64,7 @@ SAYING: dict[str, Any] = {
     "/weft.network.v1.HostNetworkService/ReportHostState": lambda id: ReportHostStateRequest(host_id=id),
     "/weft.block.v1.PoolService/RegisterPool": pool,
     "/weft.identity.v1.JoinService/RenewCertificate": renewal,
+    "/weft.telemetry.v1.WarningService/ReportWarnings": warning,
 }
 
 
