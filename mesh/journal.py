@@ -251,9 +251,12 @@ def _encode_failure(failure: Failure | None) -> str | None:
     return None if failure is None else msgspec.json.encode(failure).decode()
 
 
+_READ = select(operations).where(operations.c.id == bindparam("id"))
+
+
 def read(connection: Connection, id: str) -> Row[Any] | None:
     """The row of an operation."""
-    return connection.execute(select(operations).where(operations.c.id == id)).one_or_none()
+    return connection.execute(_READ, {"id": id}).one_or_none()
 
 
 def claimable(connection: Connection, kinds: list[str], owner: str, alone: bool, limit: int) -> list[str]:

@@ -28,7 +28,7 @@ class OperationServicer:
         self, request: operation_pb2.GetOperationRequest, context: Any
     ) -> operation_pb2.Operation:
         """One operation with its steps."""
-        return to_operation(await self._database.read(_visible, request.id, caller.current().reach))
+        return to_operation(await self._database.peek(_visible, request.id, caller.current().reach))
 
     async def ListOperations(
         self, request: operation_pb2.ListOperationsRequest, context: Any
@@ -48,7 +48,7 @@ class OperationServicer:
         sent, quiet = 0, 0.0
         with self._database.nudges.listen(f"operation/{request.id}") as listener:
             while True:
-                row = await self._database.read(_visible, request.id, reach)
+                row = await self._database.peek(_visible, request.id, reach)
                 if row.revision != sent or quiet >= heartbeat:
                     sent, quiet = row.revision, 0.0
                     yield to_operation(row)

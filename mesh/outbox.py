@@ -13,6 +13,7 @@ from mesh.tables import event_head, events
 KEPT = timedelta(hours=24)
 NUDGE = "events"
 _NEXT = update(event_head).values(revision=event_head.c.revision + 1).returning(event_head.c.revision)
+_LATEST = select(event_head.c.revision)
 _APPEND = insert(events)
 
 
@@ -46,7 +47,7 @@ def append(
 
 def latest(connection: Connection) -> int:
     """The newest revision: what a list that is read in the same transaction shows."""
-    return connection.scalar(select(event_head.c.revision)) or 0
+    return connection.scalar(_LATEST) or 0
 
 
 def oldest(connection: Connection) -> int:

@@ -5,10 +5,10 @@ Every service of a process has a tracer of its own, so that spans carry its name
 
 import logging
 import os
+import re
 import secrets
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from contextvars import ContextVar
 
 from opentelemetry import context as otel_context
@@ -18,7 +18,16 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
-from opentelemetry.trace import Span, SpanContext, SpanKind, Tracer
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    Tracer,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
@@ -29,6 +38,7 @@ from mesh.settings import Settings
 _EXPORT_EVERY = 500
 _PATIENCE = 1.0
 _STANDARD = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_USUAL = re.compile("00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _propagator = TraceContextTextMapPropagator()
 _NONE: Tracer = trace.NoOpTracer()
 _tracer: ContextVar[Tracer] = ContextVar("weft_tracer", default=_NONE)
@@ -123,33 +133,66 @@ def use(tracer: Tracer) -> None:
     _tracer.set(tracer)
 
 
-@contextmanager
+class Opened:
+    """A span that is the one at hand within a block, and ends with it.
+
+    `fails`: an exception out of the block marks it failed. SDK's own context managers are three generators
+    deep, and there is one around every call and step.
+    """
+
+    __slots__ = ("_fails", "_span", "_token")
+
+    def __init__(self, span: Span, *, fails: bool) -> None:
+        self._span, self._fails = span, fails
+
+    def __enter__(self) -> Span:
+        self._token = otel_context.attach(trace.set_span_in_context(self._span))
+        return self._span
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        otel_context.detach(self._token)
+        if self._fails and isinstance(error, Exception) and self._span.is_recording():
+            self._span.record_exception(error)
+            self._span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+        self._span.end()
+
+
 def span(
     name: str,
     *,
     tracer: Tracer | None = None,
     parent: otel_context.Context | None = None,
-    kind: SpanKind = SpanKind.INTERNAL,
     **attributes: AttributeValue,
-) -> Iterator[Span]:
+) -> Opened:
     """A span of the work in the block; an exception marks it failed. Attribute names: `_` stands for `.`."""
     named = {key.replace("_", "."): value for key, value in attributes.items()}
-    with (tracer or _tracer.get()).start_as_current_span(
-        name, context=parent, kind=kind, attributes=named
-    ) as opened:
-        yield opened
+    opened = (tracer or _tracer.get()).start_span(name, context=parent, attributes=named)
+    return Opened(opened, fails=True)
+
+
+def served(tracer: Tracer, name: str, parent: otel_context.Context) -> Opened:
+    """The span of a call that is answered, which says itself whether it failed."""
+    return Opened(tracer.start_span(name, parent, SpanKind.SERVER), fails=False)
 
 
 def parent_from(traceparent: str, tracestate: str = "") -> otel_context.Context:
     """The context of a W3C traceparent; an empty or broken one begins a new trace."""
-    return _propagator.extract({"traceparent": traceparent, "tracestate": tracestate}, otel_context.Context())
+    usual = None if tracestate else _USUAL.fullmatch(traceparent)
+    if usual is None:
+        carried = {"traceparent": traceparent, "tracestate": tracestate}
+        return _propagator.extract(carried, otel_context.Context())
+    trace_id, span_id, flags = (int(part, 16) for part in usual.groups())
+    remote = SpanContext(trace_id, span_id, True, TraceFlags(flags))
+    return trace.set_span_in_context(NonRecordingSpan(remote), otel_context.Context())
 
 
-def carrier() -> Mapping[str, str]:
+def carrier() -> dict[str, str]:
     """traceparent and tracestate of the span at hand; empty outside of any."""
-    found: dict[str, str] = {}
-    _propagator.inject(found)
-    return found
+    found = trace.get_current_span().get_span_context()
+    if not found.is_valid:
+        return {}
+    parent = {"traceparent": _format(found)}
+    return parent | {"tracestate": found.trace_state.to_header()} if found.trace_state else parent
 
 
 def traceparent() -> str:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from mesh import outbox
 from mesh.errors import CloudError
@@ -19,6 +19,10 @@ POLL = 1.0
 # A watcher that is this many events behind is cut: it lists again instead of being fed gaps.
 BACKLOG = 1000
 _PAGE = 500
+# As many as are read at once for all watchers.
+_TAIL = 100
+_NEWER = select(events).where(events.c.revision > bindparam("after")).order_by(events.c.revision)
+_NEWER = _NEWER.limit(bindparam("most"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class _Tail:
     async def join(self, watcher: _Watcher) -> None:
         """From here on the watcher is offered every event that commits."""
         if self._task is None or self._task.done():
-            newest = await self._database.read(outbox.latest)
+            newest = await self._database.peek(outbox.latest)
             if self._task is None or self._task.done():
                 self._revision = newest
                 self._task = asyncio.create_task(self._follow(), name="watch tail")
@@ -80,12 +84,12 @@ class _Tail:
         with self._database.nudges.listen(outbox.NUDGE) as listener:
             while True:
                 try:
-                    rows = await self._database.read(_after, self._revision, None, _PAGE)
+                    rows = await self._database.peek(_after, self._revision, None, _TAIL)
                 except CloudError:
                     rows = []  # the database is away: watchers wait, and miss nothing when it is back
                 for row in rows:
                     self._hand_out(row)
-                if len(rows) < _PAGE:
+                if len(rows) < _TAIL:
                     await listener.wait(POLL)
 
     def _hand_out(self, event: Event) -> None:
@@ -152,10 +156,10 @@ def _too_old(oldest: int) -> CloudError:
 def _after(
     connection: Connection, revision: int, resource_types: frozenset[str] | None, limit: int
 ) -> list[Event]:
-    query = select(events).where(events.c.revision > revision).order_by(events.c.revision).limit(limit)
+    query = _NEWER
     if resource_types:
         query = query.where(events.c.resource_type.in_(sorted(resource_types)))
-    return [_event(row) for row in connection.execute(query)]
+    return [_event(row) for row in connection.execute(query, {"after": revision, "most": limit})]
 
 
 def _event(row: Row) -> Event:  # type: ignore[type-arg]

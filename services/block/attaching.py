@@ -28,7 +28,7 @@ class Attaching:
         attachment, volume = await database.write(store.attachments.reserve, wanted, caller.reach)
         driver, pool = await self._app.at(volume.pool_id)
         connection = await driver.connect(pool, attachment, volume.format, volume.size_bytes)
-        if await database.read(store.attachments.find, attachment.id, None) is None:
+        if await database.peek(store.attachments.find, attachment.id, None) is None:
             # It was released meanwhile, before it was reachable: nobody else would take this back.
             await driver.disconnect(pool, attachment)
             raise not_found("attachment", attachment.id)
@@ -37,7 +37,7 @@ class Attaching:
     async def release(self, id: str, reach: str | None) -> None:
         """The volume is no longer reachable from the host, and the attachment is gone. None is fine too."""
         database = self._app.database
-        attachment = await database.read(store.attachments.find, id, reach)
+        attachment = await database.peek(store.attachments.find, id, reach)
         if attachment is None:
             return
         volume = await database.read(store.volumes.get, attachment.volume_id, None)

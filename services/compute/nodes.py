@@ -29,11 +29,11 @@ class Nodes:
 
     async def written_off(self, host_id: str) -> bool:
         """Whether an operator has said that the host does not come back: it is DOWN and disabled."""
-        host = (await self._database.peek(hosts.all_, [host_id])).get(host_id)
+        host = await self._database.peek(hosts.find, host_id)
         return host is not None and host.status == "DOWN" and host.disabled
 
     async def _stub(self, stub_class: Any, host_id: str) -> Any:
-        host = (await self._database.peek(hosts.all_, [host_id])).get(host_id)
+        host = await self._database.peek(hosts.find, host_id)
         if host is None:
             raise CloudError("HOST_UNAVAILABLE", f"There is no host {host_id}.", host_id=host_id)
         return self._peers.node_stub(stub_class, host_id, host.address)

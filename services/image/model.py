@@ -36,6 +36,7 @@ class Image:
     properties: Mapping[str, str]
     upload_id: str | None
     upload_until: datetime | None
+    uploader_host_id: str | None = None
     tags: Sequence[str] = ()
 
     def belongs_to(self, reach: str | None) -> bool:

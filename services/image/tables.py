@@ -27,6 +27,8 @@ images = Table(
     # Who is uploading, and until when that is believed without another sign of life.
     Id("upload_id", nullable=True),
     Column("upload_until", Timestamp, nullable=True),
+    # The host that is to bring the content, where one is.
+    Id("uploader_host_id", nullable=True),
 )
 
 tags = Table(

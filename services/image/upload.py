@@ -35,7 +35,20 @@ class Uploads:
         Raises WRONG_STATUS unless it is QUEUED, IMAGE_REFUSED, DIGEST_MISMATCH, UPLOAD_INCOMPLETE,
         QUOTA_EXCEEDED, STORAGE_FULL.
         """
-        upload = await self._database.write(store.uploads.begin, image_id, caller)
+        return await self._finish(await self._database.write(store.uploads.begin, image_id, caller), chunks)
+
+    async def receive_from(self, host_id: str, image_id: str, chunks: AsyncIterator[bytes]) -> Image:
+        """The same from a host: one that is ACTIVE already is answered. Raises NOT_FOUND besides, unless the
+        content is to come from there.
+        """
+        image = await self._database.write(store.uploads.expected_of, image_id, host_id)
+        if image.status == "ACTIVE":
+            return image
+        return await self._finish(
+            await self._database.write(store.uploads.begin_from, image_id, host_id), chunks
+        )
+
+    async def _finish(self, upload: Image, chunks: AsyncIterator[bytes]) -> Image:
         try:
             return await self._receive(upload, chunks)
         except OSError as error:

@@ -114,7 +114,7 @@ class HostStreams:
 
     async def _follow(self) -> None:
         while True:
-            revision = await self._database.read(outbox.latest)
+            revision = await self._database.peek(outbox.latest)
             self._recent.clear()
             self._port_news.forget()
             # What was committed before we follow is not told: everybody looks once.

@@ -41,6 +41,16 @@ async def test_what_was_written_is_read(database: Database) -> None:
     assert await database.read(names) == ["one"]
 
 
+async def test_a_peek_sees_what_is_written_by_then_and_cannot_write(database: Database) -> None:
+    assert await database.peek(names) == []
+    await database.write(add, "one")
+    assert await database.peek(names) == ["one"]
+    with pytest.raises((DBAPIError, CloudError)):
+        await database.peek(add, "two")
+    await database.write(add, "three")
+    assert await database.peek(names) == ["one", "three"]
+
+
 async def test_a_unit_that_raises_is_undone_alone(database: Database) -> None:
     results = await asyncio.gather(
         database.write(add, "a"),

@@ -17,7 +17,7 @@ class AttachmentApi(Api, attachment_service_pb2_grpc.AttachmentServiceServicer):
 
     async def GetAttachment(self, request: verbs.GetAttachmentRequest, context: Any) -> pb.Attachment:
         caller = current()
-        found = await self._database.read(store.attachments.get, request.id, caller.reach)
+        found = await self._database.peek(store.attachments.get, request.id, caller.reach)
         return messages.shown(messages.attachment(found), caller)
 
     async def ListAttachments(

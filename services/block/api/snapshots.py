@@ -22,7 +22,7 @@ class SnapshotApi(Api, snapshot_service_pb2_grpc.SnapshotServiceServicer):
 
     async def GetSnapshot(self, request: verbs.GetSnapshotRequest, context: Any) -> pb.Snapshot:
         reach = current().reach
-        return messages.snapshot(await self._database.read(store.snapshots.get, request.id, reach))
+        return messages.snapshot(await self._database.peek(store.snapshots.get, request.id, reach))
 
     async def ListSnapshots(
         self, request: verbs.ListSnapshotsRequest, context: Any
@@ -36,7 +36,7 @@ class SnapshotApi(Api, snapshot_service_pb2_grpc.SnapshotServiceServicer):
         before = await self._replayed(request, pb.Snapshot)
         if before is not None:
             return before
-        volume = await self._database.read(store.volumes.get, request.volume_id, caller.reach)
+        volume = await self._database.peek(store.volumes.get, request.volume_id, caller.reach)
         limits = await self._limits.of(volume.project_id)
         return await self._mutate(
             request, pb.Snapshot, lambda unit: messages.snapshot(_create(unit, request, caller, limits))

@@ -21,7 +21,7 @@ class VolumeTypeApi(Api, volume_type_service_pb2_grpc.VolumeTypeServiceServicer)
 
     async def GetVolumeType(self, request: verbs.GetVolumeTypeRequest, context: Any) -> pb.VolumeType:
         reach = current().reach
-        return messages.volume_type(await self._database.read(store.types.get, request.id, reach))
+        return messages.volume_type(await self._database.peek(store.types.get, request.id, reach))
 
     async def ListVolumeTypes(
         self, request: verbs.ListVolumeTypesRequest, context: Any

@@ -25,7 +25,7 @@ class VolumeApi(Api, volume_service_pb2_grpc.VolumeServiceServicer):
 
     async def GetVolume(self, request: verbs.GetVolumeRequest, context: Any) -> pb.Volume:
         caller = current()
-        return _shown(await self._database.read(store.volumes.get, request.id, caller.reach), caller)
+        return _shown(await self._database.peek(store.volumes.get, request.id, caller.reach), caller)
 
     async def ListVolumes(self, request: verbs.ListVolumesRequest, context: Any) -> verbs.ListVolumesResponse:
         caller = current()
@@ -82,7 +82,7 @@ class VolumeApi(Api, volume_service_pb2_grpc.VolumeServiceServicer):
 
     async def ExtendVolume(self, request: verbs.ExtendVolumeRequest, context: Any) -> pb.Volume:
         caller = current()
-        volume = await self._database.read(store.volumes.get, request.id, caller.reach)
+        volume = await self._database.peek(store.volumes.get, request.id, caller.reach)
         limits = await self._limits.of(volume.project_id)
 
         def extend(unit: Any) -> pb.Volume:

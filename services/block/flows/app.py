@@ -20,7 +20,7 @@ class App:
 
     async def at(self, pool_id: str) -> tuple[Driver, Pool]:
         """A pool, and the driver of its backend."""
-        pool = await self.database.read(store.pools.get, pool_id)
+        pool = await self.database.peek(store.pools.get, pool_id)
         return self.drivers[pool.backend], pool
 
 

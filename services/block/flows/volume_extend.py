@@ -29,7 +29,7 @@ async def extend(run: Run) -> None:
 
 async def tell_guest(run: Run) -> None:
     """Tell the guest, if one has it. A guest that cannot learn it now sees it at its next start."""
-    volume = await run.app.database.read(store.volumes.get, run.target_id, None)
+    volume = await run.app.database.peek(store.volumes.get, run.target_id, None)
     driver, pool = await run.app.at(run.input["pool_id"])
     for attachment in volume.attachments:
         try:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from mesh import clock
 from mesh.caller import Caller
@@ -13,10 +13,17 @@ from mesh.errors import CloudError, not_found
 from mesh.paging import page
 from services.compute.tables import hosts
 
+_FIND = select(hosts).where(hosts.c.id == bindparam("id"))
+
+
+def find(connection: Connection, id: str) -> Row[Any] | None:
+    """The host, None when it is not known."""
+    return connection.execute(_FIND, {"id": id}).one_or_none()
+
 
 def get(connection: Connection, id: str) -> Row[Any]:
     """Raises NOT_FOUND."""
-    row = connection.execute(select(hosts).where(hosts.c.id == id)).one_or_none()
+    row = find(connection, id)
     if row is None:
         raise not_found("host", id)
     return row

@@ -1,8 +1,6 @@
 """The content of images: upload and download."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
@@ -11,10 +9,10 @@ from mesh.caller import current
 from mesh.errors import CloudError, invalid, wrong_status
 from services.image import messages, reading, store
 from services.image.api.base import Api
+from services.image.api.draining import drain
 from weft.image.v1 import image_service_pb2 as verbs
 from weft.image.v1 import resources_pb2 as pb
 
-_DRAIN = 10.0  # seconds
 _CONTENT_TYPE = "application/octet-stream"
 
 
@@ -30,7 +28,7 @@ class ContentApi(Api):
         try:
             image = await self._uploads.receive(current(), first.id, _chunks(first, request_iterator))
         except CloudError:
-            await _drain(request_iterator)
+            await drain(request_iterator)
             raise
         return messages.image(image)
 
@@ -44,14 +42,6 @@ class ContentApi(Api):
         path = self._contents.blobs.path(image.sha256)
         async for piece in reading.pieces(path, request.offset, request.length):
             yield HttpBody(content_type=_CONTENT_TYPE, data=piece)
-
-
-async def _drain(requests: AsyncIterator[verbs.UploadImageRequest]) -> None:
-    """Hear the uploader out, for a while: gRPC's Python client loses an error that comes while it sends."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_DRAIN):
-            async for _ in requests:
-                continue
 
 
 async def _chunks(

@@ -6,7 +6,7 @@ from typing import Any
 from google.protobuf.empty_pb2 import Empty
 
 from mesh import ids, masks, watch
-from mesh.caller import current
+from mesh.caller import Kind, current
 from mesh.errors import CloudError, invalid
 from services.image import messages, model, store
 from services.image.api.base import Api
@@ -29,7 +29,7 @@ class ImageApi(Api):
     """Everything about images but their content and their members."""
 
     async def GetImage(self, request: verbs.GetImageRequest, context: Any) -> pb.Image:
-        return messages.image(await self._database.read(store.images.get, request.id, current().reach))
+        return messages.image(await self._database.peek(store.images.get, request.id, current().reach))
 
     async def ListImages(self, request: verbs.ListImagesRequest, context: Any) -> verbs.ListImagesResponse:
         wanted = {
@@ -123,7 +123,21 @@ def _described(request: verbs.CreateImageRequest) -> dict[str, Any]:
         "properties": dict(request.properties),
         "tags": list(request.tags),
         "expected_sha256": request.sha256,
+        "uploader_host_id": _uploader(request.uploader_host_id),
     }
+
+
+def _uploader(host_id: str) -> str | None:
+    caller = current()
+    if host_id and caller.kind is not Kind.SERVICE:
+        raise CloudError(
+            "PERMISSION_DENIED",
+            "Only services say which host brings an image's content: leave uploader_host_id out.",
+            permission="image.images.create",
+            scope=caller.scope,
+            role="service",
+        )
+    return host_id or None
 
 
 def _visibility(number: int, field: str) -> str:

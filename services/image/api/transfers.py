@@ -1,11 +1,13 @@
-"""How hosts get the content of images."""
+"""How hosts get the content of images, and give it."""
 
 from collections.abc import AsyncIterator
 from typing import Any
 
-from mesh.errors import not_found
+from mesh.caller import current
+from mesh.errors import CloudError, invalid, not_found
 from services.image import reading, store
 from services.image.api.base import Api
+from services.image.api.draining import drain
 from weft.image.v1 import transfer_service_pb2 as verbs
 from weft.image.v1 import transfer_service_pb2_grpc
 
@@ -22,3 +24,27 @@ class TransferApi(Api, transfer_service_pb2_grpc.TransferServiceServicer):
         path = self._contents.blobs.path(request.sha256)
         async for piece in reading.pieces(path, request.offset):
             yield verbs.FetchImageResponse(data=piece)
+
+    async def StoreImage(
+        self, request_iterator: AsyncIterator[verbs.StoreImageRequest], context: Any
+    ) -> verbs.StoreImageResponse:
+        first = await anext(request_iterator, None)
+        if first is None or not first.image_id:
+            raise invalid("image_id", "the first message must name the image")
+        chunks = _chunks(first, request_iterator)
+        try:
+            image = await self._uploads.receive_from(current().host_id, first.image_id, chunks)
+        except CloudError:
+            await drain(request_iterator)
+            raise
+        return verbs.StoreImageResponse(sha256=image.sha256)
+
+
+async def _chunks(
+    first: verbs.StoreImageRequest, rest: AsyncIterator[verbs.StoreImageRequest]
+) -> AsyncIterator[bytes]:
+    yield first.data
+    async for request in rest:
+        if request.image_id not in ("", first.image_id):
+            raise invalid("image_id", "one upload is for one image")
+        yield request.data

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select, update
 from mesh import clock, ids
 from mesh import limits as quota
 from mesh.caller import Caller
-from mesh.errors import wrong_status
+from mesh.errors import not_found, wrong_status
 from services.image.model import UPLOAD_LEASE, Content, Image
 from services.image.store import images as records
 from services.image.tables import images
@@ -15,7 +15,24 @@ from services.image.tables import images
 
 def begin(connection: Connection, id: str, caller: Caller) -> Image:
     """Make a QUEUED image SAVING, for one uploader alone. Raises WRONG_STATUS."""
-    image = records.own(connection, id, caller, "image.images.upload")
+    return _begin(connection, records.own(connection, id, caller, "image.images.upload"))
+
+
+def expected_of(connection: Connection, id: str, host_id: str) -> Image:
+    """The image that this host is to bring the content of. Raises NOT_FOUND, where it is another too."""
+    image = records.get(connection, id, None, lock=True)
+    if image.uploader_host_id != host_id:
+        raise not_found("image", id)
+    return image
+
+
+def begin_from(connection: Connection, id: str, host_id: str) -> Image:
+    """The same from a host. Raises NOT_FOUND unless the content is to come from there, WRONG_STATUS."""
+    return _begin(connection, expected_of(connection, id, host_id))
+
+
+def _begin(connection: Connection, image: Image) -> Image:
+    id = image.id
     if image.status != "QUEUED":
         raise wrong_status("image", id, image.status, ["QUEUED"])
     lease = {"upload_id": ids.new(), "upload_until": clock.now() + UPLOAD_LEASE}

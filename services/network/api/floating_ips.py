@@ -21,7 +21,7 @@ class FloatingIps(grpc_base.FloatingIpServiceServicer, Api):
 
     async def GetFloatingIp(self, request: verbs.GetFloatingIpRequest, context: Any) -> pb.FloatingIp:
         """NOT_FOUND."""
-        return messages.floating_ip(await self.database.read(store.get, request.id, current().reach))
+        return messages.floating_ip(await self.database.peek(store.get, request.id, current().reach))
 
     async def ListFloatingIps(
         self, request: verbs.ListFloatingIpsRequest, context: Any

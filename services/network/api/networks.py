@@ -25,7 +25,7 @@ class Networks(grpc_base.NetworkServiceServicer, Api):
     async def GetNetwork(self, request: verbs.GetNetworkRequest, context: Any) -> pb.Network:
         """NOT_FOUND."""
         who = current()
-        network = await self.database.read(store.get, request.id, who.reach)
+        network = await self.database.peek(store.get, request.id, who.reach)
         return messages.network(network, full=model.privileged(who))
 
     async def ListNetworks(

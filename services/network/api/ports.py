@@ -29,7 +29,7 @@ class Ports(grpc_base.PortServiceServicer, Api):
     async def GetPort(self, request: verbs.GetPortRequest, context: Any) -> pb.Port:
         """NOT_FOUND."""
         who = current()
-        port = await self.database.read(store.get, request.id, who.reach)
+        port = await self.database.peek(store.get, request.id, who.reach)
         return messages.port(port, full=model.privileged(who))
 
     async def ListPorts(self, request: verbs.ListPortsRequest, context: Any) -> verbs.ListPortsResponse:

@@ -23,7 +23,7 @@ class Routers(grpc_base.RouterServiceServicer, Api):
     async def GetRouter(self, request: verbs.GetRouterRequest, context: Any) -> pb.Router:
         """NOT_FOUND."""
         who = current()
-        return _shown(await self.database.read(store.get, request.id, who.reach), who)
+        return _shown(await self.database.peek(store.get, request.id, who.reach), who)
 
     async def ListRouters(self, request: verbs.ListRoutersRequest, context: Any) -> verbs.ListRoutersResponse:
         """PAGE_TOKEN_INVALID."""

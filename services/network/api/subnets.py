@@ -23,7 +23,7 @@ class Subnets(grpc_base.SubnetServiceServicer, Api):
 
     async def GetSubnet(self, request: verbs.GetSubnetRequest, context: Any) -> pb.Subnet:
         """NOT_FOUND."""
-        return messages.subnet(await self.database.read(store.get, request.id, current().reach))
+        return messages.subnet(await self.database.peek(store.get, request.id, current().reach))
 
     async def ListSubnets(self, request: verbs.ListSubnetsRequest, context: Any) -> verbs.ListSubnetsResponse:
         """PAGE_TOKEN_INVALID."""
