@@ -41,6 +41,10 @@ image: env ## the small guest image, into .cache/guest (skipped when unchanged)
 test: env-test lint protos-check image ## everything that must hold: lint, fresh stubs, every test (ARGS="-k word" for some)
 	@echo "[test] pytest"; .venv/bin/pytest --durations=10 $(ARGS)
 
+compat: env-test image ## programs that others wrote, against the OpenStack dialects (ARGS="-k simulated" for some)
+	@$(PYTHON_BIN) -m tests.compat.install
+	@echo "[compat] pytest"; WEFT_COMPAT=1 .venv/bin/pytest --durations=10 tests/compat $(ARGS)
+
 demo: env image ## boot a server and prove that all of it works (KEEP=1 leaves the cloud running)
 	@.venv/bin/weft demo $(if $(KEEP),--keep)
 
