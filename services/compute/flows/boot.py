@@ -26,6 +26,8 @@ from services.compute import guest, scheduling
 from services.compute.flows import attachments, endings, ports
 from services.compute.nodes import reaching
 from services.compute.store import hosts, servers
+from weft.image.v1.transfer_service_pb2 import GrantFetchRequest
+from weft.image.v1.transfer_service_pb2_grpc import TransferServiceStub
 from weft.node.v1.guest_service_pb2 import (
     DefineGuestRequest,
     DeleteGuestRequest,
@@ -86,8 +88,14 @@ async def stage_image(run: Run) -> None:
     """Have the image in the host's cache."""
     image = run.input["image"]
     host_id = run.outputs["claim host"]["host_id"]
+    transfers: Any = run.app.peers.stub(TransferServiceStub, service="image")
+    granted = await transfers.GrantFetch(GrantFetchRequest(host_id=host_id, sha256=image["sha256"]))
     request = StageImageRequest(
-        image_id=image["id"], sha256=image["sha256"], size_bytes=image["size_bytes"], format=image["format"]
+        image_id=image["id"],
+        sha256=image["sha256"],
+        size_bytes=image["size_bytes"],
+        format=image["format"],
+        grant=granted.grant,
     )
     with _blaming(host_id), reaching(host_id):
         await (await run.app.nodes.images(host_id)).StageImage(request, timeout=_STAGE)

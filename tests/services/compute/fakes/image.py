@@ -7,12 +7,15 @@ from mesh.caller import current
 from mesh.errors import not_found
 from mesh.server import Part, Runtime, Service
 from tests.services.compute.fakes.faults import Faulty
-from weft.image.v1 import image_service_pb2_grpc
+from weft.image.v1 import image_service_pb2_grpc, transfer_service_pb2_grpc
 from weft.image.v1.resources_pb2 import DiskFormat, Image, ImageStatus, Visibility
+from weft.image.v1.transfer_service_pb2 import GrantFetchResponse
 
 
-class Images(Faulty, image_service_pb2_grpc.ImageServiceServicer):
-    """Public ones are seen by everybody."""
+class Images(
+    Faulty, image_service_pb2_grpc.ImageServiceServicer, transfer_service_pb2_grpc.TransferServiceServicer
+):
+    """Public ones are seen by everybody; a grant names the host and the content."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,7 +23,12 @@ class Images(Faulty, image_service_pb2_grpc.ImageServiceServicer):
 
     def part(self) -> Part:
         def build(runtime: Runtime) -> Service:
-            return Service([(image_service_pb2_grpc.add_ImageServiceServicer_to_server, self)])
+            return Service(
+                [
+                    (image_service_pb2_grpc.add_ImageServiceServicer_to_server, self),
+                    (transfer_service_pb2_grpc.add_TransferServiceServicer_to_server, self),
+                ]
+            )
 
         return Part("image", build)
 
@@ -49,3 +57,7 @@ class Images(Faulty, image_service_pb2_grpc.ImageServiceServicer):
         if hidden:
             raise not_found("image", request.id)
         return found
+
+    async def GrantFetch(self, request: Any, context: Any) -> GrantFetchResponse:
+        self.called("GrantFetch")
+        return GrantFetchResponse(grant=f"{request.host_id} {request.sha256}".encode())

@@ -7,7 +7,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from mesh import ids
 from mesh.certificates import Identity
-from mesh.errors import not_found, wrong_status
+from mesh.errors import CloudError, not_found, wrong_status
 from mesh.server import Part, Runtime, Service
 from mesh.settings import ServiceSettings
 from tests.services.compute.fakes.faults import Faulty
@@ -67,6 +67,8 @@ class Node(
 
     async def StageImage(self, request: Any, context: Any) -> StageImageResponse:
         self.called("StageImage")
+        if request.grant != f"{self.id} {request.sha256}".encode():
+            raise CloudError("PERMISSION_DENIED", "This host was not granted that content.")
         self.staged.add(request.sha256)
         return StageImageResponse()
 
