@@ -18,7 +18,7 @@ from grpc import aio
 from mesh import caller, certificates, contract, deadline, tracing
 from mesh.caller import Kind
 from mesh.certificates import Identity, Leaf, Pair
-from mesh.errors import from_rpc_error
+from mesh.errors import from_rpc_error, is_unavailable
 from mesh.settings import Settings
 
 S = TypeVar("S")
@@ -100,7 +100,7 @@ class Channel:
                     return await made()(request, timeout=left, metadata=self._metadata() + metadata)
                 except grpc.RpcError as error:
                     wait = _wait(attempt)
-                    again = error.code() is grpc.StatusCode.UNAVAILABLE and _repeatable(path, request)
+                    again = is_unavailable(error) and _repeatable(path, request)
                     most = ATTEMPTS if _is_typed(error) else self._attempts
                     if not again or attempt >= most or wait >= left:
                         raise from_rpc_error(error) from error

@@ -196,7 +196,19 @@ def from_rpc_error(error: grpc.RpcError) -> CloudError:
                 return from_status(status_pb2.Status.FromString(value))
             except DecodeError:
                 break
-    return from_status(status_pb2.Status(code=error.code().value[0], message=error.details() or ""))
+    code = grpc.StatusCode.UNAVAILABLE if is_unavailable(error) else error.code()
+    return from_status(status_pb2.Status(code=code.value[0], message=error.details() or ""))
+
+
+def is_unavailable(error: grpc.RpcError) -> bool:
+    """Whether nobody was there to answer, or not until the end of the answer.
+
+    An answer that breaks off in the middle, as a proxy passes it on when the service behind it dies, is
+    INTERNAL to gRPC; nobody who answers ever says that of himself.
+    """
+    if error.code() is grpc.StatusCode.INTERNAL:
+        return "RST_STREAM" in (error.details() or "")
+    return error.code() is grpc.StatusCode.UNAVAILABLE
 
 
 def to_problem(error: CloudError, trace_id: str = "", instance: str = "") -> dict[str, object]:

@@ -6,9 +6,11 @@ Every key can be set by WEFT_<SECTION>__<KEY>, deeper ones by more `__` (WEFT_SE
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
@@ -29,6 +31,15 @@ PORTS = {
     "telemetry": 7807,
 }
 _T = TypeVar("_T")
+_SECRET = ("password", "secret")
+_URL_PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
+
+
+def _shown(name: str, value: Any) -> Any:
+    """A setting as it may be printed: not a secret, nor a URL with one."""
+    if value and name.endswith(_SECRET):
+        return "***"
+    return _URL_PASSWORD.sub(r"\1:***@", value) if isinstance(value, str) else value
 
 
 class SettingsError(ValueError):
@@ -36,7 +47,11 @@ class SettingsError(ValueError):
 
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of the file."""
+    """A table of the file; printed it shows no secret."""
+
+    def __repr__(self) -> str:
+        said = (f"{name}={_shown(name, getattr(self, name))!r}" for name in self.__struct_fields__)
+        return f"{type(self).__name__}({', '.join(said)})"
 
 
 class Cloud(Section, frozen=True):
@@ -134,7 +149,7 @@ class ServiceSettings:
     name: str
     address: str
     listen: tuple[str, ...]
-    database_url: str
+    database_url: str = dataclass_field(repr=False)
 
 
 class Settings(Struct, frozen=True):

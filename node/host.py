@@ -31,11 +31,14 @@ from node.guest import accelerator
 from node.guest.attachments import Attachments
 from node.guest.boots import Boots
 from node.guest.cards import Cards
+from node.guest.copies import Copies
 from node.guest.freezing import Freezing
 from node.guest.guests import Guests
 from node.guest.hypervisor import Hypervisor
+from node.guest.moving import Moving
 from node.guest.power import Power
 from node.guest.qemu import QemuHypervisor
+from node.guest.remaking import Remaking
 from node.guest.simulated import SimulatedHypervisor
 from node.ledger import Ledger
 from node.reports import Reports
@@ -68,7 +71,7 @@ def machine(settings: Node, host_id: str, peers: Any) -> Machine:
     """What the settings ask for. Blocks while KVM is tried, the first time."""
     state = Path(settings.state)
     if settings.hypervisor == "simulated":
-        return _simulated(state / "simulated")
+        return _simulated(state / "simulated", peers)
     kind = accelerator.choose(settings.hypervisor, state)
     return Machine(
         QemuHypervisor(kind, state / "libvirt", host_id, settings.libvirt_uri),
@@ -79,12 +82,12 @@ def machine(settings: Node, host_id: str, peers: Any) -> Machine:
     )
 
 
-def _simulated(folder: Path) -> Machine:
+def _simulated(folder: Path, peers: Any) -> Machine:
     """A machine that is nowhere but in the files of `folder`."""
     return Machine(
         SimulatedHypervisor(folder / "guests.json"),
         SimulatedStorage(folder / "disks.json"),
-        SimulatedImages(),
+        SimulatedImages(peers),
         SimulatedExports(folder / "exports.json"),
         None,
     )
@@ -116,6 +119,9 @@ class HostParts:
         )
         self.freezing = Freezing(ledger, hypervisor, turns)
         self.cards = Cards(ledger, hypervisor, self.wire, turns)
+        self.remaking = Remaking(ledger, hypervisor, self.disks, storage, turns)
+        self.moving = Moving(ledger, hypervisor, self.disks, machine.exports, turns)
+        self.copies = Copies(ledger, hypervisor, self.disks, storage, machine.images, turns)
         self.attachments = Attachments(ledger, hypervisor, self.disks, turns)
         self.volumes = Volumes(self.pool, machine.images, hypervisor, turns)
         self.snapshots = Snapshots(self.pool, machine.exports, hypervisor, turns)
@@ -126,7 +132,10 @@ class HostParts:
         self.servicers: list[tuple[Callable[[Any, Any], None], Any]] = [
             (
                 add_GuestServiceServicer_to_server,
-                GuestServicer(self.guests, self.power, self.freezing, self.attachments, self.cards),
+                GuestServicer(
+                    *(self.guests, self.power, self.freezing, self.attachments, self.cards),
+                    *(self.remaking, self.moving, self.copies),
+                ),
             ),
             (
                 add_HostVolumeServiceServicer_to_server,

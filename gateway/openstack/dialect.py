@@ -1,7 +1,7 @@
 """A dialect: its route table, how it says faults, which microversions it knows."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from starlette.responses import Response
@@ -89,6 +89,14 @@ class Dialect:
     statuses: dict[str, int] = field(default_factory=dict)
     microversions: Microversions | None = None
     versioned: str = ""
+
+
+def administered(routes: Iterable[Route], *methods: str) -> tuple[Route, ...]:
+    """The routes, those of these methods (all, when none is named) for administrators of the cloud too."""
+    return tuple(
+        replace(route, administers=True) if not methods or route.method in methods else route
+        for route in routes
+    )
 
 
 def text(version: Version) -> str:

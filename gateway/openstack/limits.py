@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.openstack.call import Call, field
+from gateway.openstack.call import Call
 from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
 from gateway.openstack.lists import walk
@@ -69,25 +69,30 @@ class Quotas:
     async def _defaults(self, call: Call) -> dict[str, Any]:
         return {"quota_set": {"id": call.params["project_id"], **await self.of(call, "")}}
 
-    async def _set(self, call: Call) -> dict[str, Any]:
-        given = await call.body("quota_set")
-        wanted = {name: value for name, value in given.items() if name not in ("force", "tenant_id")}
+    async def set(self, call: Call, project_id: str, wanted: Mapping[str, Any]) -> dict[str, int]:
+        """Set limits by OpenStack's names; answers all of them. Raises Refusal for one that is not ours."""
         if unknown := sorted(set(wanted) - set(self.names)):
             raise Refusal(400, f"Additional properties are not allowed: {', '.join(unknown)}.")
-        project_id = call.params["project_id"]
         for name in wanted:
             limit = Limit(
                 service=self.service,
                 resource=self.names[name],
                 project_id=project_id,
-                limit=whole(field(wanted, name, int | str), name),  # type: ignore[arg-type]
+                limit=whole(wanted[name], name),
             )
             await call.stub(LimitServiceStub).SetLimit(limit_service_pb2.SetLimitRequest(limit=limit))
-        return {"quota_set": await self.of(call, project_id)}
+        return await self.of(call, project_id)
+
+    async def _set(self, call: Call) -> dict[str, Any]:
+        given = await call.body("quota_set")
+        wanted = {name: value for name, value in given.items() if name not in ("force", "tenant_id")}
+        return {"quota_set": await self.set(call, call.params["project_id"], wanted)}
 
 
-def whole(given: int | str, name: str, least: int = -1) -> int:
+def whole(given: Any, name: str, least: int = -1) -> int:
     """A whole number, also one that comes as a string. Raises Refusal."""
+    if not isinstance(given, int | str) or isinstance(given, bool):
+        raise Refusal(400, f"{name}: {given!r} is not a whole number.")
     text = str(given)
     if not text.removeprefix("-").isdecimal() or len(text) > 10 or not least <= int(text) < 2**31:
         raise Refusal(400, f"{name}: {given!r} is not a whole number of {least} or more.")

@@ -6,9 +6,12 @@ from google.protobuf.empty_pb2 import Empty
 
 from node.guest.attachments import Attachments
 from node.guest.cards import Cards
+from node.guest.copies import Copies
 from node.guest.freezing import Freezing
 from node.guest.guests import Guests
+from node.guest.moving import Moving
 from node.guest.power import Power
+from node.guest.remaking import Remaking
 from weft.node.v1 import guest_service_pb2 as pb
 from weft.node.v1 import guest_service_pb2_grpc
 from weft.node.v1.resources_pb2 import Guest, GuestVolume
@@ -18,13 +21,24 @@ class GuestServicer(guest_service_pb2_grpc.GuestServiceServicer):
     """Guests of this host."""
 
     def __init__(
-        self, guests: Guests, power: Power, freezing: Freezing, attachments: Attachments, cards: Cards
+        self,
+        guests: Guests,
+        power: Power,
+        freezing: Freezing,
+        attachments: Attachments,
+        cards: Cards,
+        remaking: Remaking,
+        moving: Moving,
+        copies: Copies,
     ) -> None:
         self._guests = guests
         self._power = power
         self._freezing = freezing
         self._attachments = attachments
         self._cards = cards
+        self._remaking = remaking
+        self._moving = moving
+        self._copies = copies
 
     async def DefineGuest(self, request: pb.DefineGuestRequest, context: Any) -> Guest:
         return await self._guests.define(request.guest)
@@ -53,6 +67,39 @@ class GuestServicer(guest_service_pb2_grpc.GuestServiceServicer):
 
     async def DetachPort(self, request: pb.DetachPortRequest, context: Any) -> Empty:
         await self._cards.detach(request.server_id, request.port_id)
+        return Empty()
+
+    async def RebuildGuest(self, request: pb.RebuildGuestRequest, context: Any) -> Guest:
+        return await self._remaking.rebuild(request.guest)
+
+    async def ResizeGuest(self, request: pb.ResizeGuestRequest, context: Any) -> Guest:
+        return await self._remaking.resize(request)
+
+    async def ConfirmGuest(self, request: pb.ConfirmGuestRequest, context: Any) -> Empty:
+        await self._remaking.confirm(request.server_id)
+        return Empty()
+
+    async def RevertGuest(self, request: pb.RevertGuestRequest, context: Any) -> Empty:
+        await self._remaking.revert(request.server_id)
+        return Empty()
+
+    async def ExportGuest(self, request: pb.ExportGuestRequest, context: Any) -> pb.ExportGuestResponse:
+        return await self._moving.begin(request.server_id)
+
+    async def UnexportGuest(self, request: pb.UnexportGuestRequest, context: Any) -> Empty:
+        await self._moving.end(request.server_id)
+        return Empty()
+
+    async def SnapshotGuest(self, request: pb.SnapshotGuestRequest, context: Any) -> Empty:
+        await self._copies.make(request.server_id, request.snapshot_id)
+        return Empty()
+
+    async def UploadSnapshot(self, request: pb.UploadSnapshotRequest, context: Any) -> Empty:
+        await self._copies.bring(request.server_id, request.snapshot_id)
+        return Empty()
+
+    async def DropSnapshot(self, request: pb.DropSnapshotRequest, context: Any) -> Empty:
+        await self._copies.drop(request.server_id, request.snapshot_id)
         return Empty()
 
     async def DeleteGuest(self, request: pb.DeleteGuestRequest, context: Any) -> Empty:

@@ -3,11 +3,17 @@
 from pathlib import Path
 
 from mesh.errors import CloudError
+from node.disk import exports as nbd
 from node.disk.images import Images, layout
 from node.disk.pool import Pool, in_use
 from node.disk.storage import Storage
 from node.guest.devices import Disk, FileSource, NbdSource, next_target, serial_of
+from weft.block.v1.resources_pb2 import NbdConnection
 from weft.node.v1.resources_pb2 import GuestSpec, GuestVolume
+
+# Names and layouts of a guest's own disks. A root disk is an overlay on its image, or raw where it came from
+# another host or stays empty beside an ISO image.
+_OWN = (("root.qcow2", "qcow2"), ("root.raw", "raw"), ("ephemeral.raw", "raw"))
 
 
 class GuestDisks:
@@ -33,15 +39,48 @@ class GuestDisks:
         Root and ephemeral disk come before volumes, so the first is vda; a config drive and an ISO image are
         CD-ROMs, which move no letter.
         """
-        disks = [*await self._root(spec), *await self._ephemeral(spec)]
+        await self._make_root(spec)
+        await self._make_ephemeral(spec)
+        if spec.config_drive:
+            await self._storage.config_drive(self._config_drive(spec.server_id), spec)
+        return self.all(spec)
+
+    def all(self, spec: GuestSpec) -> list[Disk]:
+        """The same disks, which are there."""
+        disks = [*self._root(spec), *self._ephemeral(spec)]
         taken = {disk.target for disk in disks} | {volume.device for volume in spec.volumes}
         for volume in spec.volumes:
             volume.device = volume.device or next_target(taken)
             taken.add(volume.device)
             disks.append(self.volume(volume, spec.server_id))
         if spec.config_drive:
-            disks.append(await self._config_drive(spec))
+            disks.append(Disk("sdb", FileSource(self._config_drive(spec.server_id), "raw"), cdrom=True))
         return disks
+
+    async def make_missing(self, spec: GuestSpec) -> None:
+        """The second disk, where the guest is to have one and has none."""
+        if spec.ephemeral_bytes and not self._storage.exists(self._ephemeral(spec)[0].source.path):
+            await self._make_ephemeral(spec)
+
+    def own(self, server_id: str) -> list[FileSource]:
+        """The guest's own disks that are there, the root disk first."""
+        folder = self.folder(server_id)
+        found = (FileSource(folder / name, layout) for name, layout in _OWN)
+        return [source for source in found if self._storage.exists(source.path)]
+
+    def root(self, server_id: str) -> FileSource:
+        """The guest's root disk. UNSUPPORTED when it boots from a volume."""
+        for source in self.own(server_id):
+            if source.path.stem == "root":
+                return source
+        message = f"The guest {server_id} boots from a volume: it has no root disk of its own."
+        raise CloudError("UNSUPPORTED", message, feature="root disk")
+
+    async def clear(self, server_id: str) -> None:
+        """Remove the guest's own disks, and nothing else of it."""
+        for source in self.own(server_id):
+            await self._storage.remove(source.path)
+        await self._storage.remove(self._config_drive(server_id))
 
     async def remove(self, server_id: str) -> None:
         """Remove the guest's own files; volumes stay."""
@@ -69,27 +108,44 @@ class GuestDisks:
         for export in self._pool.exports(volume_id):
             raise in_use("volume", volume_id, "export", export.id)
 
-    async def _root(self, spec: GuestSpec) -> list[Disk]:
+    async def _make_root(self, spec: GuestSpec) -> None:
         if not spec.HasField("root_disk"):
-            return []
+            return
         root, folder = spec.root_disk, self.folder(spec.server_id)
+        if spec.HasField("copy"):
+            await self._fetch(folder / "root.raw", spec.copy.root, root.size_bytes)
+            return
         base = self._images.locate(root.image_sha256)
         if root.image_format == "iso":
             await self._storage.blank(folder / "root.raw", root.size_bytes)
-            medium = Disk("sda", FileSource(base, "raw"), boot_order=1, cdrom=True)
-            return [Disk("vda", FileSource(folder / "root.raw", "raw"), boot_order=2), medium]
-        form = layout(root.image_format)
-        await self._storage.overlay(folder / "root.qcow2", base, form, root.size_bytes)
-        return [Disk("vda", FileSource(folder / "root.qcow2", "qcow2"), boot_order=1)]
+        else:
+            form = layout(root.image_format)
+            await self._storage.overlay(folder / "root.qcow2", base, form, root.size_bytes)
 
-    async def _ephemeral(self, spec: GuestSpec) -> list[Disk]:
+    async def _make_ephemeral(self, spec: GuestSpec) -> None:
+        path = self.folder(spec.server_id) / "ephemeral.raw"
+        if spec.copy.HasField("ephemeral"):
+            await self._fetch(path, spec.copy.ephemeral, spec.ephemeral_bytes)
+        elif spec.ephemeral_bytes:
+            await self._storage.blank(path, spec.ephemeral_bytes)
+
+    async def _fetch(self, path: Path, source: NbdConnection, size_bytes: int) -> None:
+        await self._storage.convert(path, nbd.url(source.address, source.export), "raw", size_bytes)
+
+    def _root(self, spec: GuestSpec) -> list[Disk]:
+        if not spec.HasField("root_disk"):
+            return []
+        source = self.root(spec.server_id)
+        if spec.root_disk.image_format != "iso":
+            return [Disk("vda", source, boot_order=1)]
+        medium = FileSource(self._images.locate(spec.root_disk.image_sha256), "raw")
+        return [Disk("vda", source, boot_order=2), Disk("sda", medium, boot_order=1, cdrom=True)]
+
+    def _ephemeral(self, spec: GuestSpec) -> list[Disk]:
         if not spec.ephemeral_bytes:
             return []
         path = self.folder(spec.server_id) / "ephemeral.raw"
-        await self._storage.blank(path, spec.ephemeral_bytes)
         return [Disk("vdb", FileSource(path, "raw"), serial="ephemeral")]
 
-    async def _config_drive(self, spec: GuestSpec) -> Disk:
-        path = self.folder(spec.server_id) / "config.iso"
-        await self._storage.config_drive(path, spec)
-        return Disk("sdb", FileSource(path, "raw"), cdrom=True)
+    def _config_drive(self, server_id: str) -> Path:
+        return self.folder(server_id) / "config.iso"

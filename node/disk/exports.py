@@ -72,7 +72,7 @@ class StorageDaemons(Exports):
         for stale in self._files(export.id):
             stale.unlink(missing_ok=True)
         blockdev = {
-            "driver": "raw",
+            "driver": "qcow2" if disk.suffix == ".qcow2" else "raw",
             "node-name": "disk",
             "read-only": export.read_only,
             "file": {"driver": "file", "filename": str(disk), "discard": "unmap"},

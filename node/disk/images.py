@@ -9,6 +9,7 @@ import hashlib
 import os
 import time
 from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from mesh import tracing
 from mesh.channel import Peers
 from mesh.errors import CloudError
 from node.disk import qemu_img
-from weft.image.v1.transfer_service_pb2 import FetchImageRequest
+from weft.image.v1.transfer_service_pb2 import FetchImageRequest, StoreImageRequest
 from weft.image.v1.transfer_service_pb2_grpc import TransferServiceStub
 
 # An image that no guest's disk is built on is kept for so long after it was last wanted.
@@ -67,6 +68,25 @@ class Images(ABC):
     def locate(self, sha256: str) -> Path:
         """Its file. WRONG_STATUS when it is not staged."""
 
+    @abstractmethod
+    async def bring(self, image_id: str, file: Path) -> None:
+        """Give the image service the content of an image that is to come from this host.
+
+        NOT_FOUND when there is no such image, UNAVAILABLE, QUOTA_EXCEEDED, STORAGE_FULL.
+        """
+
+
+async def send(peers: Peers, image_id: str, pieces: AsyncIterator[bytes]) -> None:
+    """Send what an image is to be, piece by piece of at most 1 MiB."""
+
+    async def requests() -> AsyncIterator[StoreImageRequest]:
+        yield StoreImageRequest(image_id=image_id)
+        async for piece in pieces:
+            yield StoreImageRequest(data=piece)
+
+    stub: Any = peers.stub(TransferServiceStub, service="image")
+    await stub.StoreImage(requests(), timeout=_FETCH_SECONDS)
+
 
 class ImageCache(Images):
     """Files in `folder`, fetched from the image service."""
@@ -93,6 +113,10 @@ class ImageCache(Images):
                 "WRONG_STATUS", message, resource_type="image", id=sha256, status="ABSENT", allowed="STAGED"
             )
         return path
+
+    async def bring(self, image_id: str, file: Path) -> None:
+        with tracing.span("bring image", weft_image_id=image_id):
+            await send(self._peers, image_id, _pieces(file))
 
     def expire(self, in_use: set[str]) -> list[str]:
         """Remove what no disk is built on and nobody wanted for a week; answers what went. Blocks."""
@@ -150,6 +174,12 @@ class ImageCache(Images):
         if _length(part) < wanted.size_bytes:
             message = "The image service ended the transfer too early."
             raise CloudError("UNAVAILABLE", message, service="image")
+
+
+async def _pieces(file: Path) -> AsyncIterator[bytes]:
+    with file.open("rb") as opened:
+        while piece := await asyncio.to_thread(opened.read, _CHUNK):
+            yield piece
 
 
 def _length(path: Path) -> int:

@@ -36,7 +36,8 @@ class Sharing:
 
     async def restore(self) -> list[str]:
         """Serve again what the ledger has and no daemon does: after a reboot, or when one died."""
-        gone = [e for e in self._pool.ledger.exports.values() if not self._exports.running(e.id)]
+        of_volumes = (e for e in self._pool.ledger.exports.values() if not e.disk)
+        gone = [e for e in of_volumes if not self._exports.running(e.id)]
         for export in gone:
             await self._turns.take(partial(self._restore, export), turns.volume(export.volume_id))
         return [export.id for export in gone]

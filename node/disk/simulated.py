@@ -1,12 +1,14 @@
 """Disks, images and exports without a byte on the disk, for simulated hosts."""
 
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from mesh.errors import not_found
 from node.disk.exports import Exports
-from node.disk.images import Images, Staged, Wanted
+from node.disk.images import Images, Staged, Wanted, send
 from node.disk.storage import Room, Storage, making
 from node.kept import Kept
 from node.ledger import ExportRecord
@@ -46,6 +48,15 @@ class SimulatedStorage(Storage):
     async def convert(self, path: Path, source: str, source_format: str, size_bytes: int) -> None:
         self._made(path, size_bytes)
 
+    async def flatten(self, path: Path, source: Path, source_format: str) -> None:
+        self._made(path, self._disks[str(source)])
+
+    async def grow_overlay(self, path: Path, size_bytes: int) -> None:
+        await self.grow(path, size_bytes)
+
+    async def move(self, path: Path, source: Path) -> None:
+        self._made(path, self._disks.pop(str(source)))
+
     @asynccontextmanager
     async def writing(self, path: Path) -> AsyncIterator[Path]:
         yield making(path)
@@ -70,13 +81,30 @@ class SimulatedStorage(Storage):
 
 
 class SimulatedImages(Images):
-    """Has every image."""
+    """Has every image; what it brings to the image service is an empty disk."""
+
+    def __init__(self, peers: Any) -> None:
+        self._peers = peers
 
     async def stage(self, wanted: Wanted) -> Staged:
         return Staged(True, 0)
 
     def locate(self, sha256: str) -> Path:
         return Path("/simulated") / sha256
+
+    async def bring(self, image_id: str, file: Path) -> None:
+        await send(self._peers, image_id, _an_empty_disk())
+
+
+async def _an_empty_disk() -> AsyncIterator[bytes]:
+    """A qcow2 header (version 2, of QEMU's docs/interop/qcow2.txt) of 1 MiB of nothing, and its tables."""
+    cluster = 1 << 16
+    header = struct.pack(
+        ">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 0, 0, 16, 1 << 20, 0, 1, 3 * cluster, cluster, 1, 0, 0
+    )
+    refcounts = struct.pack(">Q", 2 * cluster).ljust(cluster, b"\0")
+    counted = struct.pack(">4H", 1, 1, 1, 1).ljust(cluster, b"\0")
+    yield header.ljust(cluster, b"\0") + refcounts + counted + bytes(cluster)
 
 
 class SimulatedExports(Exports):

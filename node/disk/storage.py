@@ -61,6 +61,18 @@ class Storage(ABC):
         """A raw disk with the content of a file or NBD URL, made as large as said."""
 
     @abstractmethod
+    async def flatten(self, path: Path, source: Path, source_format: str) -> None:
+        """A qcow2 disk that needs no other, with the content of one that nobody writes meanwhile."""
+
+    @abstractmethod
+    async def grow_overlay(self, path: Path, size_bytes: int) -> None:
+        """Makes a qcow2 disk larger, never smaller."""
+
+    @abstractmethod
+    async def move(self, path: Path, source: Path) -> None:
+        """Gives a disk another name, in place of what has that."""
+
+    @abstractmethod
     def writing(self, path: Path) -> AbstractAsyncContextManager[Path]:
         """For a disk that another writes: under the name given, which becomes `path` when the block ends."""
 
@@ -134,8 +146,22 @@ class FileStorage(Storage):
         finally:
             part.unlink(missing_ok=True)
 
+    async def flatten(self, path: Path, source: Path, source_format: str) -> None:
+        qemu_img.need_room(self._root, self.taken(source))
+        async with self.writing(path) as part:
+            command = ("qemu-img", "convert", "-q", "-f", source_format, "-O", "qcow2", source, part)
+            await qemu_img.run(*command, near=path.parent)
+
     async def grow(self, path: Path, size_bytes: int) -> None:
         await asyncio.to_thread(_enlarge, path, size_bytes)
+
+    async def grow_overlay(self, path: Path, size_bytes: int) -> None:
+        if (await qemu_img.info(path, "qcow2"))["virtual-size"] < size_bytes:
+            command = ("qemu-img", "resize", "-q", "-f", "qcow2", path, str(size_bytes))
+            await qemu_img.run(*command, near=path.parent)
+
+    async def move(self, path: Path, source: Path) -> None:
+        await asyncio.to_thread(os.replace, source, path)
 
     async def remove(self, path: Path) -> None:
         await asyncio.to_thread(_remove, path)

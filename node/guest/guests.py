@@ -76,12 +76,12 @@ class Guests:
         seen = await self._hypervisor.see(spec.server_id)
         if known and seen:
             return message(self._hypervisor.kind, known, seen)
-        record = GuestRecord(spec.server_id, spec.operation_id, spec.SerializeToString())
+        record = GuestRecord(spec.server_id, spec.operation_id, _kept(spec))
         await self._ledger.keep(record)
         try:
             disks = await self._disks.make(spec)
             if spec.volumes:
-                record = replace(record, spec=spec.SerializeToString())  # it has learnt their devices
+                record = replace(record, spec=_kept(spec))  # it has learnt their devices
                 await self._ledger.keep(record)
             await self._hypervisor.define(spec, disks, self._disks.console(spec.server_id))
         except CloudError:
@@ -103,6 +103,14 @@ class Guests:
         spec.metadata.CopyFrom(metadata)
         spec.metadata.user_data = user_data
         await self._ledger.keep(replace(record, spec=spec.SerializeToString()))
+
+
+def _kept(spec: GuestSpec) -> bytes:
+    """Without where its disks were fetched from, which is nobody's any more."""
+    kept = GuestSpec()
+    kept.CopyFrom(spec)
+    kept.ClearField("copy")
+    return kept.SerializeToString()
 
 
 def message(hypervisor: str, record: GuestRecord, seen: Sighting | None) -> Guest:

@@ -1,6 +1,7 @@
 """One run: people live on a cloud while the monkey is about; now and then all hold still and are counted."""
 
 import asyncio
+import signal
 import time
 from pathlib import Path
 
@@ -41,6 +42,9 @@ class Run:
         """From an empty directory to the last count."""
         for fault in self._faults:
             print(f"  {fault}")
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:
             await self.cloud.start()
             found = await settle.people(
@@ -98,8 +102,8 @@ class Run:
         while True:
             broken = await self._broken()
             took = time.monotonic() - began
-            if not broken or took > patience:
-                break
+            if len(broken) == len(self.told.contradictions) or took > patience:
+                break  # nothing is broken, or nothing that time could mend
             if took > _SETTLE_SECONDS and not said:
                 said = True
                 self._say("waiting for the slowest sweeps:\n  " + "\n  ".join(broken))

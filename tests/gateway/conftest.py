@@ -84,21 +84,32 @@ def _environ(state: Path) -> dict[str, str]:
         environ[f"WEFT_GATEWAY__{key}"] = f"127.0.0.1:{ports.pop()}"
     environ["WEFT_NODE__ADDRESS"] = f"127.0.0.1:{ports.pop()}"
     environ["WEFT_NODE__HYPERVISOR"] = "simulated"
+    environ["WEFT_NODE__JOIN_TOKEN_FILE"] = str(state / "join-token")
     return environ
 
 
-def _ready(cloud: Cloud) -> bool:
+def _serves(cloud: Cloud) -> bool:
+    """Whether every service answers. Without a token: the one that starts last refuses, once it is there."""
     try:
         with cloud.client() as client:
             keys = client.get("/identity/v1/keys").status_code
-            # Without a token: the service that starts last refuses, once it is there.
-            if (keys, client.get("/compute/v1/servers").status_code) != (200, 401):
-                return False
-        with cloud.client(cloud.login(system=True)) as system:
-            places = ("/compute/v1/hosts", "/block/v1/pools")
-            return all(any(system.get(place).json().values()) for place in places)
-    except (httpx.HTTPError, OSError, AssertionError):
+            return (keys, client.get("/compute/v1/servers").status_code) == (200, 401)
+    except (httpx.HTTPError, OSError):
         return False
+
+
+def _has_a_host(cloud: Cloud) -> bool:
+    """Whether a host is known to compute, network and block."""
+    with cloud.client(cloud.login(system=True)) as system:
+        return all(any(system.get(path).json().values()) for path in ("/compute/v1/hosts", "/block/v1/pools"))
+
+
+def _join_token(cloud: Cloud) -> None:
+    """A token in the file that the settings name, for the host to join with."""
+    with cloud.client(cloud.login(system=True)) as system:
+        answer = system.post("/identity/v1/join-tokens", json={"name": "h", "address": cloud.address})
+    assert answer.status_code == 200, answer.text
+    Path(cloud.environ["WEFT_NODE__JOIN_TOKEN_FILE"]).write_text(answer.json()["text"])
 
 
 @contextmanager
@@ -129,8 +140,10 @@ def cloud() -> Iterator[Cloud]:
         environ = _environ(Path(folder))
         address = environ["WEFT_GATEWAY__ADDRESS"]
         cloud = Cloud(Path(folder), f"https://{address}", address, environ)
-        with _running(cloud, ["services"], ["gateway"], ["node"], ready=_ready):
-            yield cloud
+        with _running(cloud, ["services"], ["gateway"], ready=_serves):
+            _join_token(cloud)
+            with _running(cloud, ["node"], ready=_has_a_host):
+                yield cloud
 
 
 @contextmanager

@@ -103,3 +103,17 @@ def test_a_process_with_wrong_settings_ends_with_status_78_and_one_sentence(tmp_
     )
     assert done.returncode == settings.EXIT_STATUS
     assert done.stderr == "weft: cloud.name in weft.toml: expected str, got int\n"
+
+
+def test_settings_are_printed_without_their_secrets() -> None:
+    given = settings.load(
+        environ={
+            "WEFT_IDENTITY__ADMIN_PASSWORD": "marked-password",
+            "WEFT_DATABASE__URL": "postgresql+psycopg://weft:marked-key@db.example/weft",
+        }
+    )
+    printed = repr(given) + repr(given.for_service("identity"))
+    assert "marked" not in printed
+    assert "db.example" in printed
+    assert given.identity.admin_password == "marked-password"
+    assert "marked-key" in given.for_service("identity").database_url

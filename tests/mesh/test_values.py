@@ -7,6 +7,7 @@ import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc import error_details_pb2
+from grpc import aio
 
 from mesh import access, contract, errors, masks
 from mesh.caller import Caller, Kind
@@ -50,6 +51,17 @@ def test_the_details_fit_the_error() -> None:
     kinds = {detail.TypeName().rpartition(".")[2] for detail in status.details}
     assert kinds == {"ErrorInfo", "PreconditionFailure", "ResourceInfo"}
     assert errors.not_found("server", "1").code is grpc.StatusCode.NOT_FOUND
+
+
+def failed_call(code: grpc.StatusCode, details: str) -> aio.AioRpcError:
+    return aio.AioRpcError(code, aio.Metadata(), aio.Metadata(), details)
+
+
+def test_an_answer_that_breaks_off_is_one_that_nobody_gave() -> None:
+    reset = "Stream removed (RST_STREAM (Received RST_STREAM with error code 2))"
+    broken_off = errors.from_rpc_error(failed_call(grpc.StatusCode.INTERNAL, reset))
+    assert (broken_off.reason, broken_off.retryable) == ("UNAVAILABLE", True)
+    assert errors.from_rpc_error(failed_call(grpc.StatusCode.INTERNAL, "a defect")).reason == "INTERNAL"
 
 
 FLAVOR = resources_pb2.Flavor(name="small", vcpus=2)

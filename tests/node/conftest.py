@@ -17,9 +17,14 @@ from node.disk.storage import FileStorage
 from node.disk.volumes import Volumes
 from node.guest.attachments import Attachments
 from node.guest.boots import Boots
+from node.guest.cards import Cards
+from node.guest.copies import Copies
+from node.guest.freezing import Freezing
 from node.guest.guests import Guests
 from node.guest.hypervisor import Hypervisor
+from node.guest.moving import Moving
 from node.guest.power import Power
+from node.guest.remaking import Remaking
 from node.guest.simulated import SimulatedHypervisor
 from node.ledger import MIGRATIONS, TABLES, Ledger
 from node.turns import Turns
@@ -53,6 +58,11 @@ class Host:
         self.boots = Boots(2)
         self.power = Power(ledger, hypervisor, self.disks, NoWires(), self.boots, turns, self.guests.doomed)
         self.attachments = Attachments(ledger, hypervisor, self.disks, turns)
+        self.freezing = Freezing(ledger, hypervisor, turns)
+        self.cards = Cards(ledger, hypervisor, NoWires(), turns)
+        self.remaking = Remaking(ledger, hypervisor, self.disks, self.storage, turns)
+        self.moving = Moving(ledger, hypervisor, self.disks, self.exports, turns)
+        self.copies = Copies(ledger, hypervisor, self.disks, self.storage, self.images, turns)
         self.volumes = Volumes(self.pool, self.images, hypervisor, turns)
         self.snapshots = Snapshots(self.pool, self.exports, hypervisor, turns)
         self.sharing = Sharing(self.pool, self.exports, turns)

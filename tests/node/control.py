@@ -123,6 +123,11 @@ class Transfers(transfer_service_pb2_grpc.TransferServiceServicer):
         async for chunk in self._images.FetchImage(request, timeout=60):
             yield chunk
 
+    async def StoreImage(
+        self, request_iterator: AsyncIterator[transfer_service_pb2.StoreImageRequest], context: Any
+    ) -> transfer_service_pb2.StoreImageResponse:
+        return await self._images.StoreImage(request_iterator, timeout=60)
+
 
 class Control:
     """The fakes, and how control calls a host."""

@@ -9,7 +9,12 @@ from typing import Any
 
 from mesh.errors import CloudError, not_found
 from node.disk.images import Wanted
-from weft.image.v1.transfer_service_pb2 import FetchImageRequest, FetchImageResponse
+from weft.image.v1.transfer_service_pb2 import (
+    FetchImageRequest,
+    FetchImageResponse,
+    StoreImageRequest,
+    StoreImageResponse,
+)
 
 CHUNK = 64 * 1024
 
@@ -21,6 +26,7 @@ class ImageService:
         self._contents: dict[str, bytes] = {}
         self.offsets: list[int] = []
         self.cut_after: int | None = None
+        self.brought: dict[str, bytes] = {}
 
     def add(self, content: bytes, format: str = "raw") -> Wanted:
         """Have an image."""
@@ -50,6 +56,16 @@ class ImageService:
             if cut is not None and number >= cut:
                 raise CloudError("UNAVAILABLE", "The connection broke.", service="image")
             yield FetchImageResponse(data=content[start : start + CHUNK])
+
+    async def StoreImage(
+        self, requests: AsyncIterator[StoreImageRequest], timeout: float
+    ) -> StoreImageResponse:
+        """The contract's other direction."""
+        content, image_id = b"", ""
+        async for request in requests:
+            image_id, content = image_id or request.image_id, content + request.data
+        self.brought[image_id] = content
+        return StoreImageResponse(sha256=hashlib.sha256(content).hexdigest())
 
 
 def qcow2(folder: Path, content: bytes, *options: str) -> bytes:

@@ -146,7 +146,7 @@ def _full(call: Call, host: Host, guests: Iterable[Server]) -> dict[str, Any]:
     document = _brief(host) | {
         "hypervisor_type": host.hypervisor,
         "hypervisor_version": _number(host.versions.get("qemu", "")),
-        "host_ip": host.address.rpartition(":")[0],
+        "host_ip": None if host.address.startswith("unix:") else host.address.rpartition(":")[0],
         "service": {"id": host.id, "host": host.name, "disabled_reason": host.disabled_reason or None},
     }
     return document | (_use(host, list(guests)) if call.microversion <= _TELLS_USE else {"uptime": None})

@@ -114,8 +114,8 @@ async def _set_metadata(call: Call, metadata: dict[str, str], revision: int) -> 
 ROUTES = (
     Route("GET", "/v2.1/servers", index),
     Route("GET", "/v2.1/servers/detail", detail),
-    Route("GET", "/v2.1/servers/{id}", show),
-    Route("PUT", "/v2.1/servers/{id}", update),
-    Route("DELETE", "/v2.1/servers/{id}", delete, 204),
+    Route("GET", "/v2.1/servers/{id}", show, administers=True),
+    Route("PUT", "/v2.1/servers/{id}", update, administers=True),
+    Route("DELETE", "/v2.1/servers/{id}", delete, 204, administers=True),
     *Keyed("/v2.1/servers/{id}/metadata", "metadata", "meta", _metadata, _set_metadata, 204).routes(),
 )

@@ -40,12 +40,34 @@ async def around(call: Call, servers: Iterable[Server]) -> Surroundings:
     """The surroundings of servers; nothing is asked for where none of them has a port."""
     found = Surroundings()
     with_ports = [server for server in servers if server.ports]
-    if with_ports:
-        only = with_ports[0].id if len(with_ports) == 1 else ""
+    if len(with_ports) == 1:
+        await _of_one(call, with_ports[0], found)
+    elif with_ports:
         await asyncio.gather(
-            _networks(call, found), _floating(call, found), _groups(call, found), _ports(call, found, only)
+            _networks(call, found), _floating(call, found, ""), _groups(call, found), _ports(call, found, "")
         )
     return found
+
+
+async def _of_one(call: Call, server: Server, found: Surroundings) -> None:
+    """Only what is the server's: a project, or the cloud to its administrators, may have very much."""
+    await asyncio.gather(
+        _ports(call, found, server.id),
+        *(_network(call, found, id) for id in {port.network_id for port in server.ports}),
+        *(_floating(call, found, port.port_id) for port in server.ports),
+    )
+    await asyncio.gather(*(_group(call, found, id) for id in found.of_server.get(server.id, ())))
+
+
+async def _network(call: Call, found: Surroundings, id: str) -> None:
+    stub = call.stub(NetworkServiceStub)
+    found.networks[id] = (await stub.GetNetwork(network_service_pb2.GetNetworkRequest(id=id))).name
+
+
+async def _group(call: Call, found: Surroundings, id: str) -> None:
+    stub = call.stub(SecurityGroupServiceStub)
+    request = security_group_service_pb2.GetSecurityGroupRequest(id=id)
+    found.groups[id] = (await stub.GetSecurityGroup(request)).name
 
 
 async def ports(call: Call, server_id: str) -> list[resources_pb2.Port]:
@@ -70,9 +92,10 @@ async def _networks(call: Call, found: Surroundings) -> None:
         found.networks[network.id] = network.name
 
 
-async def _floating(call: Call, found: Surroundings) -> None:
+async def _floating(call: Call, found: Surroundings, port_id: str) -> None:
     rpc = call.stub(FloatingIpServiceStub).ListFloatingIps
-    async for one in walk(rpc, floating_ip_service_pb2.ListFloatingIpsRequest(), "floating_ips"):
+    request = floating_ip_service_pb2.ListFloatingIpsRequest(port_id=port_id)
+    async for one in walk(rpc, request, "floating_ips"):
         if one.port_id:
             found.floating[one.port_id].append(one)
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from gateway.openstack import faults
 from gateway.openstack.call import Call
-from gateway.openstack.dialect import Dialect, Route
+from gateway.openstack.dialect import Dialect, Route, administered
 from gateway.openstack.faults import Refusal
-from gateway.openstack.network import floating_ips, networks, ports, routers, security_groups, subnets
+from gateway.openstack.network import floating_ips, networks, ports, quotas, routers, security_groups, subnets
 from gateway.openstack.versions import plain
 
 # What clients look for before they use it; only what is really there.
@@ -24,6 +24,8 @@ _EXTENSIONS = {
     "standard-attr-description": "standard-attr-description",
     "standard-attr-timestamp": "Resource timestamps",
     "standard-attr-revisions": "Resource revision numbers",
+    "quotas": "Quota management support",
+    "quota_details": "Quota details management support",
     "project-id": "project_id field enabled",
     "sorting": "Sorting support",
     "pagination": "Pagination support",
@@ -87,6 +89,7 @@ ROUTES = (
     Route("GET", "/v2.0", resources),
     Route("GET", "/v2.0/extensions", extensions),
     Route("GET", "/v2.0/extensions/{alias}", extension),
-    *_TABLE,
+    *quotas.ROUTES,
+    *administered(_TABLE, "GET", "PUT", "DELETE"),
 )
 DIALECT = Dialect("network", "/network", ROUTES, faults.network, faults.NETWORK)

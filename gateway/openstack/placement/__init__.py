@@ -4,7 +4,7 @@ from typing import Any
 
 from gateway.openstack import faults, versions
 from gateway.openstack.call import Call
-from gateway.openstack.dialect import Dialect, Microversions, Route
+from gateway.openstack.dialect import Dialect, Microversions, Route, administered
 from gateway.openstack.placement import allocations, names, providers
 
 # The one in whose forms everything is answered.
@@ -21,30 +21,32 @@ DIALECT = Dialect(
     shape=faults.placement,
     statuses=faults.PLACEMENT,
     microversions=_VERSIONS,
-    routes=(
-        Route("GET", "/", _versions),
-        Route("GET", "/resource_providers", providers.listed),
-        Route("POST", "/resource_providers", providers.create),
-        Route("GET", "/resource_providers/{id}", providers.show),
-        Route("PUT", "/resource_providers/{id}", providers.update),
-        Route("DELETE", "/resource_providers/{id}", providers.delete, 204),
-        Route("GET", "/resource_providers/{id}/inventories", providers.inventories),
-        Route("PUT", "/resource_providers/{id}/inventories", providers.set_inventories),
-        Route("DELETE", "/resource_providers/{id}/inventories", providers.clear_inventories, 204),
-        Route("GET", "/resource_providers/{id}/usages", providers.usages),
-        Route("GET", "/resource_providers/{id}/traits", providers.traits),
-        Route("PUT", "/resource_providers/{id}/traits", providers.set_traits),
-        Route("GET", "/resource_providers/{id}/aggregates", providers.aggregates),
-        Route("PUT", "/resource_providers/{id}/aggregates", providers.set_aggregates),
-        Route("GET", "/resource_providers/{id}/allocations", allocations.of_provider),
-        Route("GET", "/allocations/{consumer_id}", allocations.show),
-        Route("PUT", "/allocations/{consumer_id}", allocations.replace, 204),
-        Route("DELETE", "/allocations/{consumer_id}", allocations.delete, 204),
-        Route("GET", "/resource_classes", names.classes),
-        Route("PUT", "/resource_classes/{name}", names.create_class, 201),
-        Route("DELETE", "/resource_classes/{name}", names.delete_class, 204),
-        Route("GET", "/traits", names.traits),
-        Route("PUT", "/traits/{name}", names.create_trait, 201),
-        Route("DELETE", "/traits/{name}", names.delete_trait, 204),
+    routes=administered(
+        (
+            Route("GET", "/", _versions),
+            Route("GET", "/resource_providers", providers.listed),
+            Route("POST", "/resource_providers", providers.create),
+            Route("GET", "/resource_providers/{id}", providers.show),
+            Route("PUT", "/resource_providers/{id}", providers.update),
+            Route("DELETE", "/resource_providers/{id}", providers.delete, 204),
+            Route("GET", "/resource_providers/{id}/inventories", providers.inventories),
+            Route("PUT", "/resource_providers/{id}/inventories", providers.set_inventories),
+            Route("DELETE", "/resource_providers/{id}/inventories", providers.clear_inventories, 204),
+            Route("GET", "/resource_providers/{id}/usages", providers.usages),
+            Route("GET", "/resource_providers/{id}/traits", providers.traits),
+            Route("PUT", "/resource_providers/{id}/traits", providers.set_traits),
+            Route("GET", "/resource_providers/{id}/aggregates", providers.aggregates),
+            Route("PUT", "/resource_providers/{id}/aggregates", providers.set_aggregates),
+            Route("GET", "/resource_providers/{id}/allocations", allocations.of_provider),
+            Route("GET", "/allocations/{consumer_id}", allocations.show),
+            Route("PUT", "/allocations/{consumer_id}", allocations.replace, 204),
+            Route("DELETE", "/allocations/{consumer_id}", allocations.delete, 204),
+            Route("GET", "/resource_classes", names.classes),
+            Route("PUT", "/resource_classes/{name}", names.create_class, 201),
+            Route("DELETE", "/resource_classes/{name}", names.delete_class, 204),
+            Route("GET", "/traits", names.traits),
+            Route("PUT", "/traits/{name}", names.create_trait, 201),
+            Route("DELETE", "/traits/{name}", names.delete_trait, 204),
+        )
     ),
 )

@@ -78,4 +78,4 @@ _DEEDS: dict[str, tuple[Callable[[Call, dict[str, Any]], Awaitable[None]], int]]
     "os-extend": (_extend, 202),
     "os-set_bootable": (_set_bootable, 200),
 }
-ROUTES = (Route("POST", "/v3/volumes/{id}/action", act),)
+ROUTES = (Route("POST", "/v3/volumes/{id}/action", act, administers=True),)

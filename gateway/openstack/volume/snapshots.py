@@ -107,8 +107,8 @@ ROUTES = (
     Route("GET", "/v3/snapshots", index),
     Route("GET", "/v3/snapshots/detail", detail),
     Route("POST", "/v3/snapshots", create, 202),
-    Route("GET", "/v3/snapshots/{id}", show),
-    Route("PUT", "/v3/snapshots/{id}", update),
-    Route("DELETE", "/v3/snapshots/{id}", delete, 202),
+    Route("GET", "/v3/snapshots/{id}", show, administers=True),
+    Route("PUT", "/v3/snapshots/{id}", update, administers=True),
+    Route("DELETE", "/v3/snapshots/{id}", delete, 202, administers=True),
     *Keyed("/v3/snapshots/{id}/metadata", "metadata", "meta", _metadata, _set_metadata).routes(),
 )

@@ -170,8 +170,8 @@ ROUTES = (
     Route("GET", "/v3/volumes/detail", detail),
     Route("GET", "/v3/volumes/summary", summary, since=(3, 12)),
     Route("POST", "/v3/volumes", create, 202),
-    Route("GET", "/v3/volumes/{id}", show),
-    Route("PUT", "/v3/volumes/{id}", update),
-    Route("DELETE", "/v3/volumes/{id}", delete, 202),
+    Route("GET", "/v3/volumes/{id}", show, administers=True),
+    Route("PUT", "/v3/volumes/{id}", update, administers=True),
+    Route("DELETE", "/v3/volumes/{id}", delete, 202, administers=True),
     *Keyed("/v3/volumes/{id}/metadata", "metadata", "meta", _metadata, _set_metadata).routes(),
 )

@@ -150,3 +150,25 @@ def test_what_is_not_there_is_refused_and_not_passed_over(neutron: httpx.Client)
     assert "qos_policy_id" in answer.json()["NeutronError"]["message"]
     assert neutron.get("/network/v2.0/trunks").status_code == 404
     assert neutron.get("/network/v2.0/networks", headers={"x-auth-token": "nonsense"}).status_code == 401
+
+
+def test_quotas_are_counted_and_set_by_administrators(
+    neutron: httpx.Client, administrator: httpx.Client, stranger: httpx.Client
+) -> None:
+    project = make(neutron, "network", "networks", name="counted")["project_id"]
+    place = f"/network/v2.0/quotas/{project}"
+    detail = neutron.get(f"{place}/details.json").json()["quota"]
+    assert detail["network"]["used"] >= 1
+    assert detail["security_group_rule"]["used"] >= 1
+    assert stranger.get(place).status_code == 404
+    assert neutron.put(place, json={"quota": {"network": 9}}).status_code == 403
+    assert administrator.put(place, json={"quota": {"network": 99}}).json()["quota"]["network"] == 99
+    assert administrator.put(place, json={"quota": {"stars": 1}}).status_code == 400
+
+
+def test_administrators_see_every_project(neutron: httpx.Client, administrator: httpx.Client) -> None:
+    network = make(neutron, "network", "networks", name="of somebody")
+    place = f"/network/v2.0/networks/{network['id']}"
+    assert administrator.get(place).json()["network"]["name"] == "of somebody"
+    listed = administrator.get("/network/v2.0/networks", params={"project_id": network["project_id"]}).json()
+    assert network["id"] in {each["id"] for each in listed["networks"]}
