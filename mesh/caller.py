@@ -27,8 +27,10 @@ class Caller:
     `scope` is "none", "project", "domain" or "system". `service` is set when kind is SERVICE; the user,
     project and roles are then those of the one it acts for, and empty when it acts for nobody. `host_id` is
     set when kind is NODE. `token_id` is the token's jti (a host's: the id of its join), `expires_at` its end
-    in seconds since the epoch; `rests_on` are ids of the tokens that it was exchanged for: it ends with any
-    of them.
+    in seconds since the epoch; `rests_on` are ids of the tokens that it was exchanged for, and of the
+    delegations that it came about by: it ends with any of them. `vouched_by` are the other users, with their
+    domains, whose rights it rests on. `rules` are the RPCs that it is good for, None for no such bounds: see
+    mesh.access_rules.
     """
 
     kind: Kind = Kind.ANONYMOUS
@@ -44,6 +46,9 @@ class Caller:
     token_id: str = ""
     expires_at: int = 0
     rests_on: tuple[str, ...] = ()
+    delegation_id: str = ""
+    vouched_by: tuple[str, ...] = ()
+    rules: frozenset[str] | None = None
 
     @property
     def for_nobody(self) -> bool:

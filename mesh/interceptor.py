@@ -1,6 +1,6 @@
 """The one thing between gRPC and a servicer, fused for speed and in a readable order:
 
-deadline → span → who calls → may they → is the request valid → the servicer → typed errors.
+deadline → span → who calls → may they, by role and by token → is the request valid → the servicer → errors.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
-from mesh import access, caller, contract, deadline, errors, peer, tracing, validation
+from mesh import access, access_rules, caller, contract, deadline, errors, peer, tracing, validation
 from mesh import logging as weft_logging
 from mesh.caller import Caller
 from mesh.errors import CloudError
@@ -115,6 +115,7 @@ class _Call:
     ) -> None:
         self._outer, self._method, self._allow, self._parse = outer, method, allow, parse
         self._check = validation.checker(method.request_type)
+        self._names = access_rules.names(method.path)
 
     def answering_once(self, behaviour: Callable[..., Any]) -> Callable[..., Any]:
         """For RPCs with one answer."""
@@ -166,6 +167,7 @@ class _Call:
         """The request (or the stream of them), once the caller is known, allowed, and it is valid."""
         acting = await self._outer.identify(context, metadata)
         self._allow(acting)
+        access_rules.check(acting, self._names)
         caller.enter(acting)
         request = self._stream(raw) if self._method.client_streaming else self._valid(raw)
         if span is not None and span.is_recording():

@@ -71,9 +71,9 @@ class Revocations:
         """Whether a token with these claims is revoked: all that a revocation names must match."""
         keys = product(
             {"", caller.token_id, *caller.rests_on},
-            {"", caller.user_id},
+            {"", caller.user_id, *caller.vouched_by},
             {"", caller.project_id},
-            {"", caller.domain_id, caller.user_domain_id},
+            {"", caller.domain_id, caller.user_domain_id, *caller.vouched_by},
         )
         return any(issued_at < self._held[key][0] for key in keys if key in self._held)
 
@@ -169,6 +169,9 @@ def caller_of(claims: Mapping[str, Any]) -> Caller:
             token_id=_text(claims["jti"]),
             expires_at=int(claims["exp"]),
             rests_on=tuple(_text(id) for id in claims.get("ron", ())),
+            delegation_id=_text(claims.get("dlg", "")),
+            vouched_by=tuple(_text(id) for id in claims.get("vou", ())),
+            rules=frozenset(_text(rule) for rule in claims["acl"]) if "acl" in claims else None,
         )
     except (TypeError, ValueError, KeyError, OverflowError) as error:
         raise unauthenticated() from error

@@ -10,6 +10,7 @@ from mesh.server import Runtime, Service
 from mesh.settings import SettingsError
 from services.identity import reconcile
 from services.identity.api import (
+    application_credentials,
     catalog,
     domains,
     groups,
@@ -21,6 +22,7 @@ from services.identity.api import (
     regions,
     roles,
     tokens,
+    trusts,
     users,
 )
 from services.identity.bootstrap import bootstrap
@@ -35,6 +37,7 @@ from services.identity.tables import TABLES
 from services.identity.tokens import Tokens
 from services.identity.verifier import LocalVerifier
 from weft.identity.v1 import (
+    application_credential_service_pb2_grpc,
     catalog_service_pb2_grpc,
     domain_service_pb2_grpc,
     group_service_pb2_grpc,
@@ -46,6 +49,7 @@ from weft.identity.v1 import (
     region_service_pb2_grpc,
     role_service_pb2_grpc,
     token_service_pb2_grpc,
+    trust_service_pb2_grpc,
     user_service_pb2_grpc,
 )
 
@@ -67,6 +71,10 @@ async def build(runtime: Runtime) -> Service:
     certificates = HostCertificates(runtime.authority)
     await bootstrap(database, settings, passwords)
     servicers: list[tuple[Any, Any]] = [
+        (
+            application_credential_service_pb2_grpc.add_ApplicationCredentialServiceServicer_to_server,
+            application_credentials.ApplicationCredentials(database),
+        ),
         (catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server, catalog.Catalog(database)),
         (domain_service_pb2_grpc.add_DomainServiceServicer_to_server, domains.Domains(database)),
         (group_service_pb2_grpc.add_GroupServiceServicer_to_server, groups.Groups(database)),
@@ -91,6 +99,7 @@ async def build(runtime: Runtime) -> Service:
             token_service_pb2_grpc.add_TokenServiceServicer_to_server,
             tokens.TokenService(database, login, verifier, setting),
         ),
+        (trust_service_pb2_grpc.add_TrustServiceServicer_to_server, trusts.Trusts(database)),
         (
             user_service_pb2_grpc.add_UserServiceServicer_to_server,
             users.Users(database, setting, login),

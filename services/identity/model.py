@@ -73,6 +73,7 @@ class Wanted:
     domain_id: str = ""
     domain_name: str = ""
     system: bool = False
+    trust_id: str = ""
 
 
 def closure(roles: Iterable[str]) -> frozenset[str]:

@@ -130,6 +130,35 @@ assignments = Table(
     Index("assignments_of_group", "group_id", "project_id", "domain_id"),
 )
 
+# Rights on a project that their owner hands on: to a program (kind application_credential or ec2) or to
+# another user (trust). What was made by way of one has that as its parent, and goes with it. Role ids and
+# access rules are lists; an empty one of rules is no bounds. The secret is a hash, or sealed if needed again.
+delegations = Table(
+    "delegations",
+    TABLES,
+    Id("id", primary_key=True, default=ids.new),
+    Column("kind", String(32), nullable=False),
+    Column("name", String(255), nullable=True),
+    Column("description", Text, nullable=False, default=""),
+    Id("owner_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Id("trustee_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=True, index=True),
+    Column("impersonate", Boolean, nullable=False, default=False),
+    Id("project_id", ForeignKey("projects.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("role_ids", Json, nullable=False),
+    Column("access_rules", Json, nullable=False, default=list),
+    Column("unrestricted", Boolean, nullable=False, default=False),
+    Column("expires_at", Timestamp, nullable=True),
+    Id("parent_id", ForeignKey("delegations.id", ondelete="CASCADE"), nullable=True, index=True),
+    Column("uses_left", Integer, nullable=True),
+    Column("redelegation_left", Integer, nullable=False, default=0),
+    Column("secret", Text, nullable=False, default=""),
+    Column("created_at", Timestamp, nullable=False, default=clock.now),
+    Column("updated_at", Timestamp, nullable=False, default=clock.now),
+    Column("revision", BigInteger, nullable=False, default=1),
+    UniqueConstraint("owner_id", "kind", "name"),
+    Index("delegations_by_age", "created_at", "id"),
+)
+
 regions = Table(
     "regions",
     TABLES,

@@ -11,13 +11,14 @@ from mesh.caller import Caller, Kind
 from mesh.errors import CloudError
 from services.identity.keys import KeyRing
 from services.identity.model import Target
-from services.identity.store.scopes import Grant
+from services.identity.store.scopes import Delegated, Grant
 
 AUDIENCE = "weft"
 ALGORITHM = "EdDSA"
 # Each exchange makes a token longer by an id, and a token has to fit into a header.
 LONGEST_CHAIN = 16
 _NEVER = datetime.max.replace(tzinfo=UTC)
+_BY_NOBODY = Delegated((), (), None, None)
 _REQUIRED = ["iss", "aud", "sub", "jti", "iat", "exp"]
 
 
@@ -35,6 +36,9 @@ class Claims:
     issued_at: datetime
     expires_at: datetime
     rests_on: tuple[str, ...] = ()
+    delegation_id: str = ""
+    vouched_by: tuple[str, ...] = ()
+    rules: frozenset[str] | None = None
 
     def caller(self) -> Caller:
         """As the caller that presents it."""
@@ -50,6 +54,9 @@ class Claims:
             token_id=self.token_id,
             expires_at=int(self.expires_at.timestamp()),
             rests_on=self.rests_on,
+            delegation_id=self.delegation_id,
+            vouched_by=self.vouched_by,
+            rules=self.rules,
         )
 
 
@@ -62,11 +69,13 @@ class Tokens:
     def sign(
         self, grant: Grant, methods: tuple[str, ...], parent: Claims | None = None
     ) -> tuple[str, Claims]:
-        """A new token and what it says. It ends after the usual life, and with its `parent` at the latest.
+        """A new token and what it says. It ends after the usual life, and at the latest with its `parent` and
+        the delegation that it came about by.
 
         Raises UNAUTHENTICATED when the token was exchanged too often.
         """
-        end = min(grant.at + self._life, parent.expires_at if parent else _NEVER)
+        by = grant.delegated or _BY_NOBODY
+        end = min(grant.at + self._life, by.expires_at or _NEVER, parent.expires_at if parent else _NEVER)
         claims = Claims(
             token_id=ids.new(),
             user_id=grant.user.id,
@@ -77,7 +86,10 @@ class Tokens:
             methods=methods,
             issued_at=grant.at,
             expires_at=end.replace(microsecond=0),
-            rests_on=_chain(parent),
+            rests_on=_chain(parent, by.ids),
+            delegation_id=by.ids[-1] if by.ids else "",
+            vouched_by=by.vouched_by,
+            rules=by.rules,
         )
         key = self.ring.signing()
         return jwt.encode(
@@ -85,7 +97,7 @@ class Tokens:
         ), claims
 
     def _payload(self, claims: Claims) -> dict[str, Any]:
-        return {
+        said = {
             "iss": self._cloud,
             "aud": AUDIENCE,
             "sub": claims.user_id,
@@ -102,6 +114,11 @@ class Tokens:
             "mth": list(claims.methods),
             "ron": list(claims.rests_on),
         }
+        if claims.delegation_id:
+            said |= {"dlg": claims.delegation_id, "vou": list(claims.vouched_by)}
+        if claims.rules is not None:
+            said["acl"] = sorted(claims.rules)
+        return said
 
     def read(self, token: str) -> Claims:
         """What the token says, if we signed it and it is not over; revocations are not looked at.
@@ -129,14 +146,12 @@ class Tokens:
         return claims
 
 
-def _chain(parent: Claims | None) -> tuple[str, ...]:
-    """Ids of all the tokens that one exchanged for `parent` rests on."""
-    if parent is None:
-        return ()
-    if len(parent.rests_on) >= LONGEST_CHAIN:
-        message = f"The token was exchanged {LONGEST_CHAIN} times: log in again."
-        raise CloudError("UNAUTHENTICATED", message)
-    return (*parent.rests_on, parent.token_id)
+def _chain(parent: Claims | None, delegations: tuple[str, ...]) -> tuple[str, ...]:
+    """Ids of all that a token rests on: those that it was exchanged for, and what handed its rights on."""
+    exchanged = (*parent.rests_on, parent.token_id) if parent else ()
+    if len(exchanged) > LONGEST_CHAIN:
+        raise CloudError("UNAUTHENTICATED", "The token was exchanged too often: log in again.")
+    return tuple(dict.fromkeys((*exchanged, *delegations)))
 
 
 def not_ours() -> CloudError:
@@ -156,4 +171,7 @@ def _claims(payload: dict[str, Any]) -> Claims:
         issued_at=datetime.fromtimestamp(payload["iat"], UTC),
         expires_at=datetime.fromtimestamp(payload["exp"], UTC),
         rests_on=tuple(payload.get("ron", ())),
+        delegation_id=payload.get("dlg", ""),
+        vouched_by=tuple(payload.get("vou", ())),
+        rules=frozenset(payload["acl"]) if "acl" in payload else None,
     )

@@ -50,8 +50,9 @@ class LocalVerifier:
 
 def refuse_revoked(connection: Any, claims: Claims) -> None:
     """Raises TOKEN_REVOKED."""
-    domains = (claims.target.domain_id, claims.user_domain_id)
+    users = (claims.user_id, *claims.vouched_by)
+    domains = (claims.target.domain_id, claims.user_domain_id, *claims.vouched_by)
     tokens = (claims.token_id, *claims.rests_on)
-    said = (tokens, claims.user_id, claims.target.project_id, domains, claims.issued_at)
+    said = (tokens, users, claims.target.project_id, domains, claims.issued_at)
     if revocations.hit(connection, *said):
         raise CloudError("TOKEN_REVOKED", "The token was revoked: log in again.")

@@ -34,3 +34,19 @@ async def test_a_revoked_token_takes_along_what_was_exchanged_for_it() -> None:
         await verifier.verify(token)
     assert caught.value.reason == "TOKEN_REVOKED"
     assert (await verifier.verify(bystander)).rests_on == ("third",)
+
+
+@pytest.mark.parametrize("end", [{"user_id": "owner"}, {"domain_id": "owner's"}, {"token_id": "trust"}])
+async def test_a_delegated_token_ends_with_those_whose_rights_it_rests_on(end: dict[str, str]) -> None:
+    signer, held = Signer(), tokens.Revocations()
+    verifier = tokens.TokenVerifier(OneKey(signer), held)
+    lent = signer.token(ron=["trust"], dlg="trust", vou=["owner", "owner's"], acl=["a/b"])
+    other = signer.token(ron=["second"], dlg="second", vou=["another", "another's"])
+    found = await verifier.verify(lent)
+    assert (found.delegation_id, found.rules) == ("trust", frozenset({"a/b"}))
+    moment = clock.to_proto(clock.now())
+    held.add(Revocation(issued_before=moment, expires_at=moment, **end))
+    with pytest.raises(CloudError) as caught:
+        await verifier.verify(lent)
+    assert caught.value.reason == "TOKEN_REVOKED"
+    assert (await verifier.verify(other)).rules is None

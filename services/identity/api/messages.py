@@ -177,6 +177,8 @@ def token_info(claims: Claims, project_name: str) -> pb.TokenInfo:
         methods=claims.methods,
         issued_at=clock.to_proto(claims.issued_at),
         expires_at=clock.to_proto(claims.expires_at),
+        delegation_id=claims.delegation_id,
+        access_rules=sorted(claims.rules or ()),
     )
 
 

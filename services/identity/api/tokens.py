@@ -9,7 +9,7 @@ from mesh.database import Database
 from mesh.errors import invalid
 from services.identity.api import messages, units
 from services.identity.api.source import source
-from services.identity.login import Login
+from services.identity.login import Login, ProgramLogin
 from services.identity.model import DEFAULT_DOMAIN, Wanted, need_system
 from services.identity.new_passwords import NewPasswords
 from services.identity.store import projects, revocations
@@ -44,10 +44,14 @@ class TokenService(TokenServiceServicer):
                     wanted,
                     source(context),
                 )
+            case "application_credential":
+                issued = await self._login.by_application_credential(
+                    _program(request.application_credential), wanted
+                )
             case "token":
                 issued = await self._login.by_token(request.token.token, wanted)
             case _:
-                raise invalid("credential", "give a password or a token")
+                raise invalid("credential", "give a password, an application credential or a token")
         return messages.issued(issued)
 
     async def ChangePassword(self, request: pb.ChangePasswordRequest, context: Any) -> Empty:
@@ -95,6 +99,21 @@ async def describe(database: Database, verifier: LocalVerifier, token: str) -> r
     return messages.token_info(claims, name)
 
 
+def _program(given: pb.ApplicationCredentialSecret) -> ProgramLogin:
+    if bool(given.id) == bool(given.name):
+        raise invalid("application_credential.id", "give either id, or name and user")
+    if given.name and bool(given.user_id) == bool(given.user_name):
+        raise invalid("application_credential.user_name", "give either user_id or user_name")
+    return ProgramLogin(
+        given.id,
+        given.name,
+        given.user_id,
+        given.user_name,
+        given.domain_name or DEFAULT_DOMAIN,
+        given.secret,
+    )
+
+
 def _wanted(scope: resources_pb2.Scope) -> Wanted:
     match scope.WhichOneof("target"):
         case "project_id":
@@ -111,5 +130,7 @@ def _wanted(scope: resources_pb2.Scope) -> Wanted:
             if not scope.system:
                 raise invalid("scope.system", "must be true")
             return Wanted(system=True)
+        case "trust_id":
+            return Wanted(trust_id=scope.trust_id)
         case _:
             return Wanted()

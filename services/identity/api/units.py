@@ -1,12 +1,14 @@
 """How every mutation runs: once for its request_id, and without effect when it only validates."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeVar
 
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
-from mesh import caller, rehearsal, replay
+from mesh import caller, clock, rehearsal, replay
 from mesh.database import Database
 from mesh.errors import CloudError, invalid, not_found
 from services.identity.model import domain_reach
@@ -42,6 +44,14 @@ def named(values: dict[str, Any], resource: str) -> None:
     """Raises INVALID_ARGUMENT when an update takes the name away."""
     if values.get("name", "?") == "":
         raise invalid(f"{resource}.name", "cannot be empty")
+
+
+def moment(field: str, stamp: Timestamp) -> datetime:
+    """A time that a request names. Raises INVALID_ARGUMENT for one beyond all calendars."""
+    try:
+        return clock.from_proto(stamp)
+    except (ValueError, OverflowError) as error:
+        raise invalid(field, "is no time between the years 1 and 9999") from error
 
 
 def own_domain(domain_id: str) -> str:

@@ -8,6 +8,7 @@ from mesh import masks
 from mesh.caller import Caller, current
 from mesh.database import Database
 from mesh.errors import CloudError, invalid, not_found
+from services.identity import handing_on
 from services.identity.api import messages, units
 from services.identity.api.source import source
 from services.identity.login import Login
@@ -96,6 +97,7 @@ class Users(UserServiceServicer):
         caller = current()
         own = request.id == caller.user_id
         if own:
+            await self._database.read(handing_on.continued, caller, None)
             if not request.original_password:
                 raise invalid("original_password", "is needed to change one's own")
             row = await self._database.read(users.get, request.id)

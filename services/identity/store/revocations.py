@@ -51,7 +51,7 @@ def in_force(connection: Connection, after: int = 0) -> list[Row[Any]]:
 def hit(
     connection: Connection,
     token_ids: tuple[str, ...],
-    user_id: str,
+    user_ids: tuple[str, ...],
     project_id: str,
     domain_ids: tuple[str, ...],
     issued_at: datetime,
@@ -60,7 +60,7 @@ def hit(
     query = select(revocations.c.revision).where(
         revocations.c.issued_before > issued_at,
         revocations.c.token_id.in_(["", *token_ids]),
-        revocations.c.user_id.in_(["", user_id]),
+        revocations.c.user_id.in_(["", *user_ids]),
         revocations.c.project_id.in_(["", project_id]),
         revocations.c.domain_id.in_(["", *domain_ids]),
     )

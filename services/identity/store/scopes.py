@@ -15,6 +15,16 @@ from services.identity.tables import users as user_table
 
 
 @dataclass(frozen=True, slots=True)
+class Delegated:
+    """What a token says besides when it came about by delegation: `ids` from the first to the one used."""
+
+    ids: tuple[str, ...]
+    vouched_by: tuple[str, ...]
+    rules: frozenset[str] | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """All that a token says, but for its id and its end."""
 
@@ -23,6 +33,7 @@ class Grant:
     project_name: str
     roles: frozenset[str]
     at: datetime
+    delegated: Delegated | None = None
 
 
 def refused() -> CloudError:
@@ -36,17 +47,34 @@ def grant(connection: Connection, user_id: str, wanted: Wanted | None) -> Grant:
     Everything that could take it away is held until the unit ends, and the time is taken after that: what
     is revoked later is revoked with a later time. `wanted` None is the default project, or no scope.
     """
-    user = rows.hold(connection, user_table, user_id)
-    if user is None or not user.enabled or not _domain_enabled(connection, user.domain_id):
-        raise refused()
+    user = live_user(connection, user_id)
     if wanted is None:
         return _default(connection, user)
     return _scoped(connection, user, wanted)
 
 
-def _domain_enabled(connection: Connection, id: str) -> bool:
+def live_user(connection: Connection, id: str) -> Row[Any]:
+    """The user, held, who may have tokens. Raises UNAUTHENTICATED."""
+    user = rows.hold(connection, user_table, id)
+    if user is None or not user.enabled:
+        raise refused()
+    _live_domain(connection, user.domain_id)
+    return user
+
+
+def live_project(connection: Connection, id: str) -> list[Row[Any]]:
+    """The project and those above it, held, which tokens may be for. Raises UNAUTHENTICATED."""
+    lineage = trees.lineage(connection, id, hold=True)
+    if not lineage or not all(row.enabled for row in lineage):
+        raise refused()
+    _live_domain(connection, lineage[0].domain_id)
+    return lineage
+
+
+def _live_domain(connection: Connection, id: str) -> None:
     row = rows.hold(connection, domain_table, id)
-    return row is not None and row.enabled
+    if row is None or not row.enabled:
+        raise refused()
 
 
 def _default(connection: Connection, user: Row[Any]) -> Grant:
@@ -63,23 +91,22 @@ def _none(user: Row[Any]) -> Grant:
 
 
 def _scoped(connection: Connection, user: Row[Any], wanted: Wanted) -> Grant:
-    target = _found(connection, wanted)
+    target, lineage = found(connection, wanted), []
     if target.scope == "none":
         return _none(user)
-    lineage = trees.lineage(connection, target.project_id, hold=True)
     if target.project_id:
-        if not lineage or not all(row.enabled for row in lineage):
-            raise refused()
+        lineage = live_project(connection, target.project_id)
         target = Target(project_id=target.project_id, domain_id=lineage[0].domain_id)
-    if target.domain_id and not _domain_enabled(connection, target.domain_id):
-        raise refused()
+    elif target.domain_id:
+        _live_domain(connection, target.domain_id)
     roles = effective.roles_on(connection, user.id, target, lineage)
     if not roles:
         raise refused()
     return Grant(user, target, lineage[0].name if lineage else "", roles, clock.now())
 
 
-def _found(connection: Connection, wanted: Wanted) -> Target:
+def found(connection: Connection, wanted: Wanted) -> Target:
+    """What is asked for, by ids. Raises UNAUTHENTICATED for a name that nothing has."""
     if wanted.system:
         return Target(system=True)
     if wanted.project_id:

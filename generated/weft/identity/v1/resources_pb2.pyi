@@ -532,6 +532,7 @@ class Scope(_message.Message):
     DOMAIN_ID_FIELD_NUMBER: _builtins.int
     DOMAIN_NAME_FIELD_NUMBER: _builtins.int
     SYSTEM_FIELD_NUMBER: _builtins.int
+    TRUST_ID_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """A project by its id (UUID)."""
     domain_id: _builtins.str
@@ -540,6 +541,8 @@ class Scope(_message.Message):
     """A domain by its name."""
     system: _builtins.bool
     """The whole system; must be true."""
+    trust_id: _builtins.str
+    """What a trust lends (UUID); for its trustee only."""
     @_builtins.property
     def project(self) -> Global___NamedProject:
         """A project by its name and domain."""
@@ -552,12 +555,13 @@ class Scope(_message.Message):
         domain_id: _builtins.str = ...,
         domain_name: _builtins.str = ...,
         system: _builtins.bool = ...,
+        trust_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["domain_id", b"domain_id", "domain_name", b"domain_name", "project", b"project", "project_id", b"project_id", "system", b"system", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["domain_id", b"domain_id", "domain_name", b"domain_name", "project", b"project", "project_id", b"project_id", "system", b"system", "target", b"target", "trust_id", b"trust_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain_id", b"domain_id", "domain_name", b"domain_name", "project", b"project", "project_id", b"project_id", "system", b"system", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain_id", b"domain_id", "domain_name", b"domain_name", "project", b"project", "project_id", b"project_id", "system", b"system", "target", b"target", "trust_id", b"trust_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["project_id", "project", "domain_id", "domain_name", "system"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["project_id", "project", "domain_id", "domain_name", "system", "trust_id"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
@@ -607,6 +611,8 @@ class TokenInfo(_message.Message):
     METHODS_FIELD_NUMBER: _builtins.int
     ISSUED_AT_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    DELEGATION_ID_FIELD_NUMBER: _builtins.int
+    ACCESS_RULES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the token, not the token itself."""
     user_id: _builtins.str
@@ -623,13 +629,15 @@ class TokenInfo(_message.Message):
     """Its name."""
     domain_id: _builtins.str
     """The domain (UUID): of the project, or the scope itself."""
+    delegation_id: _builtins.str
+    """The application credential, trust or EC2 credential that it came about by (UUID); empty for none."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the roles that hold in the scope, implied ones included."""
 
     @_builtins.property
     def methods(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """How the user proved who they are, e.g. `password`."""
+        """How the user proved who they are, e.g. `password` or `application_credential`."""
 
     @_builtins.property
     def issued_at(self) -> _timestamp_pb2.Timestamp:
@@ -638,6 +646,10 @@ class TokenInfo(_message.Message):
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """When it stops to hold."""
+
+    @_builtins.property
+    def access_rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """RPCs that it is good for, as in access rules; none means all that the roles allow."""
 
     def __init__(
         self,
@@ -654,10 +666,12 @@ class TokenInfo(_message.Message):
         methods: _abc.Iterable[_builtins.str] | None = ...,
         issued_at: _timestamp_pb2.Timestamp | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
+        delegation_id: _builtins.str = ...,
+        access_rules: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "issued_at", b"issued_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain_id", b"domain_id", "expires_at", b"expires_at", "id", b"id", "issued_at", b"issued_at", "methods", b"methods", "project_id", b"project_id", "project_name", b"project_name", "roles", b"roles", "scope", b"scope", "user_domain_id", b"user_domain_id", "user_id", b"user_id", "user_name", b"user_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_rules", b"access_rules", "delegation_id", b"delegation_id", "domain_id", b"domain_id", "expires_at", b"expires_at", "id", b"id", "issued_at", b"issued_at", "methods", b"methods", "project_id", b"project_id", "project_name", b"project_name", "roles", b"roles", "scope", b"scope", "user_domain_id", b"user_domain_id", "user_id", b"user_id", "user_name", b"user_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -765,9 +779,9 @@ class Revocation(_message.Message):
     revision: _builtins.int
     """Position in the stream of revocations."""
     token_id: _builtins.str
-    """Id of one token."""
+    """Id of one token, or of a delegation: all that rests on it."""
     user_id: _builtins.str
-    """All of a user (UUID)."""
+    """All of a user (UUID), and all that rest on the user's rights."""
     project_id: _builtins.str
     """All for a project (UUID)."""
     domain_id: _builtins.str

@@ -27,6 +27,7 @@ class CreateTokenRequest(_message.Message):
 
     PASSWORD_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
+    APPLICATION_CREDENTIAL_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def password(self) -> Global___PasswordCredential:
@@ -34,7 +35,13 @@ class CreateTokenRequest(_message.Message):
 
     @_builtins.property
     def token(self) -> Global___TokenCredential:
-        """A token that holds: the new one lives no longer and is for another scope."""
+        """A token that holds: the new one lives no longer and is for another scope. One that came about
+        by delegation stays what it is.
+        """
+
+    @_builtins.property
+    def application_credential(self) -> Global___ApplicationCredentialSecret:
+        """An application credential: the token is for its project, and `scope` is unset or names that."""
 
     @_builtins.property
     def scope(self) -> _resources_pb2.Scope:
@@ -45,13 +52,14 @@ class CreateTokenRequest(_message.Message):
         *,
         password: Global___PasswordCredential | None = ...,
         token: Global___TokenCredential | None = ...,
+        application_credential: Global___ApplicationCredentialSecret | None = ...,
         scope: _resources_pb2.Scope | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential", "password", b"password", "scope", b"scope", "token", b"token"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["application_credential", b"application_credential", "credential", b"credential", "password", b"password", "scope", b"scope", "token", b"token"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential", "password", b"password", "scope", b"scope", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_credential", b"application_credential", "credential", b"credential", "password", b"password", "scope", b"scope", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_credential: _TypeAlias = _typing.Literal["password", "token"]  # noqa: Y015
+    _WhichOneofReturnType_credential: _TypeAlias = _typing.Literal["password", "token", "application_credential"]  # noqa: Y015
     _WhichOneofArgType_credential: _TypeAlias = _typing.Literal["credential", b"credential"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_credential) -> _WhichOneofReturnType_credential | None: ...
 
@@ -185,6 +193,48 @@ class TokenCredential(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TokenCredential: _TypeAlias = TokenCredential  # noqa: Y015
+
+@_typing.final
+class ApplicationCredentialSecret(_message.Message):
+    """An application credential and the secret that goes with it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    USER_NAME_FIELD_NUMBER: _builtins.int
+    DOMAIN_NAME_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its id (UUID), or empty and a name with a user."""
+    name: _builtins.str
+    """Its name."""
+    user_id: _builtins.str
+    """Id of the user whose it is (UUID), or empty and a name."""
+    user_name: _builtins.str
+    """The user's name."""
+    domain_name: _builtins.str
+    """Name of the user's domain; empty means `Default`."""
+    secret: _builtins.str
+    """The secret."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        user_name: _builtins.str = ...,
+        domain_name: _builtins.str = ...,
+        secret: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain_name", b"domain_name", "id", b"id", "name", b"name", "secret", b"secret", "user_id", b"user_id", "user_name", b"user_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplicationCredentialSecret: _TypeAlias = ApplicationCredentialSecret  # noqa: Y015
 
 @_typing.final
 class CreateTokenResponse(_message.Message):
