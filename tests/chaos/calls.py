@@ -13,6 +13,7 @@ from weft.operation.v1 import operation_pb2
 
 # What says nothing of whether it was done.
 UNSURE = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "RESOURCE_EXHAUSTED"})
+SESSION_OVER = frozenset({"UNAUTHENTICATED", "TOKEN_EXPIRED"})
 _ENDED = frozenset(
     operation_pb2.OperationState.Value(f"OPERATION_STATE_{word}")
     for word in ("SUCCEEDED", "FAILED", "CANCELLED")
@@ -46,7 +47,7 @@ class Caller:
                 answer = await method(request, timeout=_CALL_SECONDS)
             except CloudError as error:
                 self._figures.trouble[error.reason] += 1
-                if error.reason == "UNAUTHENTICATED":
+                if error.reason in SESSION_OVER:
                     await self._log_in_again()
                 elif error.reason not in UNSURE:
                     raise
@@ -72,7 +73,7 @@ class Caller:
                         return operation_pb2.OperationState.Name(seen.state).removeprefix("OPERATION_STATE_")
             except CloudError as error:
                 self._figures.trouble[error.reason] += 1
-                if error.reason == "UNAUTHENTICATED":
+                if error.reason in SESSION_OVER:
                     await self._log_in_again()
                 elif error.reason not in UNSURE:
                     raise
