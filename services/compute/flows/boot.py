@@ -24,6 +24,7 @@ from mesh.errors import CloudError
 from mesh.flow import Flow, Reschedule, Run, Step
 from services.compute import guest, scheduling
 from services.compute.flows import attachments, endings, ports
+from services.compute.flows.app import GRACE
 from services.compute.nodes import reaching
 from services.compute.store import hosts, servers
 from weft.image.v1.transfer_service_pb2 import GrantFetchRequest
@@ -246,9 +247,9 @@ BOOT = Flow(
     kind="server.boot",
     target_type="server",
     steps=(
-        Step("claim host", claim_host, unclaim_host),
-        Step("create ports", ports.create, ports.uncreate, when=ports.has_some),
-        Step("bind ports", ports.bind, ports.unbind, when=ports.has_some),
+        Step("claim host", claim_host, unclaim_host, grace=GRACE),
+        Step("create ports", ports.create, ports.uncreate, grace=GRACE, when=ports.has_some),
+        Step("bind ports", ports.bind, ports.unbind, grace=GRACE, when=ports.has_some),
         Step(
             "create boot volume",
             attachments.create_boot_volume,
@@ -256,7 +257,14 @@ BOOT = Flow(
             deadline=900,
             when=attachments.makes_one,
         ),
-        Step("reserve volumes", attachments.reserve, attachments.unreserve, 120, when=attachments.has_some),
+        Step(
+            "reserve volumes",
+            attachments.reserve,
+            attachments.unreserve,
+            deadline=120,
+            grace=GRACE,
+            when=attachments.has_some,
+        ),
         Step("stage image", stage_image, None, _STAGE, when=has_image),
         Step("define guest", define_guest, delete_guest, _DEFINE),
         Step("start guest", start_guest, power_off, _START),
