@@ -18,6 +18,8 @@ PAUSABLE = ("ACTIVE",)
 UNPAUSABLE = ("PAUSED",)
 SUSPENDABLE = ("ACTIVE",)
 RESUMABLE = ("SUSPENDED",)
+REBUILDABLE = ("ACTIVE", "STOPPED", "ERROR")
+COPYABLE = ("ACTIVE", "STOPPED", "PAUSED", "SUSPENDED")
 ATTACHABLE = ("ACTIVE", "STOPPED")
 # Statuses in which nothing has to be under way.
 SETTLED = ("ACTIVE", "STOPPED", "PAUSED", "SUSPENDED", "ERROR")
@@ -71,6 +73,19 @@ def require(row: Any, allowed: tuple[str, ...]) -> None:
         raise wrong_status("server", row.id, row.status, allowed)
     if row.operation_id:
         raise Busy(row, allowed)
+
+
+def require_host(row: Any, allowed: tuple[str, ...]) -> None:
+    """Raises WRONG_STATUS for a server that never got a guest."""
+    if row.host_id is None:
+        raise wrong_status("server", row.id, f"{row.status}, without a guest", allowed)
+
+
+def require_root_disk(row: Any) -> None:
+    """Raises UNSUPPORTED for a server that boots from a volume."""
+    if not row.image_id:
+        message = f"The server {row.id} boots from a volume: it has no disk of its own to work on."
+        raise CloudError("UNSUPPORTED", message, feature="a root disk that is a volume")
 
 
 def require_unlocked(row: Any, administrator: bool) -> None:

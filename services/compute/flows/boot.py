@@ -23,19 +23,16 @@ from mesh.database import Connection
 from mesh.errors import CloudError
 from mesh.flow import Flow, Reschedule, Run, Step
 from services.compute import guest, scheduling
-from services.compute.flows import attachments, endings, ports
+from services.compute.flows import attachments, endings, ports, staging
 from services.compute.flows.app import GRACE
 from services.compute.nodes import reaching
 from services.compute.store import hosts, servers
-from weft.image.v1.transfer_service_pb2 import GrantFetchRequest
-from weft.image.v1.transfer_service_pb2_grpc import TransferServiceStub
 from weft.node.v1.guest_service_pb2 import (
     DefineGuestRequest,
     DeleteGuestRequest,
     StartGuestRequest,
     StopGuestRequest,
 )
-from weft.node.v1.image_cache_service_pb2 import StageImageRequest
 from weft.placement.v1.allocation_service_pb2 import (
     ClaimAllocationsRequest,
     DeleteAllocationsRequest,
@@ -52,7 +49,7 @@ _FAULTS_OF_A_HOST = frozenset(
 )
 # Others may fill every host of a list before it is claimed from: so often a new list is asked for.
 _CLAIMS = 3
-_STAGE, _DEFINE, _START = 900.0, 180.0, 180.0
+_DEFINE, _START = 180.0, 180.0
 
 
 async def claim_host(run: Run) -> dict[str, Any]:
@@ -87,19 +84,9 @@ def has_image(run: Run) -> bool:
 
 async def stage_image(run: Run) -> None:
     """Have the image in the host's cache."""
-    image = run.input["image"]
     host_id = run.outputs["claim host"]["host_id"]
-    transfers: Any = run.app.peers.stub(TransferServiceStub, service="image")
-    granted = await transfers.GrantFetch(GrantFetchRequest(host_id=host_id, sha256=image["sha256"]))
-    request = StageImageRequest(
-        image_id=image["id"],
-        sha256=image["sha256"],
-        size_bytes=image["size_bytes"],
-        format=image["format"],
-        grant=granted.grant,
-    )
-    with _blaming(host_id), reaching(host_id):
-        await (await run.app.nodes.images(host_id)).StageImage(request, timeout=_STAGE)
+    with _blaming(host_id):
+        await staging.stage(run, host_id)
 
 
 async def define_guest(run: Run) -> dict[str, Any]:
@@ -265,7 +252,7 @@ BOOT = Flow(
             grace=GRACE,
             when=attachments.has_some,
         ),
-        Step("stage image", stage_image, None, _STAGE, when=has_image),
+        Step("stage image", stage_image, None, staging.SECONDS, when=has_image),
         Step("define guest", define_guest, delete_guest, _DEFINE),
         Step("start guest", start_guest, power_off, _START),
         Step("confirm volumes", attachments.confirm, when=attachments.has_some),

@@ -92,6 +92,13 @@ def user_data_of(connection: Connection, id: str) -> bytes:
     return connection.scalar(select(user_data.c.content).where(user_data.c.server_id == id)) or b""
 
 
+def keep_user_data(connection: Connection, id: str, content: bytes) -> None:
+    """Keep user data of a server, or of an operation that is to give it to one; empty is none."""
+    connection.execute(delete(user_data).where(user_data.c.server_id == id))
+    if content:
+        connection.execute(insert(user_data).values(server_id=id, content=content))
+
+
 def note_guest(connection: Connection, id: str, values: dict[str, Any]) -> None:
     """Keep what the host said of the guest: nobody is told, for nothing that a caller sees has changed."""
     connection.execute(sql_update(servers).where(servers.c.id == id).values(**values))

@@ -103,6 +103,8 @@ class Cloud:
         self.admin = User(self, person("", "admin", "manager", "member", "reader", scope="system"))
         self.network = self.networks.add_network(self.member.project_id)
         self.image = self.images.add_image(self.member.project_id)
+        for node in self.nodes:
+            node.bring = self.images.brought
 
     async def furnish(self) -> None:
         """Register the hosts and make the flavor."""
@@ -155,6 +157,7 @@ class Cloud:
         assert made == {port["port_id"] for row in rows for port in row.ports if port["created"]}
         held = {volume["attachment_id"] for row in rows for volume in row.volumes}
         assert set(self.block.attachments) == held
+        assert not any(machine.copies for node in self.nodes for machine in node.guests.values())
         for row in placed.values():
             node = guests[row.id]
             assert node.id == row.host_id
