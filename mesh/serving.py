@@ -12,7 +12,7 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from mesh import certificates, contract
+from mesh import certificates, contract, direct
 from mesh.certificates import Leaf
 from mesh.interceptor import Interceptor
 from mesh.process import PortInUse
@@ -59,6 +59,7 @@ class Server:
         self._interceptor, self._leaf = interceptor, leaf
         self._listen = tuple(listen)
         self._server = aio.server(options=_OPTIONS)
+        self._door = direct.Door(leaf, self._listen)
         self._health = health.aio.HealthServicer()
         self._names: list[str] = []
 
@@ -80,6 +81,8 @@ class Server:
                 name: self._interceptor.wrap(f"/{service}/{name}", handler, given.get(f"/{service}/{name}"))
                 for name, handler in methods.items()
             }
+            for name, handler in wrapped.items():
+                self._door.add(f"/{service}/{name}", handler)
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
             self._names.append(service)
 
@@ -100,13 +103,14 @@ class Server:
                     f"cannot listen on {address}: it is in use, or not of this machine"
                 ) from error
         await self._server.start()
+        self._door.open()
         await self._say(health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self) -> None:
         """Take no new calls; let those in flight end, for at most DRAIN seconds."""
         await self._health.enter_graceful_shutdown()
         self._interceptor.end_watches()
-        await self._server.stop(DRAIN)
+        await asyncio.gather(self._door.close(DRAIN), self._server.stop(DRAIN))
         for address in self._listen:
             if address.startswith("unix:"):
                 await asyncio.to_thread(Path(address.removeprefix("unix:")).unlink, True)
