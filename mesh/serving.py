@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,6 +34,22 @@ _OPTIONS = (
 _log = logging.getLogger(__name__)
 
 
+class Drain:
+    """The time that a process which was told to end gives to calls in flight, at whichever of its services
+    they are: DRAIN seconds in all, from the first who asks.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._end: float | None = None
+
+    def left(self) -> float:
+        """Seconds."""
+        if self._end is None:
+            self._end = self._clock() + DRAIN
+        return max(0.0, self._end - self._clock())
+
+
 class Handlers:
     """Takes what the generated `add_..._to_server` functions register, as if it were a server."""
 
@@ -55,8 +72,10 @@ class Handlers:
 class Server:
     """One service's listening end."""
 
-    def __init__(self, interceptor: Interceptor, leaf: Leaf, listen: Iterable[str]) -> None:
-        self._interceptor, self._leaf = interceptor, leaf
+    def __init__(
+        self, interceptor: Interceptor, leaf: Leaf, listen: Iterable[str], drain: Drain | None = None
+    ) -> None:
+        self._interceptor, self._leaf, self._drain = interceptor, leaf, drain or Drain()
         self._listen = tuple(listen)
         self._server = aio.server(options=_OPTIONS)
         self._door = direct.Door(leaf, self._listen)
@@ -107,10 +126,11 @@ class Server:
         await self._say(health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self) -> None:
-        """Take no new calls; let those in flight end, for at most DRAIN seconds."""
+        """Take no new calls; let those in flight end, as long as the process has time for them."""
         await self._health.enter_graceful_shutdown()
         self._interceptor.end_watches()
-        await asyncio.gather(self._door.close(DRAIN), self._server.stop(DRAIN))
+        left = self._drain.left()
+        await asyncio.gather(self._door.close(left), self._server.stop(left))
         for address in self._listen:
             if address.startswith("unix:"):
                 await asyncio.to_thread(Path(address.removeprefix("unix:")).unlink, True)
