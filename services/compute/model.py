@@ -20,9 +20,11 @@ SUSPENDABLE = ("ACTIVE",)
 RESUMABLE = ("SUSPENDED",)
 REBUILDABLE = ("ACTIVE", "STOPPED", "ERROR")
 COPYABLE = ("ACTIVE", "STOPPED", "PAUSED", "SUSPENDED")
+RESIZABLE = ("ACTIVE", "STOPPED")
+RESIZED = ("VERIFY_RESIZE",)
 ATTACHABLE = ("ACTIVE", "STOPPED")
 # Statuses in which nothing has to be under way.
-SETTLED = ("ACTIVE", "STOPPED", "PAUSED", "SUSPENDED", "ERROR")
+SETTLED = ("ACTIVE", "STOPPED", "PAUSED", "SUSPENDED", "VERIFY_RESIZE", "ERROR")
 # Volumes and cards that a guest has room for (weft.node.v1.GuestSpec).
 MAX_VOLUMES = 24
 MAX_PORTS = 16
@@ -37,6 +39,8 @@ BY_GUEST_STATE = {
 # Statuses that a settled server keeps while its guest is so, whatever else that would mean.
 _KEPT_BY_GUEST_STATE = {
     "SUSPENDED": ("SHUTOFF",),
+    # Whatever the new guest does: the old one is there to go back to.
+    "VERIFY_RESIZE": ("RUNNING", "PAUSED", "SHUTOFF", "CRASHED"),
 }
 _LOSSES = {
     "CRASHED": "The guest crashed{detail}. A hard reboot starts it again.",

@@ -48,14 +48,8 @@ def is_to_run(run: Run) -> bool:
 
 
 async def start_guest(run: Run) -> dict[str, Any]:
-    """Start it. A guest that cannot be started is no reason to try for ever: it is off, and says why."""
-    try:
-        await power.start_guest(run)
-    except CloudError as error:
-        if error.retryable:
-            raise
-        return {"why_not": error.message}
-    return {}
+    """Start it, where it can be started."""
+    return await power.try_to_start_on(run, run.input["host_id"])
 
 
 def rebuilt(connection: Connection, run: Run) -> None:

@@ -61,6 +61,12 @@ def among(connection: Connection, ids: list[str]) -> set[str]:
     return set(connection.scalars(select(servers.c.id).where(servers.c.id.in_(ids))))
 
 
+def claimants(connection: Connection, ids: list[str]) -> set[str]:
+    """Which of these consumers are servers, or hold something for a resize of one."""
+    spare = select(servers.c.spare_claim_id).where(servers.c.spare_claim_id.in_(ids))
+    return among(connection, ids) | set(connection.scalars(spare))
+
+
 def create(connection: Connection, values: dict[str, Any], content: bytes) -> Row[Any]:
     """Keep a new server and its user data."""
     row = connection.execute(insert(servers).values(**_indexed(values)).returning(servers)).one()
