@@ -1,12 +1,9 @@
 """Pages of a list: keyset paging with signed tokens bound to the list, its filter and the caller."""
 
 import base64
-import contextlib
 import hashlib
 import hmac
-import os
 import secrets
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from sqlalchemy.sql.operators import desc_op
 
 from mesh.caller import Caller
 from mesh.errors import CloudError
+from mesh.shared_key import shared_key
 
 DEFAULT_SIZE = 100
 MAXIMUM_SIZE = 1000
@@ -29,19 +27,7 @@ _key = secrets.token_bytes(32)
 def use_key(path: Path) -> None:
     """Sign tokens with the key in this file (made if absent), so that they outlive this process."""
     global _key
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        _offer(path, secrets.token_bytes(32))
-    _key = path.read_bytes()
-
-
-def _offer(path: Path, key: bytes) -> None:
-    """Put the key there whole, unless another process was first."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name) as file:
-        file.write(key)
-        file.flush()
-        with contextlib.suppress(FileExistsError):
-            os.link(file.name, path)
+    _key = shared_key(path)
 
 
 def page(

@@ -61,6 +61,6 @@ class ImageCacheServicer(image_cache_service_pb2_grpc.ImageCacheServiceServicer)
     async def StageImage(
         self, request: image_pb.StageImageRequest, context: Any
     ) -> image_pb.StageImageResponse:
-        wanted = Wanted(request.image_id, request.sha256, request.size_bytes, request.format)
+        wanted = Wanted(request.image_id, request.sha256, request.size_bytes, request.format, request.grant)
         staged = await self._images.stage(wanted)
         return image_pb.StageImageResponse(cached=staged.cached, virtual_size_bytes=staged.virtual_size_bytes)

@@ -30,12 +30,13 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An image as the services name it; `format` is `raw`, `qcow2` or `iso`."""
+    """An image as named to us; `format` is `raw`, `qcow2` or `iso`. `grant` lets this host fetch."""
 
     image_id: str
     sha256: str
     size_bytes: int
     format: str
+    grant: bytes = b""
 
     @property
     def layout(self) -> str:
@@ -162,7 +163,9 @@ class ImageCache(Images):
         offset = _length(part)
         if offset == wanted.size_bytes:
             return
-        request = FetchImageRequest(image_id=wanted.image_id, sha256=wanted.sha256, offset=offset)
+        request = FetchImageRequest(
+            image_id=wanted.image_id, sha256=wanted.sha256, offset=offset, grant=wanted.grant
+        )
         stub = self._peers.stub(TransferServiceStub, service="image")
         with part.open("ab") as file:
             chunks: Any = stub.FetchImage(request, timeout=_FETCH_SECONDS)

@@ -78,7 +78,7 @@ class Volumes:
 
     async def _fill_from_image(self, path: Path, request: CreateVolumeRequest) -> None:
         image = request.image
-        wanted = Wanted(image.image_id, image.sha256, image.size_bytes, image.format)
+        wanted = Wanted(image.image_id, image.sha256, image.size_bytes, image.format, image.grant)
         staged = await self._images.stage(wanted)
         if staged.virtual_size_bytes > request.size_bytes:
             raise invalid("size_bytes", f"the image is a disk of {staged.virtual_size_bytes} bytes")

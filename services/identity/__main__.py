@@ -13,6 +13,7 @@ from services.identity.api import (
     application_credentials,
     catalog,
     domains,
+    ec2_credentials,
     groups,
     implications,
     joins,
@@ -33,6 +34,8 @@ from services.identity.model import LONGEST_TOKEN
 from services.identity.new_passwords import NewPasswords
 from services.identity.password_rules import PasswordRules
 from services.identity.passwords import Passwords
+from services.identity.programs import Programs
+from services.identity.sealing import Seal
 from services.identity.tables import TABLES
 from services.identity.tokens import Tokens
 from services.identity.verifier import LocalVerifier
@@ -40,6 +43,7 @@ from weft.identity.v1 import (
     application_credential_service_pb2_grpc,
     catalog_service_pb2_grpc,
     domain_service_pb2_grpc,
+    ec2_credential_service_pb2_grpc,
     group_service_pb2_grpc,
     implication_service_pb2_grpc,
     join_service_pb2_grpc,
@@ -67,6 +71,8 @@ async def build(runtime: Runtime) -> Service:
     passwords = Passwords()
     verifier = LocalVerifier(database, signer)
     login = Login(database, signer, passwords, settings.identity.lockout_failures)
+    seal = await asyncio.to_thread(Seal, settings.state / "identity" / "sealing.key")
+    programs = Programs(database, signer, seal)
     setting = NewPasswords(database, passwords, PasswordRules.of(settings.identity))
     certificates = HostCertificates(runtime.authority)
     await bootstrap(database, settings, passwords)
@@ -77,6 +83,10 @@ async def build(runtime: Runtime) -> Service:
         ),
         (catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server, catalog.Catalog(database)),
         (domain_service_pb2_grpc.add_DomainServiceServicer_to_server, domains.Domains(database)),
+        (
+            ec2_credential_service_pb2_grpc.add_Ec2CredentialServiceServicer_to_server,
+            ec2_credentials.Ec2Credentials(database, programs, seal),
+        ),
         (group_service_pb2_grpc.add_GroupServiceServicer_to_server, groups.Groups(database)),
         (
             implication_service_pb2_grpc.add_ImplicationServiceServicer_to_server,
@@ -97,7 +107,7 @@ async def build(runtime: Runtime) -> Service:
         (role_service_pb2_grpc.add_RoleServiceServicer_to_server, roles.Roles(database)),
         (
             token_service_pb2_grpc.add_TokenServiceServicer_to_server,
-            tokens.TokenService(database, login, verifier, setting),
+            tokens.TokenService(database, login, programs, verifier, setting),
         ),
         (trust_service_pb2_grpc.add_TrustServiceServicer_to_server, trusts.Trusts(database)),
         (

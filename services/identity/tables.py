@@ -130,9 +130,9 @@ assignments = Table(
     Index("assignments_of_group", "group_id", "project_id", "domain_id"),
 )
 
-# Rights on a project that their owner hands on: to a program (kind application_credential or ec2) or to
-# another user (trust). What was made by way of one has that as its parent, and goes with it. Role ids and
-# access rules are lists; an empty one of rules is no bounds. The secret is a hash, or sealed if needed again.
+# Rights on a project that their owner hands on: to a program (an application or EC2 credential) or to another
+# user (a trust). What was made by way of one has that as its parent, and goes with it. Role ids and access
+# rules are lists; an empty one of rules is no bounds. The secret is a hash, or sealed if it is needed again.
 delegations = Table(
     "delegations",
     TABLES,

@@ -6,11 +6,13 @@ from mesh import server
 from mesh.limits import Limits
 from mesh.reconcile import Sweep
 from mesh.server import Runtime, Service
+from mesh.shared_key import shared_key
 from services.image import reconcile
 from services.image.api import ImageServicer, TransferApi
 from services.image.api.base import Parts
 from services.image.blobs import Blobs
 from services.image.contents import Contents
+from services.image.grants import Grants
 from services.image.tables import TABLES
 from services.image.upload import Uploads
 from weft.image.v1 import image_service_pb2_grpc, transfer_service_pb2_grpc
@@ -23,7 +25,8 @@ def build(runtime: Runtime) -> Service:
     database = runtime.database
     limits = Limits(runtime.peers, "image")
     contents = Contents(database, Blobs(Path(runtime.settings.image.store)))
-    parts = Parts(database, limits, contents, Uploads(database, contents, limits))
+    grants = Grants(shared_key(runtime.settings.state / "pki" / "grants.key"))
+    parts = Parts(database, limits, contents, Uploads(database, contents, limits), grants)
     sweeps = [
         Sweep("dead uploads", reconcile.DEAD_UPLOADS_SECONDS, lambda: reconcile.end_dead_uploads(database)),
         Sweep("leftovers", reconcile.LEFTOVERS_SECONDS, lambda: reconcile.remove_leftovers(contents)),

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 ANOTHER = "22222222-2222-4222-8222-222222222222"
 REFUSED = {"AUDIENCE_REFUSED", "PERMISSION_DENIED"}
-# What any host may ask: these name no host.
+# What any host may ask: these name no host, or do it by what a service signed for one (FetchImage's grant).
 OF_NO_HOST = {
     "/weft.identity.v1.KeyService/WatchRevocations",
     "/weft.identity.v1.KeyService/CheckToken",

@@ -107,9 +107,15 @@ class Monkey:
     async def _recovery(self, fault: Fault) -> None:
         took = await wellness.recovered(self._cloud, fault.target, PATIENCE)
         if took is not None:
-            self._figures.recoveries[fault.kind].append(took)
+            self._figures.recoveries[f"{fault.kind} of {self._what(fault.target)}"].append(took)
         elif fault.target not in self._busy:
             self.troubles.append(f"{fault.target} is not well {PATIENCE:g} s after: {fault}")
+
+    def _what(self, target: str) -> str:
+        """What kind of part it is."""
+        if target in self._cloud.hosts:
+            return "a host"
+        return "a replica" if target in REPLICAS else f"the {target}"
 
     async def _watch_takeover(self, fault: Fault, pid: int) -> None:
         """Measure how long it is until others have what this replica works on."""

@@ -10,6 +10,8 @@ from mesh.errors import CloudError
 from services.block.drivers.driver import Reach, Source
 from services.block.model import Attachment, Pool
 from weft.block.v1.resources_pb2 import Connection, FileConnection
+from weft.image.v1.transfer_service_pb2 import GrantFetchRequest
+from weft.image.v1.transfer_service_pb2_grpc import TransferServiceStub
 from weft.node.v1 import guest_service_pb2, volume_service_pb2
 from weft.node.v1.guest_service_pb2_grpc import GuestServiceStub
 from weft.node.v1.volume_service_pb2_grpc import HostVolumeServiceStub
@@ -29,8 +31,9 @@ class FileDriver:
         self, pool: Pool, volume_id: str, size_bytes: int, source: Source, operation_id: str
     ) -> str:
         """A file, filled from an image, or from a snapshot or volume of the same host."""
+        begun_with = await self._begun_with(pool, source)
         request = volume_service_pb2.CreateVolumeRequest(
-            volume_id=volume_id, size_bytes=size_bytes, operation_id=operation_id, **_begun_with(source)
+            volume_id=volume_id, size_bytes=size_bytes, operation_id=operation_id, **begun_with
         )
         with _calling(pool):
             return (await self._agent(pool).CreateVolume(request, timeout=COPY)).format
@@ -109,14 +112,17 @@ class FileDriver:
         with _calling(pool):
             await self._agent(pool).UnexportVolume(request, timeout=QUICK)
 
+    async def _begun_with(self, pool: Pool, source: Source) -> dict[str, Any]:
+        """The source as the host takes it; an image with the right to fetch it."""
+        if "image" not in source:
+            return dict(source)
+        stub: Any = self._peers.stub(TransferServiceStub, service="image")
+        request = GrantFetchRequest(host_id=pool.host_id, sha256=source["image"]["sha256"])
+        grant = (await stub.GrantFetch(request)).grant
+        return {"image": volume_service_pb2.VolumeImageSource(**source["image"], grant=grant)}
+
     def _agent(self, pool: Pool) -> Any:
         return self._peers.node_stub(HostVolumeServiceStub, pool.host_id, pool.host_address)
-
-
-def _begun_with(source: Source) -> dict[str, Any]:
-    if "image" in source:
-        return {"image": volume_service_pb2.VolumeImageSource(**source["image"])}
-    return dict(source)
 
 
 @contextmanager

@@ -61,6 +61,12 @@ def among(connection: Connection, ids: list[str]) -> set[str]:
     return set(connection.scalars(select(servers.c.id).where(servers.c.id.in_(ids))))
 
 
+def claimants(connection: Connection, ids: list[str]) -> set[str]:
+    """Which of these consumers are servers, or hold something for a resize of one."""
+    spare = select(servers.c.spare_claim_id).where(servers.c.spare_claim_id.in_(ids))
+    return among(connection, ids) | set(connection.scalars(spare))
+
+
 def create(connection: Connection, values: dict[str, Any], content: bytes) -> Row[Any]:
     """Keep a new server and its user data."""
     row = connection.execute(insert(servers).values(**_indexed(values)).returning(servers)).one()
@@ -90,6 +96,13 @@ def remove(connection: Connection, id: str) -> None:
 def user_data_of(connection: Connection, id: str) -> bytes:
     """What the caller gave for the guest; empty when nothing."""
     return connection.scalar(select(user_data.c.content).where(user_data.c.server_id == id)) or b""
+
+
+def keep_user_data(connection: Connection, id: str, content: bytes) -> None:
+    """Keep user data of a server, or of an operation that is to give it to one; empty is none."""
+    connection.execute(delete(user_data).where(user_data.c.server_id == id))
+    if content:
+        connection.execute(insert(user_data).values(server_id=id, content=content))
 
 
 def note_guest(connection: Connection, id: str, values: dict[str, Any]) -> None:

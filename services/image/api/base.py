@@ -11,6 +11,7 @@ from mesh.caller import current
 from mesh.database import Database
 from mesh.limits import Limits
 from services.image.contents import Contents
+from services.image.grants import Grants
 from services.image.upload import Uploads
 
 M = TypeVar("M", bound=Message)
@@ -24,6 +25,7 @@ class Parts:
     limits: Limits
     contents: Contents
     uploads: Uploads
+    grants: Grants
 
 
 class Api:
@@ -32,6 +34,7 @@ class Api:
     def __init__(self, parts: Parts) -> None:
         self._database, self._limits = parts.database, parts.limits
         self._contents, self._uploads = parts.contents, parts.uploads
+        self._grants = parts.grants
 
     async def _mutate(self, request: Any, answers: type[M], do: Callable[[Any], M]) -> M:
         """`do(connection)` as one unit of work: replayed by request_id, undone for validate_only."""

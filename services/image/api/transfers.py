@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from mesh.caller import current
+from mesh.caller import Kind, current
 from mesh.errors import CloudError, invalid, not_found
 from services.image import reading, store
 from services.image.api.base import Api
@@ -15,9 +15,16 @@ from weft.image.v1 import transfer_service_pb2_grpc
 class TransferApi(Api, transfer_service_pb2_grpc.TransferServiceServicer):
     """weft.image.v1.TransferService."""
 
+    async def GrantFetch(self, request: verbs.GrantFetchRequest, context: Any) -> verbs.GrantFetchResponse:
+        """Lets a host fetch a content. Whether it is there is asked when it is fetched: it may be cached."""
+        return verbs.GrantFetchResponse(grant=self._grants.give(request.host_id, request.sha256))
+
     async def FetchImage(
         self, request: verbs.FetchImageRequest, context: Any
     ) -> AsyncIterator[verbs.FetchImageResponse]:
+        caller = current()
+        if caller.kind is Kind.NODE:
+            self._grants.check(request.grant, caller.host_id, request.sha256)
         # By content, not by record: a host may still need what a deleted image had, if another has it.
         if not await self._database.read(store.images.refers, request.sha256, active=True):
             raise not_found("image content", request.sha256)

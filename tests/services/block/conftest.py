@@ -28,6 +28,7 @@ from weft.block.v1.volume_type_service_pb2_grpc import VolumeTypeServiceStub
 from weft.compute.v1.host_service_pb2_grpc import add_HostServiceServicer_to_server
 from weft.compute.v1.server_service_pb2_grpc import add_ServerServiceServicer_to_server
 from weft.image.v1.image_service_pb2_grpc import add_ImageServiceServicer_to_server
+from weft.image.v1.transfer_service_pb2_grpc import add_TransferServiceServicer_to_server
 from weft.node.v1.guest_service_pb2_grpc import add_GuestServiceServicer_to_server
 from weft.node.v1.volume_service_pb2_grpc import add_HostVolumeServiceServicer_to_server
 from weft.operation.v1 import operation_pb2
@@ -156,8 +157,12 @@ async def world(cloud: Settings, authority: Authority) -> AsyncIterator[Cloud]:
     hosts = [Host(ids.new(), ids.new(), f"unix:{run}/host{number}.sock", FakeHost()) for number in range(2)]
     images, servers = FakeImages(), FakeServers()
     compute = [(add_ServerServiceServicer_to_server, servers), (add_HostServiceServicer_to_server, servers)]
+    image = [
+        (add_ImageServiceServicer_to_server, images),
+        (add_TransferServiceServicer_to_server, images),
+    ]
     others = [
-        Part("image", lambda _: Service([(add_ImageServiceServicer_to_server, images)])),
+        Part("image", lambda _: Service(image)),
         Part("compute", lambda _: Service(compute)),
         *[_agent(host) for host in hosts],
     ]

@@ -15,6 +15,8 @@ from weft.compute.v1.resources_pb2 import Server
 from weft.compute.v1.server_service_pb2_grpc import ServerServiceServicer
 from weft.image.v1.image_service_pb2_grpc import ImageServiceServicer
 from weft.image.v1.resources_pb2 import Image
+from weft.image.v1.transfer_service_pb2 import GrantFetchResponse
+from weft.image.v1.transfer_service_pb2_grpc import TransferServiceServicer
 from weft.node.v1.guest_service_pb2_grpc import GuestServiceServicer
 from weft.node.v1.resources_pb2 import HostExport, HostVolume
 from weft.node.v1.volume_service_pb2 import ListVolumesResponse
@@ -29,6 +31,7 @@ class FakeHost(HostVolumeServiceServicer, GuestServiceServicer):
     def __init__(self) -> None:
         self.volumes: dict[str, HostVolume] = {}
         self.sources: dict[str, str] = {}
+        self.grants: dict[str, bytes] = {}
         self.snapshots: dict[str, str] = {}
         self.exports: dict[str, str] = {}
         self.begun_at = clock.to_proto(clock.now())
@@ -56,6 +59,7 @@ class FakeHost(HostVolumeServiceServicer, GuestServiceServicer):
             if known is not None and getattr(request, source) not in known:
                 raise not_found("source", getattr(request, source))
             self.sources[request.volume_id] = source
+            self.grants[request.volume_id] = request.image.grant
             made = HostVolume(volume_id=request.volume_id, size_bytes=request.size_bytes, format="qcow2")
             return self.volumes.setdefault(request.volume_id, made)
 
@@ -124,8 +128,8 @@ class FakeHost(HostVolumeServiceServicer, GuestServiceServicer):
         return await self._around("ResizeVolume", effect)
 
 
-class FakeImages(ImageServiceServicer):
-    """Images by id."""
+class FakeImages(ImageServiceServicer, TransferServiceServicer):
+    """Images by id; a grant names the host and the content."""
 
     def __init__(self) -> None:
         self.images: dict[str, Image] = {}
@@ -134,6 +138,9 @@ class FakeImages(ImageServiceServicer):
         if request.id not in self.images:
             raise not_found("image", request.id)
         return self.images[request.id]
+
+    async def GrantFetch(self, request: Any, context: Any) -> GrantFetchResponse:
+        return GrantFetchResponse(grant=f"{request.host_id} {request.sha256}".encode())
 
 
 class FakeServers(ServerServiceServicer, HostServiceServicer):

@@ -87,6 +87,8 @@ async def test_a_volume_from_an_image_is_bootable_and_holds_it(mine: Block, worl
     volume = await mine.make(0, image_id=source.id)
     assert (volume.size_gib, volume.bootable, volume.image_id) == (3, True, source.id)
     assert {host.fake.sources.get(volume.id) for host in world.hosts} == {"image", None}
+    keeper = next(host for host in world.hosts if volume.id in host.fake.sources)
+    assert keeper.fake.grants[volume.id] == f"{keeper.id} {source.sha256}".encode()
 
 
 async def test_an_image_must_be_there_and_active(mine: Block, world: Cloud) -> None:

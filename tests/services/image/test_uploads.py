@@ -23,9 +23,7 @@ from tests.services.image.conftest import Images, digest, files, messages
 from tests.services.image.test_formats import iso, qcow2
 from weft.image.v1 import image_service_pb2 as verbs
 from weft.image.v1 import resources_pb2 as pb
-from weft.image.v1 import transfer_service_pb2 as transfers
 from weft.image.v1.image_service_pb2_grpc import ImageServiceStub
-from weft.image.v1.transfer_service_pb2_grpc import TransferServiceStub
 
 MIB = 1 << 20
 DATA = os.urandom(3 * MIB + 17)
@@ -304,35 +302,6 @@ async def test_a_full_disk_is_said_and_nothing_stays(
         assert (await images.get(image.id)).status == pb.IMAGE_STATUS_QUEUED
         assert files(small_disk) == set()
         assert (await images.upload(image.id, DATA[:MIB])).status == pb.IMAGE_STATUS_ACTIVE
-
-
-async def test_a_host_fetches_content_by_digest_from_where_it_was_cut(
-    cloud_house: House, mine: Images
-) -> None:
-    image = await mine.make(DATA)
-    stub = cloud_house.node("image", mine.project_id).stub(TransferServiceStub)
-    request = transfers.FetchImageRequest(image_id=image.id, sha256=image.sha256, offset=MIB)
-    pieces = [answer.data async for answer in stub.FetchImage(request)]
-    assert b"".join(pieces) == DATA[MIB:]
-    assert max(map(len, pieces)) <= MIB
-    await mine.delete(image.id)
-    with pytest.raises(CloudError) as refusal:
-        _ = [answer async for answer in stub.FetchImage(request)]
-    assert refusal.value.reason == "NOT_FOUND"
-
-
-async def test_a_person_cannot_fetch_as_a_host_does(cloud_house: House, mine: Images) -> None:
-    image = await mine.make(DATA)
-    caller = person(mine.project_id, "admin", scope="system")
-    stub = cloud_house.user("image", caller).stub(TransferServiceStub)
-    with pytest.raises(CloudError) as refusal:
-        _ = [
-            a
-            async for a in stub.FetchImage(
-                transfers.FetchImageRequest(image_id=image.id, sha256=image.sha256)
-            )
-        ]
-    assert refusal.value.reason == "AUDIENCE_REFUSED"
 
 
 async def _is(images: Images, image_id: str, status: int) -> bool:

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from weft.options.v1 import access_pb2 as weft_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/image/v1/transfer_service.proto\x12\rweft.image.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cweft/options/v1/access.proto\"K\n\x11StoreImageRequest\x12\x1d\n\x08image_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x17\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@\"$\n\x12StoreImageResponse\x12\x0e\n\x06sha256\x18\x01 \x01(\t\"o\n\x11\x46\x65tchImageRequest\x12\x1a\n\x08image_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12%\n\x06sha256\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x17\n\x06offset\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\"\n\x12\x46\x65tchImageResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\xfc\x01\n\x0fTransferService\x12u\n\nFetchImage\x12 .weft.image.v1.FetchImageRequest\x1a!.weft.image.v1.FetchImageResponse\" \x90\x02\x01\xaa\xbb\x18\x19\n\x15image.transfers.fetch\x18\x04\x30\x01\x12r\n\nStoreImage\x12 .weft.image.v1.StoreImageRequest\x1a!.weft.image.v1.StoreImageResponse\"\x1d\xaa\xbb\x18\x19\n\x15image.transfers.store\x18\x04(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/image/v1/transfer_service.proto\x12\rweft.image.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cweft/options/v1/access.proto\"K\n\x11StoreImageRequest\x12\x1d\n\x08image_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x17\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@\"$\n\x12StoreImageResponse\x12\x0e\n\x06sha256\x18\x01 \x01(\t\"U\n\x11GrantFetchRequest\x12\x19\n\x07host_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12%\n\x06sha256\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\"(\n\x12GrantFetchResponse\x12\x12\n\x05grant\x18\x01 \x01(\x0c\x42\x03\x80\x01\x01\"\x8b\x01\n\x11\x46\x65tchImageRequest\x12\x1a\n\x08image_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12%\n\x06sha256\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x17\n\x06offset\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1a\n\x05grant\x18\x04 \x01(\x0c\x42\x0b\x80\x01\x01\xbaH\x05z\x03\x18\x80\x04\"\"\n\x12\x46\x65tchImageResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\xf1\x02\n\x0fTransferService\x12s\n\nGrantFetch\x12 .weft.image.v1.GrantFetchRequest\x1a!.weft.image.v1.GrantFetchResponse\" \x90\x02\x02\xaa\xbb\x18\x19\n\x15image.transfers.grant\x18\x03\x12u\n\nFetchImage\x12 .weft.image.v1.FetchImageRequest\x1a!.weft.image.v1.FetchImageResponse\" \x90\x02\x01\xaa\xbb\x18\x19\n\x15image.transfers.fetch\x18\x04\x30\x01\x12r\n\nStoreImage\x12 .weft.image.v1.StoreImageRequest\x1a!.weft.image.v1.StoreImageResponse\"\x1d\xaa\xbb\x18\x19\n\x15image.transfers.store\x18\x04(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,12 +37,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STOREIMAGEREQUEST'].fields_by_name['image_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_STOREIMAGEREQUEST'].fields_by_name['data']._loaded_options = None
   _globals['_STOREIMAGEREQUEST'].fields_by_name['data']._serialized_options = b'\272H\006z\004\030\200\200@'
+  _globals['_GRANTFETCHREQUEST'].fields_by_name['host_id']._loaded_options = None
+  _globals['_GRANTFETCHREQUEST'].fields_by_name['host_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_GRANTFETCHREQUEST'].fields_by_name['sha256']._loaded_options = None
+  _globals['_GRANTFETCHREQUEST'].fields_by_name['sha256']._serialized_options = b'\272H\022r\0202\016^[0-9a-f]{64}$'
+  _globals['_GRANTFETCHRESPONSE'].fields_by_name['grant']._loaded_options = None
+  _globals['_GRANTFETCHRESPONSE'].fields_by_name['grant']._serialized_options = b'\200\001\001'
   _globals['_FETCHIMAGEREQUEST'].fields_by_name['image_id']._loaded_options = None
   _globals['_FETCHIMAGEREQUEST'].fields_by_name['image_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_FETCHIMAGEREQUEST'].fields_by_name['sha256']._loaded_options = None
   _globals['_FETCHIMAGEREQUEST'].fields_by_name['sha256']._serialized_options = b'\272H\022r\0202\016^[0-9a-f]{64}$'
   _globals['_FETCHIMAGEREQUEST'].fields_by_name['offset']._loaded_options = None
   _globals['_FETCHIMAGEREQUEST'].fields_by_name['offset']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_FETCHIMAGEREQUEST'].fields_by_name['grant']._loaded_options = None
+  _globals['_FETCHIMAGEREQUEST'].fields_by_name['grant']._serialized_options = b'\200\001\001\272H\005z\003\030\200\004'
+  _globals['_TRANSFERSERVICE'].methods_by_name['GrantFetch']._loaded_options = None
+  _globals['_TRANSFERSERVICE'].methods_by_name['GrantFetch']._serialized_options = b'\220\002\002\252\273\030\031\n\025image.transfers.grant\030\003'
   _globals['_TRANSFERSERVICE'].methods_by_name['FetchImage']._loaded_options = None
   _globals['_TRANSFERSERVICE'].methods_by_name['FetchImage']._serialized_options = b'\220\002\001\252\273\030\031\n\025image.transfers.fetch\030\004'
   _globals['_TRANSFERSERVICE'].methods_by_name['StoreImage']._loaded_options = None
@@ -51,10 +61,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STOREIMAGEREQUEST']._serialized_end=189
   _globals['_STOREIMAGERESPONSE']._serialized_start=191
   _globals['_STOREIMAGERESPONSE']._serialized_end=227
-  _globals['_FETCHIMAGEREQUEST']._serialized_start=229
-  _globals['_FETCHIMAGEREQUEST']._serialized_end=340
-  _globals['_FETCHIMAGERESPONSE']._serialized_start=342
-  _globals['_FETCHIMAGERESPONSE']._serialized_end=376
-  _globals['_TRANSFERSERVICE']._serialized_start=379
-  _globals['_TRANSFERSERVICE']._serialized_end=631
+  _globals['_GRANTFETCHREQUEST']._serialized_start=229
+  _globals['_GRANTFETCHREQUEST']._serialized_end=314
+  _globals['_GRANTFETCHRESPONSE']._serialized_start=316
+  _globals['_GRANTFETCHRESPONSE']._serialized_end=356
+  _globals['_FETCHIMAGEREQUEST']._serialized_start=359
+  _globals['_FETCHIMAGEREQUEST']._serialized_end=498
+  _globals['_FETCHIMAGERESPONSE']._serialized_start=500
+  _globals['_FETCHIMAGERESPONSE']._serialized_end=534
+  _globals['_TRANSFERSERVICE']._serialized_start=537
+  _globals['_TRANSFERSERVICE']._serialized_end=906
 # @@protoc_insertion_point(module_scope)

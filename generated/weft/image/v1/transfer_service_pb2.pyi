@@ -65,6 +65,54 @@ class StoreImageResponse(_message.Message):
 Global___StoreImageResponse: _TypeAlias = StoreImageResponse  # noqa: Y015
 
 @_typing.final
+class GrantFetchRequest(_message.Message):
+    """Input of GrantFetch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_ID_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    host_id: _builtins.str
+    """The host (UUID)."""
+    sha256: _builtins.str
+    """SHA-256 of the content (hex)."""
+    def __init__(
+        self,
+        *,
+        host_id: _builtins.str = ...,
+        sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host_id", b"host_id", "sha256", b"sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GrantFetchRequest: _TypeAlias = GrantFetchRequest  # noqa: Y015
+
+@_typing.final
+class GrantFetchResponse(_message.Message):
+    """A grant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRANT_FIELD_NUMBER: _builtins.int
+    grant: _builtins.bytes
+    """For FetchImageRequest, as it is."""
+    def __init__(
+        self,
+        *,
+        grant: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GrantFetchResponse: _TypeAlias = GrantFetchResponse  # noqa: Y015
+
+@_typing.final
 class FetchImageRequest(_message.Message):
     """Input of FetchImage."""
 
@@ -73,22 +121,26 @@ class FetchImageRequest(_message.Message):
     IMAGE_ID_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
+    GRANT_FIELD_NUMBER: _builtins.int
     image_id: _builtins.str
     """The image (UUID)."""
     sha256: _builtins.str
     """SHA-256 of its content (hex): the host caches by it."""
     offset: _builtins.int
     """First byte to send."""
+    grant: _builtins.bytes
+    """What GrantFetch answered for this host and content; services need none."""
     def __init__(
         self,
         *,
         image_id: _builtins.str = ...,
         sha256: _builtins.str = ...,
         offset: _builtins.int = ...,
+        grant: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_id", b"image_id", "offset", b"offset", "sha256", b"sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant", "image_id", b"image_id", "offset", b"offset", "sha256", b"sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

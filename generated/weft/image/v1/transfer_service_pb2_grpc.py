@@ -35,6 +35,11 @@ class TransferServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.GrantFetch = channel.unary_unary(
+                '/weft.image.v1.TransferService/GrantFetch',
+                request_serializer=weft_dot_image_dot_v1_dot_transfer__service__pb2.GrantFetchRequest.SerializeToString,
+                response_deserializer=weft_dot_image_dot_v1_dot_transfer__service__pb2.GrantFetchResponse.FromString,
+                _registered_method=True)
         self.FetchImage = channel.unary_stream(
                 '/weft.image.v1.TransferService/FetchImage',
                 request_serializer=weft_dot_image_dot_v1_dot_transfer__service__pb2.FetchImageRequest.SerializeToString,
@@ -51,9 +56,19 @@ class TransferServiceServicer:
     """How hosts get the content of images, and give it.
     """
 
+    def GrantFetch(self, request, context):
+        """Lets one host fetch one content for an hour: whoever places something on a host gives it
+        this with what it stages there.
+        No REST binding: it is for other parts of the cloud, not for its users.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FetchImage(self, request, context):
         """Sends the content of an image by its digest, from an offset on, so that a cut
-        transfer can go on. NOT_FOUND when no image has that content.
+        transfer can go on. NOT_FOUND when no image has that content; PERMISSION_DENIED to a host
+        without a grant for it.
         No REST binding: it is for other parts of the cloud, not for its users.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -73,6 +88,11 @@ class TransferServiceServicer:
 
 def add_TransferServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'GrantFetch': grpc.unary_unary_rpc_method_handler(
+                    servicer.GrantFetch,
+                    request_deserializer=weft_dot_image_dot_v1_dot_transfer__service__pb2.GrantFetchRequest.FromString,
+                    response_serializer=weft_dot_image_dot_v1_dot_transfer__service__pb2.GrantFetchResponse.SerializeToString,
+            ),
             'FetchImage': grpc.unary_stream_rpc_method_handler(
                     servicer.FetchImage,
                     request_deserializer=weft_dot_image_dot_v1_dot_transfer__service__pb2.FetchImageRequest.FromString,
@@ -94,6 +114,33 @@ def add_TransferServiceServicer_to_server(servicer, server):
 class TransferService:
     """How hosts get the content of images, and give it.
     """
+
+    @staticmethod
+    def GrantFetch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.image.v1.TransferService/GrantFetch',
+            weft_dot_image_dot_v1_dot_transfer__service__pb2.GrantFetchRequest.SerializeToString,
+            weft_dot_image_dot_v1_dot_transfer__service__pb2.GrantFetchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def FetchImage(request,

@@ -33,9 +33,15 @@ class TransferServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TransferServiceAsyncStub: ...
+    GrantFetch: _grpc.UnaryUnaryMultiCallable[_transfer_service_pb2.GrantFetchRequest, _transfer_service_pb2.GrantFetchResponse]
+    """Lets one host fetch one content for an hour: whoever places something on a host gives it
+    this with what it stages there.
+    No REST binding: it is for other parts of the cloud, not for its users.
+    """
     FetchImage: _grpc.UnaryStreamMultiCallable[_transfer_service_pb2.FetchImageRequest, _transfer_service_pb2.FetchImageResponse]
     """Sends the content of an image by its digest, from an offset on, so that a cut
-    transfer can go on. NOT_FOUND when no image has that content.
+    transfer can go on. NOT_FOUND when no image has that content; PERMISSION_DENIED to a host
+    without a grant for it.
     No REST binding: it is for other parts of the cloud, not for its users.
     """
     StoreImage: _grpc.StreamUnaryMultiCallable[_transfer_service_pb2.StoreImageRequest, _transfer_service_pb2.StoreImageResponse]
@@ -50,9 +56,15 @@ class TransferServiceAsyncStub(TransferServiceStub):
     """How hosts get the content of images, and give it."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    GrantFetch: _aio.UnaryUnaryMultiCallable[_transfer_service_pb2.GrantFetchRequest, _transfer_service_pb2.GrantFetchResponse]  # type: ignore[assignment]
+    """Lets one host fetch one content for an hour: whoever places something on a host gives it
+    this with what it stages there.
+    No REST binding: it is for other parts of the cloud, not for its users.
+    """
     FetchImage: _aio.UnaryStreamMultiCallable[_transfer_service_pb2.FetchImageRequest, _transfer_service_pb2.FetchImageResponse]  # type: ignore[assignment]
     """Sends the content of an image by its digest, from an offset on, so that a cut
-    transfer can go on. NOT_FOUND when no image has that content.
+    transfer can go on. NOT_FOUND when no image has that content; PERMISSION_DENIED to a host
+    without a grant for it.
     No REST binding: it is for other parts of the cloud, not for its users.
     """
     StoreImage: _aio.StreamUnaryMultiCallable[_transfer_service_pb2.StoreImageRequest, _transfer_service_pb2.StoreImageResponse]  # type: ignore[assignment]
@@ -66,13 +78,25 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
     """How hosts get the content of images, and give it."""
 
     @_abc_1.abstractmethod
+    def GrantFetch(
+        self,
+        request: _transfer_service_pb2.GrantFetchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_transfer_service_pb2.GrantFetchResponse, _abc.Awaitable[_transfer_service_pb2.GrantFetchResponse]]:
+        """Lets one host fetch one content for an hour: whoever places something on a host gives it
+        this with what it stages there.
+        No REST binding: it is for other parts of the cloud, not for its users.
+        """
+
+    @_abc_1.abstractmethod
     def FetchImage(
         self,
         request: _transfer_service_pb2.FetchImageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_transfer_service_pb2.FetchImageResponse], _abc.AsyncIterator[_transfer_service_pb2.FetchImageResponse]]:
         """Sends the content of an image by its digest, from an offset on, so that a cut
-        transfer can go on. NOT_FOUND when no image has that content.
+        transfer can go on. NOT_FOUND when no image has that content; PERMISSION_DENIED to a host
+        without a grant for it.
         No REST binding: it is for other parts of the cloud, not for its users.
         """
 

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from weft.options.v1 import access_pb2 as weft_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&weft/node/v1/image_cache_service.proto\x12\x0cweft.node.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cweft/options/v1/access.proto\"\x9b\x01\n\x11StageImageRequest\x12\x1a\n\x08image_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12%\n\x06sha256\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x1b\n\nsize_bytes\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12&\n\x06\x66ormat\x18\x04 \x01(\tB\x16\xbaH\x13r\x11R\x03rawR\x05qcow2R\x03iso\"@\n\x12StageImageResponse\x12\x0e\n\x06\x63\x61\x63hed\x18\x01 \x01(\x08\x12\x1a\n\x12virtual_size_bytes\x18\x02 \x01(\x03\x32\x82\x01\n\x11ImageCacheService\x12m\n\nStageImage\x12\x1f.weft.node.v1.StageImageRequest\x1a .weft.node.v1.StageImageResponse\"\x1c\x90\x02\x02\xaa\xbb\x18\x15\n\x11node.images.stage\x18\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&weft/node/v1/image_cache_service.proto\x12\x0cweft.node.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cweft/options/v1/access.proto\"\xb7\x01\n\x11StageImageRequest\x12\x1a\n\x08image_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12%\n\x06sha256\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x1b\n\nsize_bytes\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12&\n\x06\x66ormat\x18\x04 \x01(\tB\x16\xbaH\x13r\x11R\x03rawR\x05qcow2R\x03iso\x12\x1a\n\x05grant\x18\x05 \x01(\x0c\x42\x0b\x80\x01\x01\xbaH\x05z\x03\x18\x80\x04\"@\n\x12StageImageResponse\x12\x0e\n\x06\x63\x61\x63hed\x18\x01 \x01(\x08\x12\x1a\n\x12virtual_size_bytes\x18\x02 \x01(\x03\x32\x82\x01\n\x11ImageCacheService\x12m\n\nStageImage\x12\x1f.weft.node.v1.StageImageRequest\x1a .weft.node.v1.StageImageResponse\"\x1c\x90\x02\x02\xaa\xbb\x18\x15\n\x11node.images.stage\x18\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,12 +41,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STAGEIMAGEREQUEST'].fields_by_name['size_bytes']._serialized_options = b'\272H\004\"\002 \000'
   _globals['_STAGEIMAGEREQUEST'].fields_by_name['format']._loaded_options = None
   _globals['_STAGEIMAGEREQUEST'].fields_by_name['format']._serialized_options = b'\272H\023r\021R\003rawR\005qcow2R\003iso'
+  _globals['_STAGEIMAGEREQUEST'].fields_by_name['grant']._loaded_options = None
+  _globals['_STAGEIMAGEREQUEST'].fields_by_name['grant']._serialized_options = b'\200\001\001\272H\005z\003\030\200\004'
   _globals['_IMAGECACHESERVICE'].methods_by_name['StageImage']._loaded_options = None
   _globals['_IMAGECACHESERVICE'].methods_by_name['StageImage']._serialized_options = b'\220\002\002\252\273\030\025\n\021node.images.stage\030\003'
   _globals['_STAGEIMAGEREQUEST']._serialized_start=116
-  _globals['_STAGEIMAGEREQUEST']._serialized_end=271
-  _globals['_STAGEIMAGERESPONSE']._serialized_start=273
-  _globals['_STAGEIMAGERESPONSE']._serialized_end=337
-  _globals['_IMAGECACHESERVICE']._serialized_start=340
-  _globals['_IMAGECACHESERVICE']._serialized_end=470
+  _globals['_STAGEIMAGEREQUEST']._serialized_end=299
+  _globals['_STAGEIMAGERESPONSE']._serialized_start=301
+  _globals['_STAGEIMAGERESPONSE']._serialized_end=365
+  _globals['_IMAGECACHESERVICE']._serialized_start=368
+  _globals['_IMAGECACHESERVICE']._serialized_end=498
 # @@protoc_insertion_point(module_scope)

@@ -26,6 +26,7 @@ class StageImageRequest(_message.Message):
     SHA256_FIELD_NUMBER: _builtins.int
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
+    GRANT_FIELD_NUMBER: _builtins.int
     image_id: _builtins.str
     """The image (UUID)."""
     sha256: _builtins.str
@@ -34,6 +35,8 @@ class StageImageRequest(_message.Message):
     """Its size."""
     format: _builtins.str
     """`raw`, `qcow2` or `iso`."""
+    grant: _builtins.bytes
+    """What the image service's GrantFetch answered for this host and content."""
     def __init__(
         self,
         *,
@@ -41,10 +44,11 @@ class StageImageRequest(_message.Message):
         sha256: _builtins.str = ...,
         size_bytes: _builtins.int = ...,
         format: _builtins.str = ...,
+        grant: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "image_id", b"image_id", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "grant", b"grant", "image_id", b"image_id", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -119,6 +119,14 @@ class Placement(
         self.called("GetAllocations")
         return self.consumers.get(request.consumer_id, resources_pb2.Consumer(id=request.consumer_id))
 
+    async def SetAllocations(self, request: Any, context: Any) -> Any:
+        self.called("SetAllocations")
+        for wanted in request.consumers:
+            self.consumers.pop(wanted.id, None)
+            if wanted.allocations:
+                self.consumers[wanted.id] = wanted
+        return allocation_service_pb2.SetAllocationsResponse(consumers=request.consumers)
+
     async def DeleteAllocations(self, request: Any, context: Any) -> Empty:
         self.called("DeleteAllocations")
         held = self.consumers.get(request.consumer_id)
