@@ -11,7 +11,7 @@ from benchmarks.figures import Figure, Goal
 from benchmarks.report import Record
 
 # Each is a module here with `async def run(bench)`.
-NAMES = ("start", "idle", "call", "tokens", "boot", "console", "candidates", "journal")
+NAMES = ("start", "idle", "call", "dialect", "tokens", "boot", "console", "candidates", "journal")
 
 
 class Bench:
