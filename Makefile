@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Everything runs from .venv, which `make env` makes.
 .DEFAULT_GOAL := help
-.PHONY: help env env-test lock protos protos-check protos-landed image lint test demo up chaos bench clean
+.PHONY: help env env-test lock protos protos-check protos-landed landed image lint test demo up chaos bench clean
 SHELL := /bin/bash
 PYTHON_BIN := .venv/bin/python
 
@@ -29,6 +29,9 @@ protos-check: env ## fail where generated/ is not what protos/ gives
 
 protos-landed: env ## record the contracts as landed: nothing in them may break from then on
 	@$(PYTHON_BIN) packaging/contract_rules.py --landed
+
+landed: protos-landed ## the same, and this commit as the version that the next one runs beside
+	@$(PYTHON_BIN) -m tests.upgrade.landed
 
 lint: env ## ruff, who may import whom, contract rules
 	@echo "[lint] ruff"; .venv/bin/ruff check .

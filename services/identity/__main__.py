@@ -14,6 +14,7 @@ from services.identity.api import (
     catalog,
     domains,
     ec2_credentials,
+    federation,
     groups,
     implications,
     joins,
@@ -27,7 +28,9 @@ from services.identity.api import (
     users,
 )
 from services.identity.bootstrap import bootstrap
+from services.identity.federated_login import FederatedLogin
 from services.identity.hosts import HostCertificates
+from services.identity.id_tokens import IdTokens
 from services.identity.keys import KeyRing
 from services.identity.login import Login
 from services.identity.model import LONGEST_TOKEN
@@ -35,6 +38,7 @@ from services.identity.new_passwords import NewPasswords
 from services.identity.password_rules import PasswordRules
 from services.identity.passwords import Passwords
 from services.identity.programs import Programs
+from services.identity.provider_keys import ProviderKeys
 from services.identity.sealing import Seal
 from services.identity.tables import TABLES
 from services.identity.tokens import Tokens
@@ -44,6 +48,7 @@ from weft.identity.v1 import (
     catalog_service_pb2_grpc,
     domain_service_pb2_grpc,
     ec2_credential_service_pb2_grpc,
+    federation_service_pb2_grpc,
     group_service_pb2_grpc,
     implication_service_pb2_grpc,
     join_service_pb2_grpc,
@@ -73,6 +78,7 @@ async def build(runtime: Runtime) -> Service:
     login = Login(database, signer, passwords, settings.identity.lockout_failures)
     seal = await asyncio.to_thread(Seal, settings.state / "identity" / "sealing.key")
     programs = Programs(database, signer, seal)
+    federated = FederatedLogin(database, signer, IdTokens(database, ProviderKeys()))
     setting = NewPasswords(database, passwords, PasswordRules.of(settings.identity))
     certificates = HostCertificates(runtime.authority)
     await bootstrap(database, settings, passwords)
@@ -86,6 +92,10 @@ async def build(runtime: Runtime) -> Service:
         (
             ec2_credential_service_pb2_grpc.add_Ec2CredentialServiceServicer_to_server,
             ec2_credentials.Ec2Credentials(database, programs, seal),
+        ),
+        (
+            federation_service_pb2_grpc.add_FederationServiceServicer_to_server,
+            federation.Federation(database),
         ),
         (group_service_pb2_grpc.add_GroupServiceServicer_to_server, groups.Groups(database)),
         (
@@ -107,7 +117,7 @@ async def build(runtime: Runtime) -> Service:
         (role_service_pb2_grpc.add_RoleServiceServicer_to_server, roles.Roles(database)),
         (
             token_service_pb2_grpc.add_TokenServiceServicer_to_server,
-            tokens.TokenService(database, login, programs, verifier, setting),
+            tokens.TokenService(database, login, programs, federated, verifier, setting),
         ),
         (trust_service_pb2_grpc.add_TrustServiceServicer_to_server, trusts.Trusts(database)),
         (

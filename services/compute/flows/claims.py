@@ -21,6 +21,9 @@ from weft.placement.v1.resources_pb2 import Allocation, Candidate, Consumer, Req
 
 # Others may fill every host of a list before it is claimed from: so often a new list is asked for.
 _ATTEMPTS = 3
+# Placement begins anywhere among the hosts that have room: the best of so many is good enough, and a thousand
+# are a megabyte to be read. Where every one of them is refused here, many are asked for.
+_FEW, _MANY = 32, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +102,17 @@ async def _candidates(run: Run, ask: Ask) -> list[Candidate]:
         in_tree=ask.host_id,
     )
     stub: Any = run.app.peers.stub(CandidateServiceStub, service="placement")
-    answer = await stub.ListCandidates(ListCandidatesRequest(groups=[group]))
-    roots = [candidate.root_id for candidate in answer.candidates]
-    known, neighbours = await run.app.database.peek(_hosts_and_neighbours, roots, run.project_id)
-    wish = scheduling.Wish(ask.host_id, ask.availability_zone, ask.excluded, neighbours)
-    return scheduling.choose(answer, known, wish)
+    for limit in (_FEW, _MANY):
+        answer = await stub.ListCandidates(ListCandidatesRequest(groups=[group], limit=limit))
+        roots = [candidate.root_id for candidate in answer.candidates]
+        known, neighbours = await run.app.database.peek(_hosts_and_neighbours, roots, run.project_id)
+        wish = scheduling.Wish(ask.host_id, ask.availability_zone, ask.excluded, neighbours)
+        try:
+            return scheduling.choose(answer, known, wish)
+        except CloudError:
+            if len(roots) < limit or limit == _MANY:
+                raise
+    raise AssertionError("unreachable")
 
 
 async def _claim(run: Run, ask: Ask, candidates: list[Candidate]) -> Consumer:
@@ -118,4 +127,4 @@ async def _held_already(run: Run, ask: Ask) -> list[Allocation]:
 
 
 def _hosts_and_neighbours(connection: Connection, ids: list[str], project_id: str) -> tuple[Any, Any]:
-    return hosts.all_(connection, ids), servers.neighbours(connection, project_id)
+    return hosts.all_(connection, ids), servers.neighbours(connection, project_id, ids)

@@ -9,6 +9,7 @@ from mesh.database import Database
 from mesh.errors import invalid
 from services.identity.api import messages, units
 from services.identity.api.source import source
+from services.identity.federated_login import FederatedLogin
 from services.identity.login import Login
 from services.identity.model import DEFAULT_DOMAIN, Wanted, need_system
 from services.identity.new_passwords import NewPasswords
@@ -30,11 +31,12 @@ class TokenService(TokenServiceServicer):
         database: Database,
         login: Login,
         programs: Programs,
+        federated: FederatedLogin,
         verifier: LocalVerifier,
         setting: NewPasswords,
     ) -> None:
         self._database, self._login, self._programs = database, login, programs
-        self._verifier, self._setting = verifier, setting
+        self._federated, self._verifier, self._setting = federated, verifier, setting
 
     async def CreateToken(self, request: pb.CreateTokenRequest, context: Any) -> pb.CreateTokenResponse:
         """A token for who proves who they are."""
@@ -58,10 +60,11 @@ class TokenService(TokenServiceServicer):
                 issued = await self._programs.by_signature(signed(request.signed), wanted)
             case "token":
                 issued = await self._login.by_token(request.token.token, wanted)
+            case "id_token":
+                given_id = request.id_token
+                issued = await self._federated.by_id_token(given_id.token, given_id.nonce, wanted)
             case _:
-                raise invalid(
-                    "credential", "give a password, an application credential, a signature or a token"
-                )
+                raise invalid("credential", "give one of those that the contract knows")
         return messages.issued(issued)
 
     async def ChangePassword(self, request: pb.ChangePasswordRequest, context: Any) -> Empty:

@@ -205,6 +205,9 @@ async def test_a_waiting_server_waits_whatever_its_guest_does_and_can_be_deleted
     runtime = compute.runtime
     app = App(runtime.database, runtime.peers, Nodes(runtime.peers, runtime.database))
     await Reconciler(app).free_orphans()
+    await Reconciler(app).compare_guests()
+    assert [server.id in node.guests for node in (old, new)] == [True, True]
+    assert compute.telemetry.warnings == set()
     assert len(compute.placement.consumers) == 2
     await compute.member.delete(server)
     await compute.assert_consistent()

@@ -29,6 +29,7 @@ class CreateTokenRequest(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     APPLICATION_CREDENTIAL_FIELD_NUMBER: _builtins.int
     SIGNED_FIELD_NUMBER: _builtins.int
+    ID_TOKEN_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def password(self) -> Global___PasswordCredential:
@@ -52,6 +53,10 @@ class CreateTokenRequest(_message.Message):
         """
 
     @_builtins.property
+    def id_token(self) -> Global___IdTokenCredential:
+        """An ID token of an identity provider that this cloud knows."""
+
+    @_builtins.property
     def scope(self) -> _resources_pb2.Scope:
         """What the token is for; unset means the user's default project, or none."""
 
@@ -62,13 +67,14 @@ class CreateTokenRequest(_message.Message):
         token: Global___TokenCredential | None = ...,
         application_credential: Global___ApplicationCredentialSecret | None = ...,
         signed: Global___SignedHttp | None = ...,
+        id_token: Global___IdTokenCredential | None = ...,
         scope: _resources_pb2.Scope | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["application_credential", b"application_credential", "credential", b"credential", "password", b"password", "scope", b"scope", "signed", b"signed", "token", b"token"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["application_credential", b"application_credential", "credential", b"credential", "id_token", b"id_token", "password", b"password", "scope", b"scope", "signed", b"signed", "token", b"token"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_credential", b"application_credential", "credential", b"credential", "password", b"password", "scope", b"scope", "signed", b"signed", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_credential", b"application_credential", "credential", b"credential", "id_token", b"id_token", "password", b"password", "scope", b"scope", "signed", b"signed", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_credential: _TypeAlias = _typing.Literal["password", "token", "application_credential", "signed"]  # noqa: Y015
+    _WhichOneofReturnType_credential: _TypeAlias = _typing.Literal["password", "token", "application_credential", "signed", "id_token"]  # noqa: Y015
     _WhichOneofArgType_credential: _TypeAlias = _typing.Literal["credential", b"credential"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_credential) -> _WhichOneofReturnType_credential | None: ...
 
@@ -313,6 +319,32 @@ class HttpHeader(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HttpHeader: _TypeAlias = HttpHeader  # noqa: Y015
+
+@_typing.final
+class IdTokenCredential(_message.Message):
+    """An ID token of OpenID Connect."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    NONCE_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """The ID token. Its issuer tells which identity provider is asked."""
+    nonce: _builtins.str
+    """The nonce that it was asked for with; must be its claim `nonce`, or both be empty."""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        nonce: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nonce", b"nonce", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IdTokenCredential: _TypeAlias = IdTokenCredential  # noqa: Y015
 
 @_typing.final
 class CreateTokenResponse(_message.Message):

@@ -75,7 +75,7 @@ class Placement(
         group = request.groups[0]
         ids = [id for id in self.providers if group.in_tree in ("", id)]
         lacking = {id: self._lacks(id, group) for id in ids}
-        fitting = [id for id in ids if not lacking[id]]
+        fitting = [id for id in ids if not lacking[id]][: request.limit or 1000]
         reasons = sorted({reason for reason in lacking.values() if reason})
         removal = candidate_service_pb2.Removal
         counted = [removal(requirement=r, removed=list(lacking.values()).count(r)) for r in reasons]
