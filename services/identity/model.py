@@ -65,8 +65,19 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class DomainRef:
+    """A domain by its id, or by its name where that is empty."""
+
+    id: str = ""
+    name: str = DEFAULT_DOMAIN
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
-    """The scope that a login asks for, by id or by name; all empty is no scope."""
+    """The scope that a login asks for, by id or by name; all empty is no scope.
+
+    With `project_name`, the domain is the project's.
+    """
 
     project_id: str = ""
     project_name: str = ""

@@ -119,18 +119,18 @@ def _password(user: dict[str, Any]) -> token_service_pb2.PasswordCredential:
     return token_service_pb2.PasswordCredential(
         user_id=field(user, "id", str, ""),
         user_name=field(user, "name", str, ""),
-        domain_name=_domain_name(user),
+        **_domain_of(user),
         password=field(user, "password", str),
     )
 
 
-def _domain_name(document: dict[str, Any]) -> str:
-    """The name of the domain that a body names by name, or by the one id that is a name."""
+def _domain_of(document: dict[str, Any]) -> dict[str, str]:
+    """The domain that a body names, by id or by name; one id is a name."""
     domain = field(document, "domain", dict, {})
     id = field(domain, "id", str, "")
     if id and id != _DEFAULT_ID:
-        raise Refusal(501, "Logging in names domains by their name: send domain.name in place of domain.id.")
-    return _DEFAULT_NAME if id else field(domain, "name", str, "")
+        return {"domain_id": id}
+    return {"domain_name": _DEFAULT_NAME if id else field(domain, "name", str, "")}
 
 
 def _scope(scope: Any) -> resources_pb2.Scope:
@@ -142,12 +142,12 @@ def _scope(scope: Any) -> resources_pb2.Scope:
         case {"project": {"id": str(id)}}:
             return resources_pb2.Scope(project_id=id)
         case {"project": {"name": str(name), **rest}}:
-            named = resources_pb2.NamedProject(name=name, domain_name=_domain_name(rest))
+            named = resources_pb2.NamedProject(name=name, **_domain_of(rest))
             return resources_pb2.Scope(project=named)
         case {"domain": {"id": str(id)}} if id != _DEFAULT_ID:
             return resources_pb2.Scope(domain_id=id)
         case {"domain": dict()}:
-            return resources_pb2.Scope(domain_name=_domain_name(scope))
+            return resources_pb2.Scope(**_domain_of(scope))
         case _:
             raise Refusal(400, "scope: must be a project, a domain, the system or unscoped.")
 

@@ -8,6 +8,7 @@ from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import not_found
 from mesh.paging import page
+from services.identity.model import DomainRef
 from services.identity.store import assignments, revocations, rows
 from services.identity.tables import domains, users
 
@@ -26,14 +27,15 @@ def named(connection: Connection, domain_id: str, name: str) -> Row[Any] | None:
     return connection.execute(query).one_or_none()
 
 
-def for_login(connection: Connection, id: str, domain_name: str, name: str) -> Row[Any] | None:
+def for_login(connection: Connection, id: str, domain: DomainRef, name: str) -> Row[Any] | None:
     """The user who logs in by id, or by name and domain; None when there is none who may.
 
     A disabled one is nobody from the beginning: the right password is then as wrong as any other.
     """
     query = select(users).join(domains, domains.c.id == users.c.domain_id)
     query = query.where(users.c.enabled, domains.c.enabled)
-    said = (users.c.id == id,) if id else (domains.c.name == domain_name, users.c.name == name)
+    named = domains.c.id == domain.id if domain.id else domains.c.name == domain.name
+    said = (users.c.id == id,) if id else (named, users.c.name == name)
     return connection.execute(query.where(*said)).one_or_none()
 
 

@@ -181,3 +181,17 @@ def test_a_dialects_call_is_one_trace_with_the_calls_that_it_makes(cloud: Cloud)
             time.sleep(0.2)
     by_service = {span["service"]: span for span in spans}
     assert by_service["identity"]["parent_span_id"] == by_service["gateway"]["span_id"]
+
+
+def test_domains_are_named_by_id_in_a_login(cloud: Cloud, operator: httpx.Client) -> None:
+    domain = operator.post("/identity/v3/domains", json={"domain": {"name": "by-id"}}).json()["domain"]["id"]
+    user = {"name": "dora", "domain_id": domain, "password": "secret of dora"}
+    assert operator.post("/identity/v3/users", json={"user": user}).status_code == 201
+    said = {"name": "dora", "domain": {"id": domain}, "password": "secret of dora"}
+    body = {"auth": {"identity": {"methods": ["password"], "password": {"user": said}}}}
+    with cloud.client() as client:
+        token = client.post("/identity/v3/auth/tokens", json=body)
+        assert token.status_code == 201, token.text
+        assert token.json()["token"]["user"]["domain"]["id"] == domain
+        said["domain"] = {"id": "default"}
+        assert client.post("/identity/v3/auth/tokens", json=body).status_code == 401

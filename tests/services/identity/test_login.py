@@ -235,3 +235,25 @@ async def test_a_token_is_exchanged_so_often_and_no_more(world: Cloud) -> None:
         person = await world.rescope(person, Scope())
     assert (await person.tokens.GetToken(token_pb.GetTokenRequest())).scope == "none"
     assert await reason(world.rescope(person, Scope())) == "UNAUTHENTICATED"
+
+
+async def test_a_domain_is_named_by_its_id_too(world: Cloud) -> None:
+    admin = await world.admin()
+    domain = await admin.domains.CreateDomain(domain_pb.CreateDomainRequest(name="elsewhere"))
+    project = await admin.projects.CreateProject(
+        project_pb.CreateProjectRequest(name="work", domain_id=domain.id)
+    )
+    user = await admin.users.CreateUser(
+        user_pb.CreateUserRequest(name="eve", domain_id=domain.id, password="secret of eve")
+    )
+    await admin.roles.GrantRole(
+        role_pb.GrantRoleRequest(user_id=user.id, role_name="member", project_id=project.id)
+    )
+    named = {"name": "work", "domain_id": domain.id}
+    credential = {"user_name": "eve", "domain_id": domain.id, "password": "secret of eve"}
+    request = token_pb.CreateTokenRequest(password=credential, scope={"project": named})
+    assert (await admin.tokens.CreateToken(request)).info.project_id == project.id
+    both = token_pb.CreateTokenRequest(password={**credential, "domain_name": "elsewhere"})
+    assert await reason(admin.tokens.CreateToken(both)) == "INVALID_ARGUMENT"
+    other = token_pb.CreateTokenRequest(password={**credential, "domain_id": user.id})
+    assert await reason(admin.tokens.CreateToken(other)) == "UNAUTHENTICATED"
