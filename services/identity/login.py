@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from mesh import audit
 from mesh.database import Database
 from services.identity import program_secrets, slowdown
 from services.identity.model import DEFAULT_DOMAIN, Wanted
@@ -60,6 +61,8 @@ class Login:
 
     async def prove(self, user: Any, said: str, password: str, source: str) -> Any:
         """The user, whose password it is. The work is the same when there is no such user (None)."""
+        if user is not None:
+            audit.about(user.id, user.name, user.domain_id)
         async with self._slowdown.attempt(slowdown.subject(user and user.id, said), source) as attempt:
             stored = user.password_hash if user is not None else ""
             if not await self._passwords.match(stored, password):
@@ -99,6 +102,7 @@ class Login:
     def _signed(
         self, grant: scopes.Grant, catalog: list[Any], methods: tuple[str, ...], parent: Claims | None = None
     ) -> Issued:
+        audit.about(grant.user.id, grant.user.name, grant.user.domain_id)
         token, claims = self._tokens.sign(grant, methods, parent)
         return Issued(token, claims, grant.project_name, catalog if grant.target.scope != "none" else [])
 
