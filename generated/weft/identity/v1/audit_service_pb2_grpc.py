@@ -60,7 +60,7 @@ class AuditServiceServicer:
     """
 
     def ListEvents(self, request, context):
-        """Answers events, newest first, page by page: with a token for the system all of them; to a manager of a
+        """Answers events, newest first, page by page. With a token for the system all of them; to a manager of a
         domain those of its users and projects, to a manager of a project those in it; to anybody else their own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

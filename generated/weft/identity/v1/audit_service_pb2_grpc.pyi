@@ -37,7 +37,7 @@ class AuditServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuditServiceAsyncStub: ...
     ListEvents: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ListEventsRequest, _audit_service_pb2.ListEventsResponse]
-    """Answers events, newest first, page by page: with a token for the system all of them; to a manager of a
+    """Answers events, newest first, page by page. With a token for the system all of them; to a manager of a
     domain those of its users and projects, to a manager of a project those in it; to anybody else their own.
     """
     WatchEvents: _grpc.UnaryStreamMultiCallable[_audit_service_pb2.WatchEventsRequest, _audit_service_pb2.AuditEvent]
@@ -58,7 +58,7 @@ class AuditServiceAsyncStub(AuditServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListEvents: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListEventsRequest, _audit_service_pb2.ListEventsResponse]  # type: ignore[assignment]
-    """Answers events, newest first, page by page: with a token for the system all of them; to a manager of a
+    """Answers events, newest first, page by page. With a token for the system all of them; to a manager of a
     domain those of its users and projects, to a manager of a project those in it; to anybody else their own.
     """
     WatchEvents: _aio.UnaryStreamMultiCallable[_audit_service_pb2.WatchEventsRequest, _audit_service_pb2.AuditEvent]  # type: ignore[assignment]
@@ -82,7 +82,7 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_service_pb2.ListEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_service_pb2.ListEventsResponse, _abc.Awaitable[_audit_service_pb2.ListEventsResponse]]:
-        """Answers events, newest first, page by page: with a token for the system all of them; to a manager of a
+        """Answers events, newest first, page by page. With a token for the system all of them; to a manager of a
         domain those of its users and projects, to a manager of a project those in it; to anybody else their own.
         """
 
