@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Everything runs from .venv, which `make env` makes.
 .DEFAULT_GOAL := help
-.PHONY: help env env-test lock protos protos-check protos-landed image lint test demo up chaos bench clean
+.PHONY: help env env-test lock protos protos-check protos-landed landed image lint test demo up chaos bench clean
 SHELL := /bin/bash
 PYTHON_BIN := .venv/bin/python
 
@@ -30,6 +30,9 @@ protos-check: env ## fail where generated/ is not what protos/ gives
 protos-landed: env ## record the contracts as landed: nothing in them may break from then on
 	@$(PYTHON_BIN) packaging/contract_rules.py --landed
 
+landed: protos-landed ## the same, and this commit as the version that the next one runs beside
+	@$(PYTHON_BIN) -m tests.upgrade.landed
+
 lint: env ## ruff, who may import whom, contract rules
 	@echo "[lint] ruff"; .venv/bin/ruff check .
 	@echo "[lint] who may import whom"; .venv/bin/lint-imports
@@ -40,6 +43,10 @@ image: env ## the small guest image, into .cache/guest (skipped when unchanged)
 
 test: env-test lint protos-check image ## everything that must hold: lint, fresh stubs, every test (ARGS="-k word" for some)
 	@echo "[test] pytest"; .venv/bin/pytest --durations=10 $(ARGS)
+
+compat: env-test image ## programs that others wrote, against the OpenStack dialects (ARGS="-k simulated" for some)
+	@$(PYTHON_BIN) -m tests.compat.install
+	@echo "[compat] pytest"; WEFT_COMPAT=1 .venv/bin/pytest --durations=10 tests/compat $(ARGS)
 
 demo: env image ## boot a server and prove that all of it works (KEEP=1 leaves the cloud running)
 	@.venv/bin/weft demo $(if $(KEEP),--keep)

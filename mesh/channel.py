@@ -15,7 +15,7 @@ import grpc
 from google.protobuf.message import Message
 from grpc import aio
 
-from mesh import caller, certificates, contract, deadline, tracing
+from mesh import caller, certificates, contract, deadline, direct, tracing
 from mesh.caller import Kind
 from mesh.certificates import Identity, Leaf, Pair
 from mesh.errors import from_rpc_error, is_unavailable
@@ -84,12 +84,20 @@ class Link:
 class Channel:
     """What a generated stub is made on: makes callables that add what every call needs."""
 
-    def __init__(self, link: Link, metadata: Callable[[], Metadata], attempts: int = ATTEMPTS) -> None:
-        self._link, self._metadata, self._attempts = link, metadata, attempts
+    def __init__(
+        self,
+        link: Link,
+        metadata: Callable[[], Metadata],
+        attempts: int = ATTEMPTS,
+        way: direct.Way | None = None,
+    ) -> None:
+        self._link, self._metadata, self._attempts, self._way = link, metadata, attempts, way
 
     def unary_unary(self, path: str, **codec: Any) -> Any:
-        """A call with one request and one answer."""
+        """A call with one request and one answer; a peer in this process is called directly."""
         made = self._maker("unary_unary", path, codec)
+        if self._way is not None:
+            made = direct.or_else(made, direct.Call(path, self._way, codec))
 
         async def call(request: Message, *, timeout: float | None = None, metadata: Metadata = ()) -> Any:
             ends = asyncio.get_running_loop().time() + _limit(timeout)
@@ -192,7 +200,8 @@ class Peers:
             if link is None:
                 link = Link(address, self._leaf.ca_pem, self._leaf, server_name)
                 self._links[key[1:]] = link
-            self._stubs[key] = stub_class(Channel(link, self._metadata, attempts))  # type: ignore[call-arg]
+            way = direct.Way(address, self._leaf, server_name)
+            self._stubs[key] = stub_class(Channel(link, self._metadata, attempts, way))  # type: ignore[call-arg]
         return self._stubs[key]
 
     def _metadata(self) -> Metadata:

@@ -7,6 +7,7 @@ tables and its migrations.
 import argparse
 import fcntl
 import importlib
+import logging
 import re
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from mesh import backends, tables
 _SCRIPTS = Path(__file__).parent / "migrations"
 # The key of PostgreSQL's advisory lock: `weft` in ASCII. It holds within one database, for all schemas.
 _LOCK = 0x77656674
+_log = logging.getLogger(__name__)
 # Alembic's `context` is one per process.
 _alembic = threading.Lock()
 
@@ -63,8 +65,13 @@ def _create(connection: Connection, metadata: MetaData) -> None:
 
 def _upgrade(connection: Connection, metadata: MetaData, migrations: Path) -> None:
     settings = config(connection, metadata, migrations)
-    heads = set(ScriptDirectory.from_config(settings).get_heads())
-    if set(MigrationContext.configure(connection).get_current_heads()) != heads:
+    scripts = ScriptDirectory.from_config(settings)
+    current = set(MigrationContext.configure(connection).get_current_heads())
+    if current - {script.revision for script in scripts.walk_revisions()}:
+        # Migrations only add: while both versions run, the older one works with what the newer one has made.
+        _log.info("a later version has migrated the database to %s", ", ".join(sorted(current)))
+        return
+    if current != set(scripts.get_heads()):
         with _alembic:
             command.upgrade(settings, "head")
 

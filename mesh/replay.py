@@ -16,6 +16,7 @@ from mesh.tables import requests
 
 KEPT = timedelta(hours=24)
 _INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_TAKEN_BACK = b"taken back"
 M = TypeVar("M", bound=Message)
 
 
@@ -42,6 +43,16 @@ def once(
     return _before(connection.execute(select(requests).where(*_is(key))).one(), request, response_type)
 
 
+def take_back(connection: Connection, caller: Caller, request_type: type[Message], request_id: str) -> None:
+    """Refuse a request of this caller's that has not come yet: what undoes it was faster on its way.
+
+    One that is at work is waited for; one that was answered stays as it is, for whoever calls this to undo.
+    """
+    key = {**_whose(caller), "method": request_type.DESCRIPTOR.full_name, "request_id": request_id}
+    insert = _INSERT[connection.dialect.name](requests).on_conflict_do_nothing()
+    connection.execute(insert.values(**key, digest=_TAKEN_BACK, response=b"", created_at=clock.now()))
+
+
 def answered(connection: Connection, caller: Caller, request: Any, response_type: type[M]) -> M | None:
     """What this request was answered before, None when it was not: for calls that ask others before their
     unit of work, and would now be told something else. Raises REQUEST_ID_REUSED like `once`.
@@ -54,10 +65,14 @@ def answered(connection: Connection, caller: Caller, request: Any, response_type
 
 def _key(caller: Caller, request: Any) -> dict[str, str]:
     return {
+        **_whose(caller),
         "method": request.DESCRIPTOR.full_name,
-        "caller": f"{caller.service}:{caller.project_id or caller.user_id}",
         "request_id": request.request_id,
     }
+
+
+def _whose(caller: Caller) -> dict[str, str]:
+    return {"caller": f"{caller.service}:{caller.project_id or caller.user_id}"}
 
 
 def _digest(request: Message) -> bytes:
@@ -65,6 +80,8 @@ def _digest(request: Message) -> bytes:
 
 
 def _before(row: Row[Any], request: Any, response_type: type[M]) -> M:
+    if row.digest == _TAKEN_BACK:
+        raise CloudError("CANCELLED", "The request was taken back before it came.", operation_id="")
     if row.digest != _digest(request):
         message = f"The request_id {request.request_id} was used for a different request: make a new one."
         raise CloudError("REQUEST_ID_REUSED", message, request_id=request.request_id)

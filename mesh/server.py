@@ -29,7 +29,7 @@ from mesh.policy import Policy
 from mesh.process import run
 from mesh.reconcile import upkeep
 from mesh.revocations import RemoteVerifier
-from mesh.serving import Server
+from mesh.serving import Drain, Server
 from mesh.settings import ServiceSettings, Settings
 from mesh.tokens import Verifier
 from weft.options.v1.access_pb2 import Access
@@ -118,10 +118,10 @@ async def running(settings: Settings, parts: Iterable[Part]) -> AsyncIterator[di
         exporting = tracing.Exporting(settings, parts[0].certificate(authority))
         stack.push_async_callback(asyncio.to_thread, exporting.close)
         await stack.enter_async_context(_background("the policy", [policy.follow]))
-        runtimes = {}
+        runtimes, drain = {}, Drain()
         for part in parts:
             runtimes[part.name] = await stack.enter_async_context(
-                _started(settings, part, authority, exporting, policy)
+                _started(settings, part, authority, exporting, policy, drain)
             )
         yield runtimes
 
@@ -133,6 +133,7 @@ async def _started(
     authority: Authority,
     exporting: tracing.Exporting,
     policy: Policy,
+    drain: Drain,
 ) -> AsyncIterator[Runtime]:
     weft_logging.speak_for(part.name)
     async with AsyncExitStack() as stack:
@@ -142,7 +143,8 @@ async def _started(
             service = await service
         if service.closing is not None:
             stack.push_async_callback(service.closing)
-        server = Server(_interceptor(runtime, service, stack), runtime.leaf, runtime.service.listen)
+        interceptor = _interceptor(runtime, service, stack)
+        server = Server(interceptor, runtime.leaf, runtime.service.listen, drain)
         server.add(service.servicers, service.rules)
         await stack.enter_async_context(_background(part.name, _jobs(runtime, service)))
         if runtime.flows is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from mesh import certificates, contract
+from mesh import certificates, contract, direct
 from mesh.certificates import Leaf
 from mesh.interceptor import Interceptor
 from mesh.process import PortInUse
@@ -31,6 +32,22 @@ _OPTIONS = (
     ("grpc.keepalive_timeout_ms", 20_000),
 )
 _log = logging.getLogger(__name__)
+
+
+class Drain:
+    """The time that a process which was told to end gives to calls in flight, at whichever of its services
+    they are: DRAIN seconds in all, from the first who asks.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._end: float | None = None
+
+    def left(self) -> float:
+        """Seconds."""
+        if self._end is None:
+            self._end = self._clock() + DRAIN
+        return max(0.0, self._end - self._clock())
 
 
 class Handlers:
@@ -55,10 +72,13 @@ class Handlers:
 class Server:
     """One service's listening end."""
 
-    def __init__(self, interceptor: Interceptor, leaf: Leaf, listen: Iterable[str]) -> None:
-        self._interceptor, self._leaf = interceptor, leaf
+    def __init__(
+        self, interceptor: Interceptor, leaf: Leaf, listen: Iterable[str], drain: Drain | None = None
+    ) -> None:
+        self._interceptor, self._leaf, self._drain = interceptor, leaf, drain or Drain()
         self._listen = tuple(listen)
         self._server = aio.server(options=_OPTIONS)
+        self._door = direct.Door(leaf, self._listen)
         self._health = health.aio.HealthServicer()
         self._names: list[str] = []
 
@@ -80,6 +100,8 @@ class Server:
                 name: self._interceptor.wrap(f"/{service}/{name}", handler, given.get(f"/{service}/{name}"))
                 for name, handler in methods.items()
             }
+            for name, handler in wrapped.items():
+                self._door.add(f"/{service}/{name}", handler)
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
             self._names.append(service)
 
@@ -100,13 +122,15 @@ class Server:
                     f"cannot listen on {address}: it is in use, or not of this machine"
                 ) from error
         await self._server.start()
+        self._door.open()
         await self._say(health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self) -> None:
-        """Take no new calls; let those in flight end, for at most DRAIN seconds."""
+        """Take no new calls; let those in flight end, as long as the process has time for them."""
         await self._health.enter_graceful_shutdown()
         self._interceptor.end_watches()
-        await self._server.stop(DRAIN)
+        left = self._drain.left()
+        await asyncio.gather(self._door.close(left), self._server.stop(left))
         for address in self._listen:
             if address.startswith("unix:"):
                 await asyncio.to_thread(Path(address.removeprefix("unix:")).unlink, True)

@@ -31,8 +31,10 @@ class Step:
     (connection, run) whose SQL commits with the journal's row. `do` answers a small dict (JSON) that later
     steps find in run.outputs, or None. It may be called again after a crash, or after a failure that may pass
     (at most `attempts` times); `undo` is called whether or not the effect happened, until it succeeds.
-    `deadline` is in seconds, for one attempt. A step whose `when(run)` is False is passed over,
-    forward and back, and costs no entry of its own: what it says follows from the operation's input alone.
+    `deadline` is in seconds, for one attempt. A cancellation cuts an attempt short after `grace` seconds: a
+    step that asks somebody who answers soon waits for that, or what it asked for might be done after its
+    undo. A step whose `when(run)` is False is passed over, forward and back, and costs no entry of its own:
+    what it says follows from the operation's input alone.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Step:
     deadline: float = 30.0
     attempts: int = 3
     local: bool = False
+    grace: float = 0.0
     when: "Callable[[Run], bool] | None" = None
 
     def needed(self, run: "Run") -> bool:

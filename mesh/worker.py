@@ -50,6 +50,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self.lease_ends = self._loop.time() + lease.total_seconds()
         self._scope: asyncio.Timeout | None = None
+        self._grace = 0.0
         self._wake = asyncio.Event()
         self._troubles = 0
         self._hold(entry)
@@ -70,7 +71,8 @@ class Worker:
         self._cancelled = True
         self._wake.set()
         if self._scope is not None and not self._scope.expired() and not self._entry.committed:
-            self._scope.reschedule(self._loop.time())
+            cut, end = self._loop.time() + self._grace, self._scope.when()
+            self._scope.reschedule(cut if end is None else min(cut, end))
 
     async def run(self) -> None:
         """Drive the operation to its end, or until another worker owns it."""
@@ -175,7 +177,7 @@ class Worker:
             left = (self._entry.deadline - clock.now()).total_seconds()
             seconds = max(0.0, min(seconds, left))
         async with deadline.within(seconds) as scope:
-            self._scope = scope
+            self._scope, self._grace = scope, step.grace
             try:
                 return await step.do(self._run(step))
             finally:

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 
 import orjson
@@ -19,6 +20,8 @@ from mesh.settings import Settings
 _RENEW_EVERY = 600.0
 # Seconds that Envoy gets to let calls in flight end.
 _DRAIN = 10.0
+# One that ends sooner than so many seconds after its begin never listened.
+_BEGINS = 3.0
 # Envoy ends with this process, also when that is killed: else it would hold the port that the next one needs.
 _WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
 _log = logging.getLogger(__name__)
@@ -33,30 +36,29 @@ class Edge:
         self._shown = authority.issue(Identity.server("gateway", _names(settings.gateway.address)))
 
     async def run(self) -> None:
-        """Run Envoy until cancelled. Raises PortInUse when it cannot begin or ends by itself."""
-        command = [
-            *_WITH_US,
-            _binary(),
-            "-c",
-            str(self._write()),
-            "--concurrency",
-            "2",
-            "--log-level",
-            "warning",
-        ]
-        # The hot restart's shared memory is named by machine, not by directory: several clouds would meet.
-        command += ["--disable-hot-restart", "--drain-time-s", str(int(_DRAIN))]
-        child = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL)
+        """Run Envoy until cancelled; one that ran and died is begun again. Raises PortInUse when it cannot
+        begin.
+        """
+        command = self._command()
         renewing = asyncio.create_task(self._renew())
         try:
-            status = await child.wait()
-            raise PortInUse(
-                f"Envoy ended with status {status}: is {self._settings.gateway.address} or "
-                f"{self._settings.gateway.admin} in use? Its own words stand above."
-            )
+            while True:
+                began = time.monotonic()
+                status = await _ended(command)
+                if time.monotonic() - began < _BEGINS:
+                    raise PortInUse(
+                        f"Envoy ended with status {status}: is {self._settings.gateway.address} or "
+                        f"{self._settings.gateway.admin} in use? Its own words stand above."
+                    )
+                _log.error("Envoy ended with status %d: it is begun again", status)
         finally:
             renewing.cancel()
-            await _end(child)
+
+    def _command(self) -> list[str]:
+        # The hot restart's shared memory is named by machine, not by directory: several clouds would meet.
+        options = ["--disable-hot-restart", "--drain-time-s", str(int(_DRAIN))]
+        options += ["--concurrency", "2", "--log-level", "warning"]
+        return [*_WITH_US, _binary(), "-c", str(self._write()), *options]
 
     def _write(self) -> Path:
         """Everything that Envoy reads; answers the path of its configuration."""
@@ -95,6 +97,15 @@ class Edge:
                 shown = pair
                 await asyncio.to_thread(self._write_secret)
                 _log.info("the edge shows a new certificate")
+
+
+async def _ended(command: list[str]) -> int:
+    """Run it; how it ended."""
+    child = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL)
+    try:
+        return await child.wait()
+    finally:
+        await _end(child)
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:

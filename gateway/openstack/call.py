@@ -127,16 +127,32 @@ def _might_administer(token: str) -> bool:
         return False
 
 
-def field(document: Mapping[str, Any], name: str, kind: type[S], default: S | None = None) -> S:
-    """A field of a body. Null counts as absent. Raises Refusal for another type, or when it is missing."""
+def field(document: Any, name: str, kind: type[S], default: S | None = None) -> S:
+    """A field of an object. Null counts as absent.
+
+    Raises Refusal for another type, a number beyond 32 bits, a text with a NUL, or when it is missing.
+    """
+    if not isinstance(document, Mapping):
+        raise Refusal(400, f"{document!r:.40} is no object with {name} in it.")
     value = document.get(name)
     if value is None:
         if default is None:
             raise Refusal(400, f"{name} is a required property.")
         return default
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise Refusal(400, f"{name}: {value!r} is not of type {kind.__name__}.")
+        raise Refusal(400, f"{name}: {value!r:.40} is not of type {kind.__name__}.")
+    if isinstance(value, int) and not -(2**31) <= value < 2**31:
+        raise Refusal(400, f"{name}: {value} is too far from nought.")
+    if isinstance(value, str) and "\0" in value:
+        raise Refusal(400, f"{name}: has a NUL in it.")
     return value
+
+
+def strings(given: list[Any]) -> list[str]:
+    """A list that has only strings in it. Raises Refusal."""
+    if not all(isinstance(one, str) and "\0" not in one for one in given):
+        raise Refusal(400, "A list of strings has something else in it.")
+    return given
 
 
 def refuse_unknown(document: Mapping[str, Any], known: set[str]) -> None:

@@ -54,10 +54,13 @@ class Door:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request, request_id: str) -> Response:
-        act_for(request.headers.get("x-auth-token", ""), request.headers)
+        token = request.headers.get("x-auth-token", "")
+        act_for(token, request.headers)
         said: dict[str, str] = {}
         params: Mapping[str, str] = {}
         try:
+            if not token.isascii() or not token.isprintable():
+                raise Refusal(401, "The token is none.")
             route, params = self._find(request.method, request.url.path)
             version = (0, 0)
             if self._dialect.microversions is not None:
@@ -86,6 +89,8 @@ class Door:
         return response
 
     def _find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]]:
+        if not path.isprintable():  # also what would end a header, where it comes back in one
+            raise Refusal(400, "The path has characters in it that cannot be printed.")
         path = path.removeprefix(self._dialect.mount).rstrip("/") or "/"
         if self._dialect.versioned:
             path = _without_project(path, self._dialect.versioned)

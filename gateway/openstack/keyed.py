@@ -87,6 +87,6 @@ class Keyed:
 def texts(given: Mapping[str, Any], name: str) -> dict[str, str]:
     """Keys and values that are all strings. Raises Refusal."""
     for key, value in given.items():
-        if not isinstance(value, str) or not 0 < len(key) <= 255 or len(value) > 255:
+        if not isinstance(value, str) or not 0 < len(key) <= 255 or len(value) > 255 or "\0" in key + value:
             raise Refusal(400, f"{name}: {key!r} and its value must be strings of at most 255 characters.")
     return dict(given)

@@ -45,7 +45,7 @@ class Moving:
         if spec.root_disk.image_format == "iso":
             message = f"The guest {server_id} is from an ISO image: it cannot be moved."
             raise CloudError("UNSUPPORTED", message, feature="move from an ISO image")
-        answer = ExportGuestResponse()
+        answer = ExportGuestResponse(ports=spec.ports)
         if spec.HasField("root_disk"):
             answer.root_disk.CopyFrom(spec.root_disk)
         for source in self._disks.own(server_id):

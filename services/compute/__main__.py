@@ -16,6 +16,10 @@ from services.compute.flows.cards import ATTACH_PORT, DETACH_PORT
 from services.compute.flows.delete import DELETE
 from services.compute.flows.freezing import PAUSE, RESUME, SUSPEND, UNPAUSE
 from services.compute.flows.power import REBOOT, START, STOP
+from services.compute.flows.rebuild import REBUILD
+from services.compute.flows.resize import RESIZE
+from services.compute.flows.resize_ends import CONFIRM, REVERT
+from services.compute.flows.snapshot import SNAPSHOT
 from services.compute.flows.volumes import ATTACH, DETACH
 from services.compute.nodes import Nodes
 from services.compute.reconcile import Reconciler
@@ -30,6 +34,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 FLOWS = (
     *(BOOT, DELETE, START, STOP, REBOOT, PAUSE, UNPAUSE, SUSPEND, RESUME),
     *(ATTACH, DETACH, ATTACH_PORT, DETACH_PORT),
+    *(REBUILD, SNAPSHOT, RESIZE, CONFIRM, REVERT),
 )
 
 

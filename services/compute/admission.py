@@ -4,6 +4,7 @@ Other services are asked on behalf of the caller, so what the caller may not see
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +60,7 @@ class Admission:
         row = _row(request, caller, flavor, public_key)
         row["security_groups"] = [group.name for group in groups] or (["default"] if networks else [])
         input = {
-            "image": _image_facts(root) if root else None,
+            "image": image_facts(root) if root else None,
             "needs": wants.as_input(),
             "host_id": request.host_id,
             "availability_zone": request.availability_zone,
@@ -76,14 +77,7 @@ class Admission:
             return None
         stub: Any = self._peers.stub(ImageServiceStub, service="image")
         image = await stub.GetImage(GetImageRequest(id=image_id))
-        if image.status != ImageStatus.IMAGE_STATUS_ACTIVE:
-            status = ImageStatus.Name(image.status).removeprefix("IMAGE_STATUS_")
-            raise wrong_status("image", image.id, status, ("ACTIVE",))
-        if image.min_memory_mib > flavor["memory_mib"]:
-            raise invalid("flavor_id", f"has less memory than the image needs ({image.min_memory_mib} MiB).")
-        least = max(image.min_disk_gib, model.gib(image.virtual_size_bytes))
-        if request.image_id and 0 < flavor["disk_gib"] < least:
-            raise invalid("flavor_id", f"has a smaller disk than the image needs ({least} GiB).")
+        check_image(image, flavor, for_root=bool(request.image_id))
         if request.HasField("new_volume"):
             await self._rehearse_volume(request)
         return image
@@ -118,6 +112,18 @@ class Admission:
         if request.volume_id and not found[0].bootable:
             raise invalid("volume_id", "is not bootable.")
         return wanted
+
+
+def check_image(image: Image, flavor: Mapping[str, Any], *, for_root: bool) -> None:
+    """Raises WRONG_STATUS unless the image is ACTIVE, INVALID_ARGUMENT unless it fits the flavor."""
+    if image.status != ImageStatus.IMAGE_STATUS_ACTIVE:
+        status = ImageStatus.Name(image.status).removeprefix("IMAGE_STATUS_")
+        raise wrong_status("image", image.id, status, ("ACTIVE",))
+    if image.min_memory_mib > flavor["memory_mib"]:
+        raise invalid("flavor_id", f"has less memory than the image needs ({image.min_memory_mib} MiB).")
+    least = max(image.min_disk_gib, model.gib(image.virtual_size_bytes))
+    if for_root and 0 < flavor["disk_gib"] < least:
+        raise invalid("flavor_id", f"has a smaller disk than the image needs ({least} GiB).")
 
 
 def check_available(volume: Volume) -> None:
@@ -176,7 +182,8 @@ def _row(
     }
 
 
-def _image_facts(image: Image) -> dict[str, Any]:
+def image_facts(image: Image) -> dict[str, Any]:
+    """What a flow has to know of an image to make a root disk from it."""
     return {
         "id": image.id,
         "sha256": image.sha256,

@@ -56,7 +56,7 @@ def _take_one(connection: Connection, host_id: str, event: GuestEvent) -> None:
         return
     row = servers.find(connection, event.server_id, lock=True)
     if row is None or not _is_there(row, host_id):
-        if state != "GONE":
+        if state != "GONE" and (row is None or row.spare_claim_id is None):
             _log.warning("host %s has a guest of server %s, which is not there", host_id, event.server_id)
         return
     at = clock.from_proto(event.occurred_at) if event.HasField("occurred_at") else None

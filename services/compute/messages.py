@@ -15,6 +15,7 @@ from weft.compute.v1.resources_pb2 import (
     Server,
     ServerLock,
     ServerPort,
+    ServerResize,
     ServerStatus,
     ServerVolume,
 )
@@ -110,6 +111,7 @@ def server(row: Any) -> Server:
         host_fingerprint=host_fingerprint(row.project_id, row.host_id),
         launched_at=clock.to_proto(row.launched_at),
         lock=_lock(row.lock) if row.lock else None,
+        resize=_resize(row.resize) if row.resize else None,
     )
 
 
@@ -117,6 +119,9 @@ def for_tenants(message: Server) -> Server:
     """The same message without what only administrators see."""
     message.ClearField("host_id")
     message.ClearField("host_name")
+    if message.HasField("resize"):
+        message.resize.ClearField("old_host_id")
+        message.resize.ClearField("old_host_name")
     return message
 
 
@@ -126,6 +131,15 @@ def _lock(lock: Mapping[str, Any]) -> ServerLock:
         user_id=lock["user_id"],
         reason=lock["reason"],
         locked_at=clock.to_proto(datetime.fromisoformat(lock["at"])),
+    )
+
+
+def _resize(before: Mapping[str, Any]) -> ServerResize:
+    return ServerResize(
+        old_flavor=Flavor(**before["flavor"]),
+        old_host_id=before["host_id"],
+        old_host_name=before["host_name"],
+        resized_at=clock.to_proto(datetime.fromisoformat(before["at"])),
     )
 
 

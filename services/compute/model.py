@@ -18,9 +18,13 @@ PAUSABLE = ("ACTIVE",)
 UNPAUSABLE = ("PAUSED",)
 SUSPENDABLE = ("ACTIVE",)
 RESUMABLE = ("SUSPENDED",)
+REBUILDABLE = ("ACTIVE", "STOPPED", "ERROR")
+COPYABLE = ("ACTIVE", "STOPPED", "PAUSED", "SUSPENDED")
+RESIZABLE = ("ACTIVE", "STOPPED")
+RESIZED = ("VERIFY_RESIZE",)
 ATTACHABLE = ("ACTIVE", "STOPPED")
 # Statuses in which nothing has to be under way.
-SETTLED = ("ACTIVE", "STOPPED", "PAUSED", "SUSPENDED", "ERROR")
+SETTLED = ("ACTIVE", "STOPPED", "PAUSED", "SUSPENDED", "VERIFY_RESIZE", "ERROR")
 # Volumes and cards that a guest has room for (weft.node.v1.GuestSpec).
 MAX_VOLUMES = 24
 MAX_PORTS = 16
@@ -35,6 +39,8 @@ BY_GUEST_STATE = {
 # Statuses that a settled server keeps while its guest is so, whatever else that would mean.
 _KEPT_BY_GUEST_STATE = {
     "SUSPENDED": ("SHUTOFF",),
+    # Whatever the new guest does: the old one is there to go back to.
+    "VERIFY_RESIZE": ("RUNNING", "PAUSED", "SHUTOFF", "CRASHED"),
 }
 _LOSSES = {
     "CRASHED": "The guest crashed{detail}. A hard reboot starts it again.",
@@ -71,6 +77,19 @@ def require(row: Any, allowed: tuple[str, ...]) -> None:
         raise wrong_status("server", row.id, row.status, allowed)
     if row.operation_id:
         raise Busy(row, allowed)
+
+
+def require_host(row: Any, allowed: tuple[str, ...]) -> None:
+    """Raises WRONG_STATUS for a server that never got a guest."""
+    if row.host_id is None:
+        raise wrong_status("server", row.id, f"{row.status}, without a guest", allowed)
+
+
+def require_root_disk(row: Any) -> None:
+    """Raises UNSUPPORTED for a server that boots from a volume."""
+    if not row.image_id:
+        message = f"The server {row.id} boots from a volume: it has no disk of its own to work on."
+        raise CloudError("UNSUPPORTED", message, feature="a root disk that is a volume")
 
 
 def require_unlocked(row: Any, administrator: bool) -> None:

@@ -82,7 +82,7 @@ class Reconciler:
         stub: Any = self._app.peers.stub(AllocationServiceStub, service="placement")
         for host_id in await self._app.database.read(hosts.all_):
             claims = await self._consumers(stub, host_id)
-            there = await self._app.database.read(servers.among, claims)
+            there = await self._app.database.read(servers.claimants, claims)
             for orphan in sorted(set(claims) - there):
                 _log.warning("server %s is gone, and yet it had a claim on host %s", orphan, host_id)
                 await stub.DeleteAllocations(DeleteAllocationsRequest(consumer_id=orphan))

@@ -98,6 +98,10 @@ servers = Table(
     Column("guest_state_at", Timestamp, nullable=True),
     Column("launched_at", Timestamp, nullable=True),
     Column("metadata_due", Boolean, nullable=False, default=False),
+    # What it was before a resize that is not confirmed yet ({}: none), and the consumer in placement that
+    # holds what the resize needs besides.
+    Column("resize", Json, nullable=False, default=dict),
+    Id("spare_claim_id", nullable=True, index=True),
     Column("lock", Json, nullable=False, default=dict),  # {} where it is not locked
     Column("addresses", Text, nullable=False, default=""),  # of its ports, each between spaces: to look for
     Index("servers_by_age", "created_at", "id"),

@@ -16,6 +16,8 @@ from services.identity.api import (
     audit,
     catalog,
     domains,
+    ec2_credentials,
+    federation,
     groups,
     implications,
     joins,
@@ -29,13 +31,18 @@ from services.identity.api import (
     users,
 )
 from services.identity.bootstrap import bootstrap
+from services.identity.federated_login import FederatedLogin
 from services.identity.hosts import HostCertificates
+from services.identity.id_tokens import IdTokens
 from services.identity.keys import KeyRing
 from services.identity.login import Login
 from services.identity.model import LONGEST_TOKEN
 from services.identity.new_passwords import NewPasswords
 from services.identity.password_rules import PasswordRules
 from services.identity.passwords import Passwords
+from services.identity.programs import Programs
+from services.identity.provider_keys import ProviderKeys
+from services.identity.sealing import Seal
 from services.identity.tables import TABLES
 from services.identity.tokens import Tokens
 from services.identity.verifier import LocalVerifier
@@ -44,6 +51,8 @@ from weft.identity.v1 import (
     audit_service_pb2_grpc,
     catalog_service_pb2_grpc,
     domain_service_pb2_grpc,
+    ec2_credential_service_pb2_grpc,
+    federation_service_pb2_grpc,
     group_service_pb2_grpc,
     implication_service_pb2_grpc,
     join_service_pb2_grpc,
@@ -73,6 +82,9 @@ async def build(runtime: Runtime) -> Service:
     passwords = Passwords()
     verifier = LocalVerifier(database, signer)
     login = Login(database, signer, passwords, settings.identity.lockout_failures)
+    seal = await asyncio.to_thread(Seal, settings.state / "identity" / "sealing.key")
+    programs = Programs(database, signer, seal)
+    federated = FederatedLogin(database, signer, IdTokens(database, ProviderKeys()))
     setting = NewPasswords(database, passwords, PasswordRules.of(settings.identity))
     certificates = HostCertificates(runtime.authority)
     trail = audit.Audit(database)
@@ -86,6 +98,14 @@ async def build(runtime: Runtime) -> Service:
         (audit_service_pb2_grpc.add_AuditServiceServicer_to_server, trail),
         (catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server, catalog.Catalog(database)),
         (domain_service_pb2_grpc.add_DomainServiceServicer_to_server, domains.Domains(database)),
+        (
+            ec2_credential_service_pb2_grpc.add_Ec2CredentialServiceServicer_to_server,
+            ec2_credentials.Ec2Credentials(database, programs, seal),
+        ),
+        (
+            federation_service_pb2_grpc.add_FederationServiceServicer_to_server,
+            federation.Federation(database),
+        ),
         (group_service_pb2_grpc.add_GroupServiceServicer_to_server, groups.Groups(database)),
         (
             implication_service_pb2_grpc.add_ImplicationServiceServicer_to_server,
@@ -106,7 +126,7 @@ async def build(runtime: Runtime) -> Service:
         (role_service_pb2_grpc.add_RoleServiceServicer_to_server, roles.Roles(database)),
         (
             token_service_pb2_grpc.add_TokenServiceServicer_to_server,
-            tokens.TokenService(database, login, verifier, setting),
+            tokens.TokenService(database, login, programs, federated, verifier, setting),
         ),
         (trust_service_pb2_grpc.add_TrustServiceServicer_to_server, trusts.Trusts(database)),
         (

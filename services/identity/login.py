@@ -1,15 +1,15 @@
-"""Logging in: from a password, a program's secret, or a token that holds, to a token for one scope."""
+"""Logging in: from a password, or a token that holds, to a token for one scope."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from mesh import audit
 from mesh.database import Database
-from services.identity import program_secrets, slowdown
+from services.identity import slowdown
 from services.identity.model import DEFAULT_DOMAIN, Wanted
 from services.identity.password_rules import must_change
 from services.identity.passwords import Passwords
-from services.identity.store import delegated, delegations, endpoints, rows, scopes, users
+from services.identity.store import delegated, endpoints, rows, scopes, users
 from services.identity.tables import users as user_table
 from services.identity.tokens import Claims, Tokens
 from services.identity.verifier import refuse_revoked
@@ -23,18 +23,6 @@ class Issued:
     claims: Claims
     project_name: str
     catalog: list[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ProgramLogin:
-    """What a program says: which application credential, by id or by name and user, and its secret."""
-
-    id: str
-    name: str
-    user_id: str
-    user_name: str
-    domain_name: str
-    secret: str = field(repr=False)
 
 
 class Login:
@@ -77,17 +65,6 @@ class Login:
         methods = tuple(dict.fromkeys((*claims.methods, "token")))
         return await self._issue(claims.user_id, None, wanted, methods, claims)
 
-    async def by_application_credential(self, said: ProgramLogin, wanted: Wanted | None) -> Issued:
-        """A token for a program that knows the secret. Raises UNAUTHENTICATED alike for all that is wrong."""
-        row = await self._database.read(
-            delegations.for_login, said.id, said.name, said.user_id, said.user_name, said.domain_name
-        )
-        right = program_secrets.match(row.secret if row is not None else "", said.secret)
-        if row is None or not right:
-            raise scopes.refused()
-        found = await self._database.write(_granted_to_program, row.id, wanted)
-        return self._signed(*found, ("application_credential",))
-
     async def _issue(
         self,
         user_id: str,
@@ -97,14 +74,20 @@ class Login:
         parent: Claims | None,
     ) -> Issued:
         grant, catalog = await self._database.write(_grant, user_id, proven, wanted, parent)
-        return self._signed(grant, catalog, methods, parent)
+        return issue(self._tokens, grant, catalog, methods, parent)
 
-    def _signed(
-        self, grant: scopes.Grant, catalog: list[Any], methods: tuple[str, ...], parent: Claims | None = None
-    ) -> Issued:
-        audit.about(grant.user.id, grant.user.name, grant.user.domain_id)
-        token, claims = self._tokens.sign(grant, methods, parent)
-        return Issued(token, claims, grant.project_name, catalog if grant.target.scope != "none" else [])
+
+def issue(
+    tokens: Tokens,
+    grant: scopes.Grant,
+    catalog: list[Any],
+    methods: tuple[str, ...],
+    parent: Claims | None = None,
+) -> Issued:
+    """A token for what was granted."""
+    audit.about(grant.user.id, grant.user.name, grant.user.domain_id)
+    token, claims = tokens.sign(grant, methods, parent)
+    return Issued(token, claims, grant.project_name, catalog if grant.target.scope != "none" else [])
 
 
 def _grant(
@@ -127,7 +110,3 @@ def _grant(
     if parent is not None:
         refuse_revoked(connection, parent)
     return grant, endpoints.enabled(connection)
-
-
-def _granted_to_program(connection: Any, id: str, wanted: Wanted | None) -> tuple[scopes.Grant, list[Any]]:
-    return delegated.by_credential(connection, id, wanted), endpoints.enabled(connection)

@@ -92,6 +92,32 @@ memberships = Table(
     TABLES,
     Id("group_id", ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True),
     Id("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("expires_at", Timestamp, nullable=True, index=True),
+)
+
+# Who vouches for users elsewhere, by OpenID Connect.
+identity_providers = Table(
+    "identity_providers",
+    TABLES,
+    *_columns(),
+    Id("domain_id", ForeignKey("domains.id"), nullable=False, index=True),
+    Column("enabled", Boolean, nullable=False, default=True),
+    Column("issuer", String(1024), nullable=False),
+    Column("audiences", Json, nullable=False),
+    Column("jwks_url", String(1024), nullable=False),
+    Column("rules", Json, nullable=False),
+    UniqueConstraint("name"),
+    UniqueConstraint("issuer"),
+    info={"resource_type": "identity provider"},
+)
+
+# The users that they brought; the subject is what the provider calls one.
+federated_users = Table(
+    "federated_users",
+    TABLES,
+    Id("provider_id", ForeignKey("identity_providers.id", ondelete="CASCADE"), primary_key=True),
+    Column("subject", String(255), primary_key=True),
+    Id("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, unique=True),
 )
 
 # The empty domain_id is that of the global roles.
@@ -130,9 +156,9 @@ assignments = Table(
     Index("assignments_of_group", "group_id", "project_id", "domain_id"),
 )
 
-# Rights on a project that their owner hands on: to a program (kind application_credential or ec2) or to
-# another user (trust). What was made by way of one has that as its parent, and goes with it. Role ids and
-# access rules are lists; an empty one of rules is no bounds. The secret is a hash, or sealed if needed again.
+# Rights on a project that their owner hands on: to a program (an application or EC2 credential) or to another
+# user (a trust). What was made by way of one has that as its parent, and goes with it. Role ids and access
+# rules are lists; an empty one of rules is no bounds. The secret is a hash, or sealed if it is needed again.
 delegations = Table(
     "delegations",
     TABLES,

@@ -66,6 +66,11 @@ class Tokens:
     def __init__(self, ring: KeyRing, cloud: str, life: timedelta) -> None:
         self.ring, self._cloud, self._life = ring, cloud, life
 
+    @property
+    def life(self) -> timedelta:
+        """How long a token lives at most."""
+        return self._life
+
     def sign(
         self, grant: Grant, methods: tuple[str, ...], parent: Claims | None = None
     ) -> tuple[str, Claims]:

@@ -138,10 +138,13 @@ def complete(method: Method, field: str, id: str) -> Any:
     """A request that is valid, so that nothing but whose it is can refuse it."""
     request = method.request_type(**{field: id})
     for name, descriptor in method.request_type.DESCRIPTOR.fields_by_name.items():
-        if name == field or descriptor.is_repeated or (name == "port_id" and request.subnet_id):
+        if name == field or descriptor.is_repeated or (name == "port_id" and names_a_subnet(request)):
             continue
-        if name.endswith("_id") and name != "request_id" and not descriptor.containing_oneof:
+        choice = descriptor.containing_oneof
+        if name.endswith("_id") and name != "request_id" and not (choice and request.WhichOneof(choice.name)):
             setattr(request, name, ids.new())
+        elif name == "name":
+            request.name = "x"
         elif name in ("type", "status"):
             setattr(request, name, 1)
         elif name in ("gateway", noun_of(method)) and descriptor.message_type is not None:
@@ -151,6 +154,10 @@ def complete(method: Method, field: str, id: str) -> Any:
             elif "name" in descriptor.message_type.fields_by_name:
                 getattr(request, name).name = "renamed"
     return request
+
+
+def names_a_subnet(request: Any) -> bool:
+    return "subnet_id" in request.DESCRIPTOR.fields_by_name and bool(request.subnet_id)
 
 
 def noun_of(method: Method) -> str:

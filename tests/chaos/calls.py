@@ -81,6 +81,7 @@ class Caller:
         return ""
 
     async def _log_in_again(self) -> None:
+        self.client.token = None  # a token that is no good is refused, also beside a password
         try:
             self.client.token = await self._login()
         except CloudError as error:

@@ -4,8 +4,10 @@ import asyncio
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import psycopg
 
@@ -18,6 +20,7 @@ from tests.chaos.schedule import Fault
 
 # What is not well so long after it was mended never will be.
 PATIENCE = 120.0
+_LOOK_SECONDS = 0.2
 # What makes others take longer than they need to take over: they are hit themselves, or what they stand on.
 _TAKERS = frozenset({*REPLICAS, "postgresql"})
 _HELD = """
@@ -34,6 +37,7 @@ class Monkey:
     def __init__(self, cloud: ChaosCloud, figures: Figures, say: Callable[[str], None]) -> None:
         self._cloud, self._figures, self._say = cloud, figures, say
         self._busy: set[str] = set()
+        self._hits: Counter[str] = Counter()
         self._measuring: set[asyncio.Task[None]] = set()
         self.troubles: list[str] = []
 
@@ -42,6 +46,7 @@ class Monkey:
         if fault.target in self._busy:
             return
         self._busy.add(fault.target)
+        self._hits[fault.target] += 1
         self._figures.faults[" ".join(filter(None, (fault.kind, fault.how)))] += 1
         self._say(str(fault))
         try:
@@ -105,11 +110,26 @@ class Monkey:
         task.add_done_callback(self._measuring.discard)
 
     async def _recovery(self, fault: Fault) -> None:
-        took = await wellness.recovered(self._cloud, fault.target, PATIENCE)
-        if took is not None:
-            self._figures.recoveries[fault.kind].append(took)
-        elif fault.target not in self._busy:
-            self.troubles.append(f"{fault.target} is not well {PATIENCE:g} s after: {fault}")
+        """Measured until it is well or hit again; it is trouble where nothing else was wrong for so long."""
+        hits = self._hits[fault.target]
+        began = quiet = time.monotonic()
+        since = datetime.now(UTC)
+        while not await wellness.is_well(self._cloud, fault.target, since):
+            if self._hits[fault.target] != hits:
+                return
+            quiet = time.monotonic() if self._busy else quiet
+            if time.monotonic() - quiet > PATIENCE:
+                self.troubles.append(f"{fault.target} is not well {PATIENCE:g} s after: {fault}")
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+        took = time.monotonic() - began
+        self._figures.recoveries[f"{fault.kind} of {self._what(fault.target)}"].append(took)
+
+    def _what(self, target: str) -> str:
+        """What kind of part it is."""
+        if target in self._cloud.hosts:
+            return "a host"
+        return "a replica" if target in REPLICAS else f"the {target}"
 
     async def _watch_takeover(self, fault: Fault, pid: int) -> None:
         """Measure how long it is until others have what this replica works on."""

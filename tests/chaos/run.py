@@ -21,6 +21,7 @@ STRETCH = 300.0
 _IDLE_SECONDS = 420.0
 # Sweeps that heal come round once a minute, and the slowest each five; ports wait for their grace besides.
 _SETTLE_SECONDS = 90.0
+_SAID_SECONDS = 8.0
 _SLOWEST_SWEEP_SECONDS = 960.0
 
 
@@ -104,9 +105,9 @@ class Run:
             took = time.monotonic() - began
             if len(broken) == len(self.told.contradictions) or took > patience:
                 break  # nothing is broken, or nothing that time could mend
-            if took > _SETTLE_SECONDS and not said:
+            if took > _SAID_SECONDS and not said:
                 said = True
-                self._say("waiting for the slowest sweeps:\n  " + "\n  ".join(broken))
+                self._say("not yet:\n  " + "\n  ".join(broken))
             await asyncio.sleep(1)
         self.figures.calms += 1
         self._say(f"counted after {took:.0f} s: {len(broken)} broken")

@@ -157,6 +157,42 @@ async def test_cancelling_in_any_step_before_the_commit_point_leaves_nothing(
     assert await database.read(state_of) == (["BROKEN"], 0)
 
 
+@pytest.mark.parametrize(("grace", "left"), [(60.0, set()), (0.0, {"late"})])
+async def test_a_cancelled_step_with_grace_has_its_answer_before_it_is_undone(
+    database: Database, grace: float, left: set[str]
+) -> None:
+    """What was asked of another party goes on there when who asked no longer listens."""
+    reached, undone, elsewhere = asyncio.Event(), asyncio.Event(), []
+    world = World()
+
+    async def other_party() -> None:
+        if grace:
+            await asyncio.sleep(SHORT)
+        else:
+            await undone.wait()
+        world.effects.add("late")
+
+    async def do(run: Run) -> None:
+        elsewhere.append(asyncio.create_task(other_party()))
+        reached.set()
+        await asyncio.shield(elsewhere[0])
+
+    async def undo(run: Run) -> None:
+        world.effects.discard("late")
+        undone.set()
+
+    plan = flow(Step("ask", do, undo, grace=grace))
+    running = await engine(database, plan, world)
+    id = await database.write(begin, plan)
+    await reached.wait()
+    assert await database.write(journal.cancel, id)
+    database.nudges.notify("flows")
+    row = await ended(database, id)
+    await asyncio.gather(*elsewhere)
+    await running.stop()
+    assert (row.state, world.effects) == ("CANCELLED", left)
+
+
 async def test_past_the_commit_point_nothing_can_be_cancelled(database: Database) -> None:
     reached, go_on = asyncio.Event(), asyncio.Event()
 

@@ -19,7 +19,7 @@ import pytest
 
 from mesh.settings import PORTS
 
-_START = 60.0
+_START = 120.0
 
 
 @dataclass

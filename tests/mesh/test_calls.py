@@ -11,7 +11,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as otlp_grpc
 
-from mesh import access, certificates, ids, server
+from mesh import access, certificates, ids, server, serving
 from mesh.certificates import Identity
 from mesh.channel import connect
 from mesh.errors import CloudError
@@ -236,3 +236,13 @@ def _raw_channel(little: Cloudlet) -> aio.Channel:
     credentials = certificates.channel_credentials(little.authority.ca_pem, pair)
     options = (("grpc.ssl_target_name_override", "compute.weft.internal"),)
     return aio.secure_channel(little.settings.address("compute"), credentials, options=options)
+
+
+def test_a_process_that_ends_drains_all_its_services_within_one_time() -> None:
+    now = 100.0
+    drain = serving.Drain(lambda: now)
+    assert drain.left() == serving.DRAIN
+    now += 4
+    assert drain.left() == serving.DRAIN - 4
+    now += serving.DRAIN
+    assert drain.left() == 0

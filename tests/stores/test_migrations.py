@@ -1,6 +1,7 @@
 """Migrations written from tables, and databases brought up by them."""
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,22 @@ async def test_a_later_migration_adds_to_a_database_that_holds_data(
     assert "colour" in await database.read(column_names)
     query = select(after.tables["shapes"].c["corners", "colour"])
     assert await database.read(lambda c: tuple(c.execute(query).one())) == (4, None)
+    await database.close()
+
+
+async def test_an_older_version_opens_a_database_that_a_newer_one_has_migrated(
+    database_url: str, tmp_path: Path
+) -> None:
+    older, newer = tmp_path / "older", tmp_path / "newer"
+    before, after = shapes(), shapes(Column("colour", String(16)))
+    migrate.write(before, older, "begin")
+    shutil.copytree(older, newer)
+    migrate.write(after, newer, "colours")
+    await Database.open(database_url, after, newer).close()
+    database = Database.open(database_url, before, older)
+    row = insert(before.tables["shapes"]).values(name="square", project_id="p", status="NEW", corners=4)
+    await database.write(lambda c: c.execute(row) and None)
+    assert "colour" in await database.read(column_names)
     await database.close()
 
 

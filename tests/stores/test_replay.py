@@ -62,6 +62,20 @@ async def test_a_request_id_used_for_a_different_request_is_refused(database: Da
     assert (caught.value.reason, caught.value.metadata["request_id"]) == ("REQUEST_ID_REUSED", request_id)
 
 
+async def test_a_request_that_was_taken_back_before_it_came_is_refused(database: Database) -> None:
+    maker, early, late = Maker(), ids.new(), ids.new()
+    kind = flavor_service_pb2.CreateFlavorRequest
+    first = await database.write(maker.make, ADA, "x", early)
+    for request_id in (early, late, late):
+        await database.write(replay.take_back, ADA, kind, request_id)
+    assert await database.write(maker.make, ADA, "x", early) == first
+    with pytest.raises(CloudError) as caught:
+        await database.write(maker.make, ADA, "x", late)
+    assert caught.value.reason == "CANCELLED"
+    assert (await database.write(maker.make, BOB, "x", late)).id
+    assert maker.made == 2
+
+
 async def test_anothers_request_id_is_ones_own(database: Database) -> None:
     maker, request_id = Maker(), ids.new()
     first = await database.write(maker.make, ADA, "x", request_id)

@@ -1,6 +1,7 @@
 """What a server has: addresses, tags, security groups."""
 
 from typing import Any
+from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -44,7 +45,7 @@ async def set_tags(call: Call) -> dict[str, Any]:
     """PUT /servers/{id}/tags."""
     document = await call.body()
     body.refuse_unknown(document, {"tags"})
-    given = body.field(document, "tags", list, [])
+    given = body.strings(body.field(document, "tags", list, []))
     for tag in given:
         _check(tag)
     changed = await servers.change(call, {"tags": list(dict.fromkeys(given))})
@@ -68,7 +69,8 @@ async def add_tag(call: Call) -> Response:
     if name in one.tags:
         return Response(status_code=204)
     await servers.change(call, {"tags": [*one.tags, name]}, one.revision)
-    return Response(status_code=201, headers={"location": call.url(f"/v2.1/servers/{one.id}/tags/{name}")})
+    place = call.url(f"/v2.1/servers/{one.id}/tags/{quote(name)}")
+    return Response(status_code=201, headers={"location": place})
 
 
 async def remove_tag(call: Call) -> None:

@@ -61,7 +61,7 @@ async def create(call: Call) -> Response:
         user_data=decoded(body.field(given, "user_data", str, "")),
         config_drive=_drive(given.get("config_drive")),
         metadata=texts(body.field(given, "metadata", dict, {}), "metadata"),
-        tags=body.field(given, "tags", list, []),
+        tags=body.strings(body.field(given, "tags", list, [])),
         description=body.field(given, "description", str, ""),
     )
     devices.boot(given, request)
@@ -101,7 +101,7 @@ def _last(reference: Any) -> str:
 
 
 def _groups(given: list[Any]) -> list[str]:
-    return [body.field(one if isinstance(one, dict) else {}, "name", str) for one in given]
+    return [body.field(one, "name", str) for one in given]
 
 
 def decoded(text: str) -> bytes:

@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from gateway.openstack.call import Call, field
+from gateway.openstack.call import Call, field, strings
 
 
 def linked(call: Call, kind: str, document: dict[str, Any]) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def changes(body: Mapping[str, Any], message: Any, kinds: Mapping[str, type]) ->
     for name in named:
         value = field(body, name, kinds[name], kinds[name]())
         if isinstance(value, list):
-            getattr(message, name).extend(value)
+            getattr(message, name).extend(strings(value))
         else:
             setattr(message, name, value)
     return message, FieldMask(paths=named)

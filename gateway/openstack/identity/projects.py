@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.openstack.call import Call, field
+from gateway.openstack.call import Call, field, strings
 from gateway.openstack.faults import Refusal
 from gateway.openstack.identity.documents import changes, linked, listing
 from gateway.openstack.lists import walk
@@ -71,7 +71,7 @@ async def create(call: Call) -> dict[str, Any]:
             parent_id="" if parent_id == domain_id else parent_id,
             description=field(body, "description", str, ""),
             disabled=not field(body, "enabled", bool, True),
-            tags=field(body, "tags", list, []),
+            tags=strings(field(body, "tags", list, [])),
         )
     )
     return {"project": document(call, made)}
@@ -95,7 +95,7 @@ async def tags(call: Call) -> dict[str, Any]:
 async def set_tags(call: Call) -> dict[str, Any]:
     """PUT /v3/projects/{id}/tags."""
     body = await call.body()
-    return {"tags": list((await _change(call, {"tags": field(body, "tags", list)})).tags)}
+    return {"tags": list((await _change(call, {"tags": strings(field(body, "tags", list))})).tags)}
 
 
 async def _get(call: Call) -> Project:

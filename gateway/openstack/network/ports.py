@@ -37,7 +37,7 @@ _BOTH = {
     "name": Field("name", str),
     "description": Field("description", str),
     "fixed_ips": Field("fixed_ips", list, _addresses),
-    "security_groups": Field("security_group_ids", list),
+    "security_groups": Field("security_group_ids", list, body.strings),
     "allowed_address_pairs": Field("allowed_address_pairs", list, _pairs),
     "device_id": Field("device_id", str),
     "device_owner": Field("device_owner", str),

@@ -7,7 +7,8 @@ from typing import Any
 from gateway.openstack import call as body
 from gateway.openstack.call import Call
 from gateway.openstack.dialect import Route
-from gateway.openstack.limits import Quotas
+from gateway.openstack.faults import Refusal
+from gateway.openstack.limits import Quotas, whole
 from gateway.openstack.lists import walk
 from weft.network.v1 import (
     floating_ip_service_pb2,
@@ -86,8 +87,14 @@ async def detail(call: Call) -> dict[str, Any]:
 async def update(call: Call) -> dict[str, Any]:
     """PUT /quotas/{project_id}."""
     given = await call.body("quota")
-    body.refuse_unknown(given, set(_NAMES))
-    return {"quota": await QUOTAS.set(call, call.params["project_id"], given)}
+    body.refuse_unknown(given, {*_NAMES, "check_limit", "force"})
+    project_id = call.params["project_id"]
+    wanted = {name: whole(value, name) for name, value in given.items() if name in _NAMES}
+    if body.field(given, "check_limit", bool, False):
+        used = await QUOTAS.used(call, project_id)
+        if less := [name for name, limit in wanted.items() if 0 <= limit < used[name]]:
+            raise Refusal(409, f"The project has more already: {', '.join(less)}.")
+    return {"quota": await QUOTAS.set(call, project_id, wanted)}
 
 
 _PATH = "/v2.0/quotas/{project_id}"

@@ -35,7 +35,7 @@ _BOTH = {
     "name": Field("name", str),
     "description": Field("description", str),
     "gateway_ip": Field("gateway_ip", str),
-    "dns_nameservers": Field("dns_nameservers", list),
+    "dns_nameservers": Field("dns_nameservers", list, body.strings),
     "allocation_pools": Field("allocation_pools", list, _pools),
     "host_routes": Field("host_routes", list, routes),
 }

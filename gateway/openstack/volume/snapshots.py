@@ -9,7 +9,7 @@ from gateway.openstack import call as body
 from gateway.openstack.call import Call
 from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
-from gateway.openstack.keyed import Keyed
+from gateway.openstack.keyed import Keyed, texts
 from gateway.openstack.listing import fitting, listing, wanted
 from gateway.openstack.lists import walk
 from gateway.openstack.volume import views
@@ -59,7 +59,7 @@ async def create(call: Call) -> dict[str, Any]:
         volume_id=body.field(given, "volume_id", str),
         name=body.field(given, "name", str, ""),
         description=body.field(given, "description", str, ""),
-        metadata=body.field(given, "metadata", dict, {}),
+        metadata=texts(body.field(given, "metadata", dict, {}), "metadata"),
     )
     made = await call.stub(SnapshotServiceStub).CreateSnapshot(request)
     return {"snapshot": views.snapshot(call, made)}

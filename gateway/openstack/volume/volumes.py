@@ -9,7 +9,7 @@ from gateway.openstack import call as body
 from gateway.openstack.call import Call
 from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
-from gateway.openstack.keyed import Keyed
+from gateway.openstack.keyed import Keyed, texts
 from gateway.openstack.limits import whole
 from gateway.openstack.listing import fitting, listing, wanted
 from gateway.openstack.lists import walk
@@ -93,7 +93,7 @@ async def create(call: Call) -> dict[str, Any]:
         name=_either(given, "name", "display_name"),
         description=_either(given, "description", "display_description"),
         size_gib=whole(given["size"], "size", 1) if given.get("size") is not None else 0,
-        metadata=body.field(given, "metadata", dict, {}),
+        metadata=texts(body.field(given, "metadata", dict, {}), "metadata"),
         volume_type_id=await types.id_of(call, body.field(given, "volume_type", str, "")),
         availability_zone=filters.zone(body.field(given, "availability_zone", str, "")),
         **_source(given),
@@ -125,7 +125,7 @@ async def update(call: Call) -> dict[str, Any]:
         _NAMES[name]: body.field(given, name, str, "") for name in given if name in _NAMES
     }
     if "metadata" in given:
-        values["metadata"] = body.field(given, "metadata", dict, {})
+        values["metadata"] = texts(body.field(given, "metadata", dict, {}), "metadata")
     if not values:
         raise Refusal(400, "The body changes nothing.")
     return await _document(call, await _update(call, values))

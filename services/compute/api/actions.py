@@ -5,7 +5,7 @@ from typing import Any
 from mesh import ids, replay
 from mesh.caller import Caller, current
 from mesh.database import Connection, Row
-from mesh.errors import CloudError, invalid, not_found, wrong_status
+from mesh.errors import CloudError, invalid, not_found
 from services.compute import model
 from services.compute.admission import check_available
 from services.compute.api.acting import Acting
@@ -54,8 +54,7 @@ class Actions(Acting):
 
         def begin(connection: Connection, row: Row[Any], caller: Caller) -> Row[Any]:
             model.require(row, model.HARD_REBOOTABLE if hard else model.SOFT_REBOOTABLE)
-            if row.host_id is None:
-                raise wrong_status("server", row.id, "ERROR, without a guest", model.HARD_REBOOTABLE)
+            model.require_host(row, model.HARD_REBOOTABLE)
             wish = {"host_id": row.host_id, "hard": hard}
             return endings.begin(connection, row, REBOOT, "REBOOTING", caller, **wish)
 

@@ -15,6 +15,8 @@ from services.compute.admission import Admission, Plan
 from services.compute.api.actions import Actions
 from services.compute.api.cards import Cards
 from services.compute.api.console import Console
+from services.compute.api.images import Images
+from services.compute.api.resizing import Resizing
 from services.compute.api.states import States
 from services.compute.api.visibility import sees_hosts, shown
 from services.compute.flows import endings
@@ -40,7 +42,7 @@ _CHANGEABLE = ("name", "description", "metadata", "tags")
 _TOLD_TO_GUEST = frozenset({"name", "metadata"})
 
 
-class ServerService(Actions, States, Cards, Console, ServerServiceServicer):
+class ServerService(Actions, States, Cards, Images, Resizing, Console, ServerServiceServicer):
     """Virtual machines."""
 
     def __init__(self, app: App, limits: Limits, telling: Sweep) -> None:

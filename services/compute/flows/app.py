@@ -10,6 +10,8 @@ from mesh.database import Database
 from services.compute.nodes import Nodes
 
 T = TypeVar("T")
+# Seconds that a cancellation leaves to another service: it answers sooner, or not at all.
+GRACE = 10.0
 
 
 @dataclass(frozen=True, slots=True)

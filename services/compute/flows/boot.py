@@ -22,61 +22,39 @@ from mesh import clock
 from mesh.database import Connection
 from mesh.errors import CloudError
 from mesh.flow import Flow, Reschedule, Run, Step
-from services.compute import guest, scheduling
-from services.compute.flows import attachments, endings, ports
+from services.compute import guest
+from services.compute.flows import attachments, claims, endings, ports, staging
+from services.compute.flows.app import GRACE
 from services.compute.nodes import reaching
-from services.compute.store import hosts, servers
-from weft.image.v1.transfer_service_pb2 import GrantFetchRequest
-from weft.image.v1.transfer_service_pb2_grpc import TransferServiceStub
+from services.compute.store import servers
 from weft.node.v1.guest_service_pb2 import (
     DefineGuestRequest,
     DeleteGuestRequest,
     StartGuestRequest,
     StopGuestRequest,
 )
-from weft.node.v1.image_cache_service_pb2 import StageImageRequest
-from weft.placement.v1.allocation_service_pb2 import (
-    ClaimAllocationsRequest,
-    DeleteAllocationsRequest,
-    GetAllocationsRequest,
-)
-from weft.placement.v1.allocation_service_pb2_grpc import AllocationServiceStub
-from weft.placement.v1.candidate_service_pb2 import ListCandidatesRequest
-from weft.placement.v1.candidate_service_pb2_grpc import CandidateServiceStub
-from weft.placement.v1.resources_pb2 import Allocation, Candidate, Consumer, RequestGroup
 
 # What goes wrong on one host and may go well on another.
 _FAULTS_OF_A_HOST = frozenset(
     {"HOST_UNAVAILABLE", "HYPERVISOR_FAILED", "STORAGE_FULL", "PORT_NOT_WIRED", "DEADLINE_EXCEEDED"}
 )
-# Others may fill every host of a list before it is claimed from: so often a new list is asked for.
-_CLAIMS = 3
-_STAGE, _DEFINE, _START = 900.0, 180.0, 180.0
+_DEFINE, _START = 180.0, 180.0
 
 
 async def claim_host(run: Run) -> dict[str, Any]:
     """Claim room on the best host. NO_VALID_HOST names every filter and how many hosts each removed."""
-    for attempt in range(1, _CLAIMS + 1):
-        try:
-            candidates = await _candidates(run)
-            held = list((await _claim(run, candidates)).allocations)
-            break
-        except CloudError as error:
-            if error.reason == "CAPACITY_EXCEEDED" and attempt < _CLAIMS:
-                continue
-            held = await _held(run)
-            if not held:
-                raise _with_history(run, error) from error
-            break
-    known = await run.app.database.peek(hosts.all_, [allocation.provider_id for allocation in held])
-    host = next(known[a.provider_id] for a in held if a.provider_id in known)
-    return {"host_id": host.id, "host_name": host.name}
+    input = run.input
+    excluded = frozenset(item["host_id"] for item in run.excluded)
+    ask = claims.Ask(run.target_id, input["needs"], input["host_id"], input["availability_zone"], excluded)
+    try:
+        return await claims.host_of(run, await claims.claim(run, ask))
+    except CloudError as error:
+        raise _with_history(run, error) from error
 
 
 async def unclaim_host(run: Run) -> None:
     """Give back what this operation holds."""
-    request = DeleteAllocationsRequest(consumer_id=run.target_id, operation_id=run.operation_id)
-    await _allocations(run).DeleteAllocations(request)
+    await claims.release(run, run.target_id)
 
 
 def has_image(run: Run) -> bool:
@@ -86,19 +64,9 @@ def has_image(run: Run) -> bool:
 
 async def stage_image(run: Run) -> None:
     """Have the image in the host's cache."""
-    image = run.input["image"]
     host_id = run.outputs["claim host"]["host_id"]
-    transfers: Any = run.app.peers.stub(TransferServiceStub, service="image")
-    granted = await transfers.GrantFetch(GrantFetchRequest(host_id=host_id, sha256=image["sha256"]))
-    request = StageImageRequest(
-        image_id=image["id"],
-        sha256=image["sha256"],
-        size_bytes=image["size_bytes"],
-        format=image["format"],
-        grant=granted.grant,
-    )
-    with _blaming(host_id), reaching(host_id):
-        await (await run.app.nodes.images(host_id)).StageImage(request, timeout=_STAGE)
+    with _blaming(host_id):
+        await staging.stage(run, host_id)
 
 
 async def define_guest(run: Run) -> dict[str, Any]:
@@ -166,45 +134,8 @@ def booted(connection: Connection, run: Run) -> None:
     )
 
 
-async def _candidates(run: Run) -> list[Candidate]:
-    needs, input = run.input["needs"], run.input
-    group = RequestGroup(
-        resources=needs["resources"],
-        required_traits=needs["required_traits"],
-        forbidden_traits=needs["forbidden_traits"],
-        in_tree=input["host_id"],
-    )
-    stub: Any = run.app.peers.stub(CandidateServiceStub, service="placement")
-    answer = await stub.ListCandidates(ListCandidatesRequest(groups=[group]))
-    roots = [candidate.root_id for candidate in answer.candidates]
-    known, neighbours = await run.app.database.read(_hosts_and_neighbours, roots, run.project_id)
-    excluded = frozenset(item["host_id"] for item in run.excluded)
-    wish = scheduling.Wish(input["host_id"], input["availability_zone"], excluded, neighbours)
-    return scheduling.choose(answer, known, wish)
-
-
-async def _claim(run: Run, candidates: list[Candidate]) -> Consumer:
-    consumer = Consumer(
-        id=run.target_id,
-        consumer_type="server",
-        project_id=run.project_id,
-        user_id=run.caller.user_id,
-        operation_id=run.operation_id,
-    )
-    request = ClaimAllocationsRequest(consumer=consumer, candidates=candidates)
-    return await _allocations(run).ClaimAllocations(request)
-
-
-async def _held(run: Run) -> list[Allocation]:
-    """What an attempt before this one claimed, where its answer was not heard."""
-    consumer = await _allocations(run).GetAllocations(GetAllocationsRequest(consumer_id=run.target_id))
-    return list(consumer.allocations) if consumer.operation_id == run.operation_id else []
-
-
 def _with_history(run: Run, error: CloudError) -> CloudError:
     """No host, and why the hosts that were tried failed."""
-    if error.reason == "CAPACITY_EXCEEDED":
-        return scheduling.no_valid_host([("claimed_by_others", scheduling.MOST_CLAIMED)])
     if error.reason != "NO_VALID_HOST" or not run.excluded:
         return error
     tried = " ".join(item["why"] for item in run.excluded)
@@ -225,14 +156,6 @@ def _blaming(host_id: str) -> Iterator[None]:
         raise Reschedule(to="claim host", exclude=exclude, cause=error) from error
 
 
-def _allocations(run: Run) -> Any:
-    return run.app.peers.stub(AllocationServiceStub, service="placement")
-
-
-def _hosts_and_neighbours(connection: Connection, ids: list[str], project_id: str) -> tuple[Any, Any]:
-    return hosts.all_(connection, ids), servers.neighbours(connection, project_id)
-
-
 def _row_and_user_data(connection: Connection, id: str) -> tuple[Any, bytes]:
     return servers.get(connection, id, None), servers.user_data_of(connection, id)
 
@@ -246,9 +169,9 @@ BOOT = Flow(
     kind="server.boot",
     target_type="server",
     steps=(
-        Step("claim host", claim_host, unclaim_host),
-        Step("create ports", ports.create, ports.uncreate, when=ports.has_some),
-        Step("bind ports", ports.bind, ports.unbind, when=ports.has_some),
+        Step("claim host", claim_host, unclaim_host, grace=GRACE),
+        Step("create ports", ports.create, ports.uncreate, grace=GRACE, when=ports.has_some),
+        Step("bind ports", ports.bind, ports.unbind, grace=GRACE, when=ports.has_some),
         Step(
             "create boot volume",
             attachments.create_boot_volume,
@@ -256,8 +179,15 @@ BOOT = Flow(
             deadline=900,
             when=attachments.makes_one,
         ),
-        Step("reserve volumes", attachments.reserve, attachments.unreserve, 120, when=attachments.has_some),
-        Step("stage image", stage_image, None, _STAGE, when=has_image),
+        Step(
+            "reserve volumes",
+            attachments.reserve,
+            attachments.unreserve,
+            deadline=120,
+            grace=GRACE,
+            when=attachments.has_some,
+        ),
+        Step("stage image", stage_image, None, staging.SECONDS, when=has_image),
         Step("define guest", define_guest, delete_guest, _DEFINE),
         Step("start guest", start_guest, power_off, _START),
         Step("confirm volumes", attachments.confirm, when=attachments.has_some),

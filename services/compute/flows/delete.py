@@ -17,12 +17,9 @@ from typing import Any
 from mesh.database import Connection
 from mesh.flow import Flow, Run, Step
 from services.compute import other_work
-from services.compute.flows import attachments, endings, ports
-from services.compute.nodes import reaching
+from services.compute.flows import attachments, claims, endings, moves, ports
 from services.compute.store import servers
-from weft.node.v1.guest_service_pb2 import DeleteGuestRequest
 from weft.placement.v1.allocation_service_pb2 import DeleteAllocationsRequest
-from weft.placement.v1.allocation_service_pb2_grpc import AllocationServiceStub
 
 
 def is_busy(run: Run) -> bool:
@@ -38,13 +35,11 @@ async def stop_other_work(run: Run) -> None:
 
 
 async def delete_guest(run: Run) -> None:
-    """Destroy it with its disks. HOST_UNAVAILABLE while its host does not answer."""
+    """Destroy it, and what a resize has kept. HOST_UNAVAILABLE while a host does not answer."""
     server = await _server(run)
-    if server is None or server.host_id is None or await run.app.nodes.written_off(server.host_id):
-        return
-    with reaching(server.host_id):
-        stub = await run.app.nodes.guests(server.host_id)
-        await stub.DeleteGuest(DeleteGuestRequest(server_id=server.id), timeout=60)
+    if server is not None:
+        for host_id in sorted({server.host_id, server.resize.get("host_id")} - {None}):
+            await moves.delete_guest(run, host_id)
 
 
 async def release_volumes(run: Run) -> None:
@@ -66,9 +61,12 @@ async def delete_volumes(run: Run) -> None:
 
 
 async def free_host(run: Run) -> None:
-    """Give back what it has of its host."""
-    stub: Any = run.app.peers.stub(AllocationServiceStub, service="placement")
-    await stub.DeleteAllocations(DeleteAllocationsRequest(consumer_id=run.target_id))
+    """Give back what it has of its host, and what a resize has besides."""
+    server = await _server(run)
+    spare = server.spare_claim_id if server else None
+    for consumer_id in filter(None, (run.target_id, spare)):
+        request = DeleteAllocationsRequest(consumer_id=consumer_id)
+        await claims.allocations(run).DeleteAllocations(request)
 
 
 def deleted(connection: Connection, run: Run) -> None:

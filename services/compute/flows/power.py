@@ -6,6 +6,8 @@ server.stop      stop guest      by ACPI, by force after the grace period   - (i
 server.reboot    reboot guest    a guest that does not run is started       -
 """
 
+from typing import Any
+
 from google.protobuf.duration_pb2 import Duration
 
 from mesh import clock
@@ -23,26 +25,23 @@ _STOP = 600.0 + 60.0
 
 async def start_guest(run: Run) -> None:
     """Answered when it runs."""
-    host_id = run.input["host_id"]
-    with reaching(host_id):
-        stub = await run.app.nodes.guests(host_id)
-        await stub.StartGuest(StartGuestRequest(server_id=run.target_id), timeout=_START)
+    await start_on(run, run.input["host_id"])
 
 
 async def power_off(run: Run) -> None:
     """Off at once, as it was."""
-    await _stop(run, 0.0)
+    await stop_on(run, run.input["host_id"], 0.0)
 
 
 async def stop_guest(run: Run) -> None:
     """Answered when it is off."""
-    await _stop(run, run.input["grace_seconds"])
+    await stop_on(run, run.input["host_id"], run.input["grace_seconds"])
 
 
 async def reboot_guest(run: Run) -> None:
     """A guest that does not run as it should is powered off, if it must be, and started."""
     if run.input["previous_status"] != "ACTIVE":
-        await _stop(run, 0.0)
+        await power_off(run)
         await start_guest(run)
         return
     host_id = run.input["host_id"]
@@ -62,8 +61,28 @@ def off(connection: Connection, run: Run) -> None:
     endings.succeed(connection, run, status="STOPPED", guest_state="SHUTOFF")
 
 
-async def _stop(run: Run, grace_seconds: float) -> None:
-    host_id = run.input["host_id"]
+async def start_on(run: Run, host_id: str) -> None:
+    """Start the server's guest on that host; answered when it runs."""
+    with reaching(host_id):
+        stub = await run.app.nodes.guests(host_id)
+        await stub.StartGuest(StartGuestRequest(server_id=run.target_id), timeout=_START)
+
+
+async def try_to_start_on(run: Run, host_id: str) -> dict[str, Any]:
+    """The same past a commit point. A guest that cannot be started is no reason to try for ever: it is off,
+    and the answer says why not.
+    """
+    try:
+        await start_on(run, host_id)
+    except CloudError as error:
+        if error.retryable:
+            raise
+        return {"why_not": error.message}
+    return {}
+
+
+async def stop_on(run: Run, host_id: str, grace_seconds: float) -> None:
+    """Answered when the server's guest on that host is off, or is not there."""
     grace = Duration()
     grace.FromMilliseconds(int(grace_seconds * 1000))
     try:

@@ -17,6 +17,7 @@ from mesh.database import Connection
 from mesh.errors import CloudError
 from mesh.flow import Flow, Run, Step
 from services.compute.flows import endings
+from services.compute.flows.app import GRACE
 from services.compute.flows.attachments import attachments
 from services.compute.nodes import reaching
 from services.compute.store import servers
@@ -116,7 +117,7 @@ ATTACH = Flow(
     kind="server.attach_volume",
     target_type="server",
     steps=(
-        Step("reserve volume", reserve, release, 120),
+        Step("reserve volume", reserve, release, 120, grace=GRACE),
         Step("attach in guest", attach_in_guest, detach_in_guest, _GUEST),
         Step("confirm volume", confirm),
     ),

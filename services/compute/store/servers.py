@@ -1,5 +1,6 @@
 """Servers. Every change of one appends its event in the same unit of work."""
 
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -48,9 +49,9 @@ def on_host(connection: Connection, host_id: str, *, lock: bool = False) -> list
     return list(connection.execute(query.with_for_update() if lock else query))
 
 
-def neighbours(connection: Connection, project_id: str) -> dict[str, int]:
-    """How many servers of the project each host has."""
-    placed = (servers.c.project_id == project_id, servers.c.host_id.is_not(None))
+def neighbours(connection: Connection, project_id: str, host_ids: Collection[str]) -> dict[str, int]:
+    """How many servers of the project each of these hosts has, where it has any."""
+    placed = (servers.c.project_id == project_id, servers.c.host_id.in_(host_ids))
     counted = select(servers.c.host_id, func.count().label("servers")).where(*placed)
     rows = connection.execute(counted.group_by(servers.c.host_id))
     return {row.host_id: row.servers for row in rows}
@@ -59,6 +60,12 @@ def neighbours(connection: Connection, project_id: str) -> dict[str, int]:
 def among(connection: Connection, ids: list[str]) -> set[str]:
     """Which of these are servers."""
     return set(connection.scalars(select(servers.c.id).where(servers.c.id.in_(ids))))
+
+
+def claimants(connection: Connection, ids: list[str]) -> set[str]:
+    """Which of these consumers are servers, or hold something for a resize of one."""
+    spare = select(servers.c.spare_claim_id).where(servers.c.spare_claim_id.in_(ids))
+    return among(connection, ids) | set(connection.scalars(spare))
 
 
 def create(connection: Connection, values: dict[str, Any], content: bytes) -> Row[Any]:
@@ -90,6 +97,13 @@ def remove(connection: Connection, id: str) -> None:
 def user_data_of(connection: Connection, id: str) -> bytes:
     """What the caller gave for the guest; empty when nothing."""
     return connection.scalar(select(user_data.c.content).where(user_data.c.server_id == id)) or b""
+
+
+def keep_user_data(connection: Connection, id: str, content: bytes) -> None:
+    """Keep user data of a server, or of an operation that is to give it to one; empty is none."""
+    connection.execute(delete(user_data).where(user_data.c.server_id == id))
+    if content:
+        connection.execute(insert(user_data).values(server_id=id, content=content))
 
 
 def note_guest(connection: Connection, id: str, values: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import clock
+from mesh import clock, ids
 from mesh.caller import current
 from mesh.database import Database
 from services.identity import handing_on, program_secrets
@@ -54,24 +54,23 @@ class ApplicationCredentials(ApplicationCredentialServiceServicer):
         self, request: pb.CreateApplicationCredentialRequest, context: Any
     ) -> pb.ApplicationCredential:
         """A new one. The secret is added to the first answer only: what replays give is without it."""
-        caller, secret = current(), program_secrets.new()
+        caller, id, secret = current(), ids.new(), program_secrets.new()
         end = units.moment("expires_at", request.expires_at) if request.HasField("expires_at") else None
         own = {
+            "id": id,
             "name": request.name,
             "description": request.description,
             "access_rules": await asyncio.to_thread(compiled, request.access_rules),
             "unrestricted": request.unrestricted,
             "secret": program_secrets.hashed(secret),
         }
-        made = []
 
         def do(unit: Any) -> pb.ApplicationCredential:
             values, _ = handing_on.prepare(unit, caller, _KIND, request.roles, end)
-            made.append(delegations.create(unit, _KIND, values | own))
-            return _messages(unit, made[-1:])[0]
+            return _messages(unit, [delegations.create(unit, _KIND, values | own)])[0]
 
         answer = await units.change(self._database, request, pb.ApplicationCredential, do)
-        if made and not request.validate_only:
+        if answer.id == id and not request.validate_only:
             answer.secret = secret
         return answer
 

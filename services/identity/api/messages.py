@@ -9,6 +9,7 @@ from services.identity.store.effective import Effective
 from services.identity.tokens import Claims
 from weft.identity.v1 import resources_pb2 as pb
 from weft.identity.v1.catalog_resources_pb2 import Region, Service
+from weft.identity.v1.federation_resources_pb2 import IdentityProvider, MappingRule
 from weft.identity.v1.token_service_pb2 import CreateTokenResponse
 
 
@@ -118,6 +119,23 @@ def effective(found: Effective) -> pb.EffectiveAssignment:
             )
             for origin in found.origins
         ],
+    )
+
+
+def identity_provider(row: Any) -> IdentityProvider:
+    """An identity provider."""
+    return IdentityProvider(
+        id=row.id,
+        name=row.name,
+        domain_id=row.domain_id,
+        description=row.description,
+        enabled=row.enabled,
+        issuer=row.issuer,
+        audiences=row.audiences,
+        jwks_url=row.jwks_url,
+        rules=[MappingRule(**rule) for rule in row.rules],
+        revision=row.revision,
+        **_times(row),
     )
 
 

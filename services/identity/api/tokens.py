@@ -9,9 +9,12 @@ from mesh.database import Database
 from mesh.errors import invalid
 from services.identity.api import messages, units
 from services.identity.api.source import source
-from services.identity.login import Login, ProgramLogin
+from services.identity.federated_login import FederatedLogin
+from services.identity.login import Login
 from services.identity.model import DEFAULT_DOMAIN, Wanted, need_system
 from services.identity.new_passwords import NewPasswords
+from services.identity.programs import Programs, Said
+from services.identity.signatures import Request
 from services.identity.store import projects, revocations
 from services.identity.tokens import not_ours
 from services.identity.verifier import LocalVerifier
@@ -24,9 +27,16 @@ class TokenService(TokenServiceServicer):
     """weft.identity.v1.TokenService."""
 
     def __init__(
-        self, database: Database, login: Login, verifier: LocalVerifier, setting: NewPasswords
+        self,
+        database: Database,
+        login: Login,
+        programs: Programs,
+        federated: FederatedLogin,
+        verifier: LocalVerifier,
+        setting: NewPasswords,
     ) -> None:
-        self._database, self._login, self._verifier, self._setting = database, login, verifier, setting
+        self._database, self._login, self._programs = database, login, programs
+        self._federated, self._verifier, self._setting = federated, verifier, setting
 
     async def CreateToken(self, request: pb.CreateTokenRequest, context: Any) -> pb.CreateTokenResponse:
         """A token for who proves who they are."""
@@ -45,13 +55,16 @@ class TokenService(TokenServiceServicer):
                     source(context),
                 )
             case "application_credential":
-                issued = await self._login.by_application_credential(
-                    _program(request.application_credential), wanted
-                )
+                issued = await self._programs.by_secret(_program(request.application_credential), wanted)
+            case "signed":
+                issued = await self._programs.by_signature(signed(request.signed), wanted)
             case "token":
                 issued = await self._login.by_token(request.token.token, wanted)
+            case "id_token":
+                given_id = request.id_token
+                issued = await self._federated.by_id_token(given_id.token, given_id.nonce, wanted)
             case _:
-                raise invalid("credential", "give a password, an application credential or a token")
+                raise invalid("credential", "give one of those that the contract knows")
         return messages.issued(issued)
 
     async def ChangePassword(self, request: pb.ChangePasswordRequest, context: Any) -> Empty:
@@ -99,12 +112,12 @@ async def describe(database: Database, verifier: LocalVerifier, token: str) -> r
     return messages.token_info(claims, name)
 
 
-def _program(given: pb.ApplicationCredentialSecret) -> ProgramLogin:
+def _program(given: pb.ApplicationCredentialSecret) -> Said:
     if bool(given.id) == bool(given.name):
         raise invalid("application_credential.id", "give either id, or name and user")
     if given.name and bool(given.user_id) == bool(given.user_name):
         raise invalid("application_credential.user_name", "give either user_id or user_name")
-    return ProgramLogin(
+    return Said(
         given.id,
         given.name,
         given.user_id,
@@ -112,6 +125,14 @@ def _program(given: pb.ApplicationCredentialSecret) -> ProgramLogin:
         given.domain_name or DEFAULT_DOMAIN,
         given.secret,
     )
+
+
+def signed(given: pb.SignedHttp) -> Request:
+    """A signed request of the contract."""
+    headers: dict[str, list[str]] = {}
+    for header in given.headers:
+        headers.setdefault(header.name.lower(), []).append(header.value)
+    return Request(given.method, given.path, given.query, headers, given.payload_hash)
 
 
 def _wanted(scope: resources_pb2.Scope) -> Wanted:

@@ -7,14 +7,14 @@ from google.protobuf.empty_pb2 import Empty
 from mesh import masks
 from mesh.caller import Caller, current
 from mesh.database import Database
-from mesh.errors import CloudError, invalid, not_found
+from mesh.errors import CloudError, invalid, not_found, wrong_status
 from services.identity import handing_on
 from services.identity.api import messages, units
 from services.identity.api.source import source
 from services.identity.login import Login
 from services.identity.model import administers, domain_reach, is_system
 from services.identity.new_passwords import NewPasswords
-from services.identity.store import users
+from services.identity.store import providers, users
 from weft.identity.v1 import user_service_pb2 as pb
 from weft.identity.v1.resources_pb2 import User
 from weft.identity.v1.user_service_pb2_grpc import UserServiceServicer
@@ -109,6 +109,7 @@ class Users(UserServiceServicer):
         def do(unit: Any) -> Empty:
             if not own:
                 _administered(unit, request.id, caller)
+            _local(unit, request.id)
             self._setting.put(unit, request.id, values)
             return Empty()
 
@@ -126,3 +127,11 @@ def _administered(connection: Any, id: str, caller: Caller) -> None:
     if not is_system(caller) and users.has_system_role(connection, id):
         message = f"The user {id} has a role on the system: this needs a token for the system."
         raise CloudError("PERMISSION_DENIED", message, scope="system", role="admin")
+
+
+def _local(connection: Any, id: str) -> None:
+    """Raises WRONG_STATUS for a user of an identity provider: who set a password there could become somebody
+    whose groups another vouches for.
+    """
+    if providers.is_federated(connection, id):
+        raise wrong_status("user", id, "federated", ["local"])

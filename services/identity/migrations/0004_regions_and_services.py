@@ -29,13 +29,14 @@ def upgrade() -> None:
         batch_op.add_column(_id("service_id"))
     _read_off_endpoints(regions, services)
     with op.batch_alter_table("endpoints") as batch_op:
-        batch_op.alter_column("service_id", existing_type=sa.String(length=36), nullable=False)
         batch_op.create_foreign_key(
             "endpoints_service_id_fkey", "services", ["service_id"], ["id"], ondelete="CASCADE"
         )
         batch_op.create_index("ix_endpoints_service_id", ["service_id"])
-        batch_op.drop_column("service_type")
-        batch_op.drop_column("service_name")
+        # While both versions run, the one before reads and writes these and knows nothing of service_id. The
+        # next version but one may drop them.
+        for name in ("service_type", "service_name"):
+            batch_op.alter_column(name, existing_type=sa.String(length=255), server_default="")
 
 
 def _id(name: str, *, nullable: bool = True) -> sa.Column[Any]:

@@ -11,8 +11,8 @@ from mesh.caller import Caller
 from mesh.errors import CloudError
 from mesh.paging import page
 from services.identity.model import Target
-from services.identity.store import groups, rights
-from services.identity.tables import assignments, memberships, projects, roles
+from services.identity.store import groups, memberships, rights
+from services.identity.tables import assignments, projects, roles
 
 table = assignments
 
@@ -76,7 +76,7 @@ def revoke(connection: Connection, holder: Holder, role: Row[Any], target: Targe
 
 def has(user_id: str) -> Any:
     """The condition that an assignment is the user's, or of a group that the user is in."""
-    mine = select(memberships.c.group_id).where(memberships.c.user_id == user_id)
+    mine = memberships.groups_of(user_id)
     return or_(assignments.c.user_id == user_id, assignments.c.group_id.in_(mine))
 
 

@@ -21,6 +21,7 @@ class Kind(StrEnum):
 
     APPLICATION_CREDENTIAL = "application_credential"
     TRUST = "trust"
+    EC2 = "ec2_credential"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Rights that were handed on: application credentials and trusts."""
+"""Rights that were handed on: application credentials, trusts, EC2 credentials."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def of_owner(
 ) -> tuple[list[Row[Any]], str]:
     """A page of those that the user handed on."""
     query = _of_kind(kind).where(delegations.c.owner_id == user_id)
-    if request.name:
+    if getattr(request, "name", ""):
         query = query.where(delegations.c.name == request.name)
     return _page(connection, query, request, caller)
 

@@ -9,7 +9,15 @@ from mesh.database import compare_and_swap
 from mesh.errors import CloudError, not_found, wrong_status
 from mesh.paging import page
 from services.identity.store import revocations, rows
-from services.identity.tables import assignments, domains, groups, projects, roles, users
+from services.identity.tables import (
+    assignments,
+    domains,
+    groups,
+    identity_providers,
+    projects,
+    roles,
+    users,
+)
 
 
 def get(connection: Connection, id: str, reach: str | None = None) -> Row[Any]:
@@ -62,7 +70,8 @@ def remove(connection: Connection, id: str, expected_revision: int) -> None:
     compare_and_swap(connection, domains, id, expected_revision, {})
     if row.enabled:
         raise wrong_status("domain", id, "enabled", ["disabled"])
-    for kind, table in (("project", projects), ("user", users), ("group", groups)):
+    inside = (projects, users, groups, identity_providers)
+    for kind, table in zip(("project", "user", "group", "identity provider"), inside, strict=True):
         used = connection.scalar(select(table.c.id).where(table.c.domain_id == id).limit(1))
         if used:
             raise in_use("domain", id, kind, used)

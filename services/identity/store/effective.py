@@ -10,6 +10,7 @@ from mesh.caller import Caller
 from mesh.paging import page
 from services.identity.model import Target
 from services.identity.store import implications as implied
+from services.identity.store import memberships as member
 from services.identity.tables import assignments, groups, implications, memberships, roles, users
 
 
@@ -37,7 +38,7 @@ class Effective:
 
 def roles_on(connection: Connection, user_id: str, target: Target, lineage: list[Row[Any]]) -> frozenset[str]:
     """Names of all roles that the user has on the target, which has this `lineage` when it is a project."""
-    mine = select(memberships.c.group_id).where(memberships.c.user_id == user_id)
+    mine = member.groups_of(user_id)
     who = (assignments.c.user_id == user_id, assignments.c.group_id.in_(mine))
     # One look-up in an index for each way: how much else the user has does not matter.
     given = [select(assignments.c.role_id).where(of, there) for of in who for there in _on(target, lineage)]
@@ -92,7 +93,7 @@ def _holding(target: Target, lineage: list[Row[Any]]) -> Any:
     by_group = by_group.join(groups, groups.c.id == assignments.c.group_id)
     return union_all(
         direct.where(there, assignments.c.user_id.is_not(null())),
-        by_group.where(there),
+        by_group.where(there, member.hold()),
     )
 
 

@@ -3,16 +3,15 @@
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import CloudError, not_found
 from mesh.paging import page
-from services.identity.store import rights, rows
-from services.identity.tables import assignments, domains, groups, memberships, users
+from services.identity.store import memberships, rights, rows
+from services.identity.tables import assignments, domains, groups, users
+from services.identity.tables import memberships as table
 
-_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _ORDER = [groups.c.created_at, groups.c.id]
 
 
@@ -37,18 +36,14 @@ def listed(
         if value is not None:
             query = query.where(column == value)
     if request.user_id:
-        query = query.where(groups.c.id.in_(_of(request.user_id)))
+        query = query.where(groups.c.id.in_(memberships.groups_of(request.user_id)))
     return page(connection, query, _ORDER, request, caller)
 
 
 def of_user(connection: Connection, request: Any, caller: Caller) -> tuple[list[Row[Any]], str]:
     """A page of the groups that the caller is in."""
-    query = select(groups).where(groups.c.id.in_(_of(caller.user_id)))
+    query = select(groups).where(groups.c.id.in_(memberships.groups_of(caller.user_id)))
     return page(connection, query, _ORDER, request, caller)
-
-
-def _of(user_id: str) -> Any:
-    return select(memberships.c.group_id).where(memberships.c.user_id == user_id)
 
 
 def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:
@@ -79,29 +74,28 @@ def remove(connection: Connection, id: str, expected_revision: int) -> None:
 
 def listed_members(connection: Connection, request: Any, caller: Caller) -> tuple[list[Row[Any]], str]:
     """A page of the users in the group."""
-    within = select(memberships.c.user_id).where(memberships.c.group_id == request.group_id)
+    within = select(table.c.user_id).where(table.c.group_id == request.group_id, memberships.hold())
     query = select(users).where(users.c.id.in_(within))
     return page(connection, query, [users.c.created_at, users.c.id], request, caller)
 
 
 def members(connection: Connection, id: str) -> list[str]:
     """Ids of the users in the group, in order."""
-    query = select(memberships.c.user_id).where(memberships.c.group_id == id)
-    return list(connection.scalars(query.order_by(memberships.c.user_id)))
+    query = select(table.c.user_id).where(table.c.group_id == id)
+    return list(connection.scalars(query.order_by(table.c.user_id)))
 
 
 def add_member(connection: Connection, id: str, user_id: str) -> None:
     """The user is in the group, if not there before."""
     rights.change(connection)
-    insert = _INSERT[connection.dialect.name](memberships).on_conflict_do_nothing()
-    connection.execute(insert.values(group_id=id, user_id=user_id))
+    memberships.add(connection, id, user_id)
 
 
 def remove_member(connection: Connection, id: str, user_id: str) -> None:
     """The user leaves the group, and loses the tokens for what it has. Raises NOT_FOUND."""
     rights.change(connection)
-    there = (memberships.c.group_id == id, memberships.c.user_id == user_id)
-    if not connection.execute(delete(memberships).where(*there)).rowcount:
+    there = (table.c.group_id == id, table.c.user_id == user_id)
+    if not connection.execute(delete(table).where(*there)).rowcount:
         message = f"The user {user_id} is not in the group {id}."
         raise CloudError("NOT_FOUND", message, resource_type="membership", id=user_id)
     rights.withdraw(connection, user_id, _held(connection, id))

@@ -6,7 +6,7 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import ids, masks, watch
+from mesh import ids, masks, replay, watch
 from mesh.caller import Caller, Kind, current
 from mesh.errors import invalid
 from services.network import macs, messages, model
@@ -91,6 +91,9 @@ class Ports(grpc_base.PortServiceServicer, Api):
         who = current()
 
         def delete(connection: Any) -> None:
+            if request.allow_missing and who.service:
+                # A service's port has the id of the request that makes it; that may be on its way still.
+                replay.take_back(connection, who, verbs.CreatePortRequest, request.id)
             port = store.get(connection, request.id, who.reach, "update")
             store.delete(connection, port, request.expected_revision)
 

@@ -1,7 +1,7 @@
 """Spans, and what they come to."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from sqlalchemy import (
     type_coerce,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 
 from mesh import clock
 from mesh.caller import Caller
@@ -27,6 +28,7 @@ from services.telemetry.model import Event, Span, Summary, merged, summarize
 from services.telemetry.tables import spans, trace_resources, traces
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SUMMARY = tuple(field.name for field in fields(Summary))
 _MICROSECOND = timedelta(microseconds=1)
 # Rows a sweep deletes in one unit, so that it never holds the writer for long.
 _SWEEP_ROWS = 5000
@@ -34,24 +36,41 @@ _CHANGE = update(traces).where(
     traces.c.trace_id == bindparam("_trace_id"), traces.c.project_id == bindparam("_project_id")
 )
 
+# Built once: these run twice a second, for hundreds of spans each time.
+_IDS = bindparam("ids", expanding=True)
+_SPANS = select(spans.c.trace_id, spans.c.span_id).where(spans.c.trace_id.in_(_IDS))
+_HELD = select(traces).where(traces.c.trace_id.in_(_IDS)).with_for_update()
+_LINKED = select(trace_resources).where(
+    trace_resources.c.resource_id.in_(bindparam("resources", expanding=True)),
+    trace_resources.c.trace_id.in_(_IDS),
+)
+_INSERT, _BEGIN, _LINK = insert(spans), insert(traces), insert(trace_resources)
+
 
 def add(connection: Connection, arrived: Sequence[Span]) -> int:
     """Keep spans; one that is there already is left as it is. Answers how many were new."""
     unique = {(span.trace_id, span.span_id): span for span in arrived}
-    known = {
-        tuple(row)
-        for row in connection.execute(
-            select(spans.c.trace_id, spans.c.span_id).where(
-                tuple_(spans.c.trace_id, spans.c.span_id).in_(list(unique))
-            )
-        )
-    }
-    new = [span for key, span in unique.items() if key not in known]
+    new = list(unique.values())
+    try:
+        with connection.begin_nested():
+            _insert(connection, new)
+    except IntegrityError:  # an export that was sent again
+        new = [span for key, span in unique.items() if key not in _known(connection, unique)]
+        _insert(connection, new)
     if new:
-        connection.execute(insert(spans), [_values(span) for span in new])
         _merge(connection, {(each.trace_id, each.project_id): each for each in summarize(new)})
         _link(connection, new)
     return len(new)
+
+
+def _insert(connection: Connection, new: Sequence[Span]) -> None:
+    if new:
+        connection.execute(_INSERT, [_values(span) for span in new])
+
+
+def _known(connection: Connection, keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    ids = {trace_id for trace_id, _ in keys}
+    return {(row.trace_id, row.span_id) for row in connection.execute(_SPANS, {"ids": list(ids)})}
 
 
 def _values(span: Span) -> dict[str, Any]:
@@ -77,17 +96,19 @@ def _microseconds(time: datetime) -> int:
 
 def _merge(connection: Connection, new: dict[tuple[str, str], Summary]) -> None:
     """Count new spans into the summaries of their traces, all in three statements."""
-    mine = tuple_(traces.c.trace_id, traces.c.project_id).in_(list(new))
-    held = connection.execute(select(traces).where(mine).with_for_update()).all()
+    held = connection.execute(_HELD, {"ids": list({trace_id for trace_id, _ in new})}).all()
     changed = [
         {"_trace_id": row.trace_id, "_project_id": row.project_id}
         | merged(_summary(row), new.pop((row.trace_id, row.project_id)))
         for row in held
+        if (row.trace_id, row.project_id) in new
     ]
     if changed:
         connection.execute(_CHANGE, changed)
     if new:
-        connection.execute(insert(traces), [asdict(summary) for summary in new.values()])
+        connection.execute(
+            _BEGIN, [{name: getattr(summary, name) for name in _SUMMARY} for summary in new.values()]
+        )
 
 
 def _link(connection: Connection, new: Sequence[Span]) -> None:
@@ -99,15 +120,13 @@ def _link(connection: Connection, new: Sequence[Span]) -> None:
         for resource_id in span.resource_ids
         if len(resource_id) <= 36
     }
-    columns = (trace_resources.c.resource_id, trace_resources.c.trace_id, trace_resources.c.project_id)
     if not links:
         return
-    known = {
-        tuple(row) for row in connection.execute(select(*columns).where(tuple_(*columns).in_(list(links))))
-    }
-    rows = [dict(zip(("resource_id", "trace_id", "project_id"), link, strict=True)) for link in links - known]
-    if rows:
-        connection.execute(insert(trace_resources), rows)
+    asked = {"resources": list({link[0] for link in links}), "ids": list({link[1] for link in links})}
+    links -= {tuple(row) for row in connection.execute(_LINKED, asked)}
+    if links:
+        names = ("resource_id", "trace_id", "project_id")
+        connection.execute(_LINK, [dict(zip(names, link, strict=True)) for link in links])
 
 
 def _summary(row: Row[Any]) -> Summary:

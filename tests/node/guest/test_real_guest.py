@@ -5,12 +5,14 @@ import signal
 import time
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from google.protobuf.duration_pb2 import Duration
 
 from mesh.errors import CloudError
+from node.disk import qemu_img
 from tests.node.conftest import MIB, on_this_host, spec
 from tests.node.guest.lab import Lab, laboratory, network_of
 from tests.services.harness import until
@@ -50,6 +52,11 @@ done) &
     were=$cards
 done) &
 """
+
+
+def command_of(process: int | None) -> str:
+    """How a process was called."""
+    return Path(f"/proc/{process}/cmdline").read_text()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -134,6 +141,22 @@ async def test_a_card_comes_and_goes_while_it_runs(lab: Lab) -> None:
         await lab.guests.DetachPort(request, timeout=60)
     await lab.machine.says(server_id, "cards: 1", times=2)
     lab.control.network.change(network_of(server_id, first))
+
+
+async def test_its_root_disk_is_copied_while_it_runs(lab: Lab, tmp_path: Path) -> None:
+    server_id, image_id = lab.guest.server_id, str(uuid.uuid4())
+    fields = {"server_id": server_id, "snapshot_id": image_id}
+    for _ in range(2):
+        await lab.guests.SnapshotGuest(pb.SnapshotGuestRequest(**fields), timeout=60)
+    await lab.guests.UploadSnapshot(pb.UploadSnapshotRequest(**fields), timeout=60)
+    copy = tmp_path / "copy.qcow2"
+    copy.write_bytes(lab.control.images._images.brought[image_id])
+    info = await qemu_img.info(copy, "qcow2")
+    assert (info["virtual-size"], "backing-filename" in info) == (lab.guest.root_disk.size_bytes, False)
+    await qemu_img.run("qemu-img", "check", "-q", "-f", "qcow2", copy, near=tmp_path)
+    assert await lab.state() == RUNNING
+    for _ in range(2):
+        await lab.guests.DropSnapshot(pb.DropSnapshotRequest(**fields))
 
 
 async def test_a_volume_comes_grows_is_kept_and_goes_while_it_runs(lab: Lab) -> None:
@@ -224,6 +247,29 @@ async def test_it_shuts_down_when_asked_and_that_is_reported(lab: Lab) -> None:
     assert time.monotonic() - began < 60
     await lab.told(Reported.GUEST_STATE_SHUTOFF)
     assert "power button" in lab.machine.console(server_id)
+
+
+async def test_it_runs_in_another_size_and_is_what_it_was_again(lab: Lab) -> None:
+    server_id, start = lab.guest.server_id, pb.StartGuestRequest(server_id=lab.guest.server_id)
+    wish = pb.ResizeGuestRequest(
+        server_id=server_id,
+        vcpus=2,
+        memory_mib=160,
+        root_bytes=lab.guest.root_disk.size_bytes + MIB,
+        operation_id=str(uuid.uuid4()),
+    )
+    for change, memory, slack in (
+        (lambda: lab.guests.ResizeGuest(wish, timeout=60), 160, MIB),
+        (lambda: lab.guests.RevertGuest(pb.RevertGuestRequest(server_id=server_id), timeout=60), 128, 0),
+    ):
+        await change()
+        await lab.guests.StartGuest(start, timeout=60)
+        assert str(memory * MIB) in command_of(lab.machine.qemu(server_id))
+        root = lab.machine.state / "guests" / server_id / "root.qcow2"
+        info = await qemu_img.info(root, "qcow2")
+        assert info["virtual-size"] == lab.guest.root_disk.size_bytes + slack
+        await lab.guests.StopGuest(pb.StopGuestRequest(server_id=server_id), timeout=60)
+    await lab.told(Reported.GUEST_STATE_SHUTOFF)
 
 
 async def test_nothing_is_left_of_it(lab: Lab) -> None:

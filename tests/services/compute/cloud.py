@@ -20,7 +20,7 @@ from services.compute.tables import servers
 from tests.services.compute.fakes.block import Block
 from tests.services.compute.fakes.image import Images
 from tests.services.compute.fakes.network import Networks
-from tests.services.compute.fakes.node import Node
+from tests.services.compute.fakes.node import Machine, Node
 from tests.services.compute.fakes.placement import Placement
 from tests.services.compute.fakes.telemetry import Telemetry
 from tests.services.harness import House, house, person
@@ -103,6 +103,8 @@ class Cloud:
         self.admin = User(self, person("", "admin", "manager", "member", "reader", scope="system"))
         self.network = self.networks.add_network(self.member.project_id)
         self.image = self.images.add_image(self.member.project_id)
+        for node in self.nodes:
+            node.bring = self.images.brought
 
     async def furnish(self) -> None:
         """Register the hosts and make the flavor."""
@@ -141,6 +143,20 @@ class Cloud:
         """Where its guest is."""
         return next(node for node in self.nodes if server.id in node.guests)
 
+    def _assert_sized(self, row: Any, machine: Machine) -> None:
+        """Guest and claim are of the flavor's size, and the quota counts the larger of both."""
+        assert (machine.spec.vcpus, machine.spec.memory_mib) == (
+            row.flavor["vcpus"],
+            row.flavor["memory_mib"],
+        )
+        assert (machine.before is not None) == bool(row.resize and not row.resize["moved"])
+        old = row.resize["flavor"] if row.resize else row.flavor
+        assert row.vcpus == max(old["vcpus"], row.flavor["vcpus"])
+        claims = [self.placement.consumers.get(id) for id in (row.id, row.spare_claim_id)]
+        held = [a.resources.get("VCPU", 0) for c in claims if c for a in c.allocations]
+        moved = bool(row.resize and row.resize["moved"])
+        assert sum(held) == (old["vcpus"] + row.flavor["vcpus"] if moved else row.vcpus)
+
     async def assert_consistent(self) -> None:
         """Every server has all that is its own, and nothing is anybody else's or nobody's."""
         rows = await self.runtime.database.read(_all_servers)
@@ -148,13 +164,24 @@ class Cloud:
         for row in rows:
             assert row.status in model.SETTLED, row.status
             assert row.operation_id is None
-        assert set(self.placement.consumers) == set(placed)
-        guests = {id: node for node in self.nodes for id in node.guests}
-        assert set(guests) == set(placed)
+        # A resize that is not confirmed holds more on the side, or room and a guest on another host.
+        waiting = {row.id: row.resize["host_id"] for row in rows if row.resize and row.resize["moved"]}
+        spare = {row.spare_claim_id for row in rows if row.spare_claim_id} & set(self.placement.consumers)
+        assert set(self.placement.consumers) == set(placed) | spare
+        assert {id for row in rows if row.id in waiting for id in [row.spare_claim_id]} <= spare
+        assert all(row.resize for row in rows if row.spare_claim_id)
+        at = {(id, node.id) for node in self.nodes for id in node.guests}
+        assert at == {(row.id, row.host_id) for row in placed.values()} | set(waiting.items())
+        guests = {row.id: next(n for n in self.nodes if n.id == row.host_id) for row in placed.values()}
+        for node in self.nodes:
+            assert not any(machine.offered for machine in node.guests.values())
+        for row in placed.values():
+            self._assert_sized(row, guests[row.id].guests[row.id])
         made = {id for id, port in self.networks.ports.items() if port.device_owner == "compute"}
         assert made == {port["port_id"] for row in rows for port in row.ports if port["created"]}
         held = {volume["attachment_id"] for row in rows for volume in row.volumes}
         assert set(self.block.attachments) == held
+        assert not any(machine.copies for node in self.nodes for machine in node.guests.values())
         for row in placed.values():
             node = guests[row.id]
             assert node.id == row.host_id

@@ -1,5 +1,6 @@
 """A server is made from an image, a volume or a new volume, on a host that can."""
 
+from mesh import ids
 from mesh.errors import CloudError
 from tests.services.compute.cloud import Cloud, status
 from tests.services.harness import until
@@ -120,6 +121,18 @@ async def test_no_valid_host_names_every_filter_and_how_many_each_removed(comput
         "availability_zone=2",
         "not_excluded=0",
     ]
+
+
+async def test_many_hosts_that_may_not_take_it_do_not_hide_one_that_may(compute: Cloud) -> None:
+    there = list(compute.placement.providers.items())
+    for _ in range(40):  # placement knows them, and compute does not
+        compute.placement.providers[ids.new()] = there[0][1]
+    for id, provider in there:  # last, so that a list of a few shows none of those that may
+        del compute.placement.providers[id]
+        compute.placement.providers[id] = provider
+    made = await compute.member.boot(**compute.wish)
+    assert status(made) == "ACTIVE"
+    assert compute.placement.calls.count("ListCandidates") == 2
 
 
 async def test_a_boot_that_is_cancelled_leaves_nothing(compute: Cloud) -> None:

@@ -4,9 +4,13 @@ from typing import Any
 
 import pytest
 
+from mesh.database import Connection
 from mesh.flow import Flow
 from services.compute.flows.cards import ATTACH_PORT, DETACH_PORT
 from services.compute.flows.freezing import PAUSE, RESUME, SUSPEND, UNPAUSE
+from services.compute.flows.rebuild import REBUILD
+from services.compute.flows.snapshot import SNAPSHOT
+from services.compute.tables import user_data
 from tests.services.compute.cloud import Cloud
 from tests.services.compute.perils import Survivor
 from tests.services.compute.test_crashes import (
@@ -25,10 +29,14 @@ from weft.compute.v1.server_service_pb2 import (
     AttachPortRequest,
     DetachPortRequest,
     PauseServerRequest,
+    RebuildServerRequest,
     ResumeServerRequest,
+    SnapshotServerRequest,
     SuspendServerRequest,
     UnpauseServerRequest,
+    UserData,
 )
+from weft.image.v1.resources_pb2 import ImageStatus
 
 
 async def attach_port(cloud: Cloud, server: Server) -> Server:
@@ -62,6 +70,49 @@ async def test_a_card_comes_or_goes_wholly_or_not_at_all(
                 ended = await act(compute, server)
                 await assert_all_agree(compute, plan, ended, "ACTIVE")
                 assert len(ended.ports) - len(server.ports) == moved, plan
+                await assert_nothing_is_left(compute, server)
+
+
+async def test_a_server_is_rebuilt_wherever_that_dies_or_stumbles(compute: Cloud) -> None:
+    async with Survivor(compute) as survivor:
+        for plans in (deaths, failures_that_pass, failures):
+            for plan in plans(REBUILD):
+                server, _ = await booted(compute, from_image=True)
+                image = compute.images.add_image(compute.member.project_id)
+                survivor.perils.plan = plan
+                request = RebuildServerRequest(
+                    id=server.id, image_id=image.id, user_data=UserData(content=b"x")
+                )
+                ended = await compute.member.settled(await compute.member.servers.RebuildServer(request))
+                await assert_all_agree(compute, plan, ended, "ACTIVE")
+                assert ended.image_id == (server.image_id if plans is failures else image.id), plan
+                await assert_nothing_is_left(compute, server)
+    assert await compute.runtime.database.read(_user_data) == []
+
+
+def _user_data(connection: Connection) -> list[Any]:
+    return list(connection.execute(user_data.select()))
+
+
+async def test_an_image_of_a_server_is_whole_or_not_there(compute: Cloud) -> None:
+    async with Survivor(compute) as survivor:
+        for plans, made in (
+            (deaths, 1),
+            (failures_that_pass, 1),
+            (failures, 0),
+            (deaths_on_the_way_back, 0),
+        ):
+            for plan in plans(SNAPSHOT):
+                server, _ = await booted(compute, from_image=True)
+                before = set(compute.images.images)
+                survivor.perils.plan = plan
+                request = SnapshotServerRequest(id=server.id, name="copy")
+                answer = await compute.member.servers.SnapshotServer(request)
+                ended = await compute.member.settled(answer.server)
+                await assert_all_agree(compute, plan, ended, "ACTIVE")
+                fresh = [compute.images.images[id] for id in set(compute.images.images) - before]
+                assert len(fresh) == made, plan
+                assert all(image.status == ImageStatus.IMAGE_STATUS_ACTIVE for image in fresh)
                 await assert_nothing_is_left(compute, server)
 
 

@@ -4,10 +4,13 @@ import asyncio
 
 import pytest
 
-from mesh import ids
-from tests.services.harness import until
+from mesh import caller, ids
+from mesh.errors import CloudError
+from tests.services.harness import person, until
 from tests.services.network.conftest import Api, Cloud, refused
+from weft.network.v1 import port_service_pb2 as ports
 from weft.network.v1 import resources_pb2 as pb
+from weft.network.v1.port_service_pb2_grpc import PortServiceStub
 
 
 async def test_a_port_is_unbound_then_binding_then_active_once_its_host_has_its_revision(
@@ -175,3 +178,27 @@ async def test_a_watcher_sees_a_port_go_through_its_states(mine: Api, compute: A
         ("UPDATED", pb.PORT_STATUS_BINDING, ""),
         ("DELETED", pb.PORT_STATUS_BINDING, ""),
     ]
+
+
+async def test_a_port_that_a_service_deleted_before_its_creation_came_is_not_made(
+    weft: Cloud, mine: Api
+) -> None:
+    """What a cancelled boot asked for may be slower on its way than what takes it back."""
+    network, _ = await mine.network_with_subnet()
+    stub = weft.house.service("network", "compute").stub(PortServiceStub)
+    acting = caller.encode(person(mine.project_id, "member").through("compute"))
+    early, late = ids.new(), ids.new()
+    for id, creations in ((late, 0), (early, 1)):
+        create = ports.CreatePortRequest(network_id=network.id, id=id, request_id=id)
+        delete = ports.DeletePortRequest(id=id, allow_missing=True)
+        for _ in range(creations):
+            await stub.CreatePort(create, metadata=((caller.METADATA_KEY, acting),))
+        await stub.DeletePort(delete, metadata=((caller.METADATA_KEY, acting),))
+    with pytest.raises(CloudError) as caught:
+        await stub.CreatePort(
+            ports.CreatePortRequest(network_id=network.id, id=late, request_id=late),
+            metadata=((caller.METADATA_KEY, acting),),
+        )
+    assert caught.value.reason == "CANCELLED"
+    left = {port.id for port in (await mine.ListPorts(network_id=network.id)).ports}
+    assert not left & {early, late}

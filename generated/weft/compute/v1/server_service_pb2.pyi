@@ -36,7 +36,7 @@ class _ServerSortKeyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ServerS
     SERVER_SORT_KEY_UPDATED_AT: _ServerSortKey.ValueType  # 2
     """When they last changed."""
     SERVER_SORT_KEY_NAME: _ServerSortKey.ValueType  # 3
-    """Their names, by code points."""
+    """Their names, as the database orders text."""
     SERVER_SORT_KEY_STATUS: _ServerSortKey.ValueType  # 4
     """Their statuses, by their names."""
 
@@ -50,7 +50,7 @@ SERVER_SORT_KEY_CREATED_AT: ServerSortKey.ValueType  # 1
 SERVER_SORT_KEY_UPDATED_AT: ServerSortKey.ValueType  # 2
 """When they last changed."""
 SERVER_SORT_KEY_NAME: ServerSortKey.ValueType  # 3
-"""Their names, by code points."""
+"""Their names, as the database orders text."""
 SERVER_SORT_KEY_STATUS: ServerSortKey.ValueType  # 4
 """Their statuses, by their names."""
 Global___ServerSortKey: _TypeAlias = ServerSortKey  # noqa: Y015

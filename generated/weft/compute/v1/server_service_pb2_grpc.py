@@ -334,7 +334,7 @@ class ServerServiceServicer:
     def RebuildServer(self, request, context):
         """Makes the server's own disks anew from an image: what was on them is lost. Id,
         ports, addresses, volumes, host and size stay. It runs afterwards, unless it was
-        STOPPED. WRONG_STATUS for a server that boots from a volume.
+        STOPPED. UNSUPPORTED for a server that boots from a volume.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

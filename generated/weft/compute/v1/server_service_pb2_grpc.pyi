@@ -101,7 +101,7 @@ class ServerServiceStub:
     RebuildServer: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.RebuildServerRequest, _resources_pb2.Server]
     """Makes the server's own disks anew from an image: what was on them is lost. Id,
     ports, addresses, volumes, host and size stay. It runs afterwards, unless it was
-    STOPPED. WRONG_STATUS for a server that boots from a volume.
+    STOPPED. UNSUPPORTED for a server that boots from a volume.
     """
     SnapshotServer: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.SnapshotServerRequest, _server_service_pb2.SnapshotServerResponse]
     """Makes an image of the root disk as it is at one moment, as if the power were cut
@@ -202,7 +202,7 @@ class ServerServiceAsyncStub(ServerServiceStub):
     RebuildServer: _aio.UnaryUnaryMultiCallable[_server_service_pb2.RebuildServerRequest, _resources_pb2.Server]  # type: ignore[assignment]
     """Makes the server's own disks anew from an image: what was on them is lost. Id,
     ports, addresses, volumes, host and size stay. It runs afterwards, unless it was
-    STOPPED. WRONG_STATUS for a server that boots from a volume.
+    STOPPED. UNSUPPORTED for a server that boots from a volume.
     """
     SnapshotServer: _aio.UnaryUnaryMultiCallable[_server_service_pb2.SnapshotServerRequest, _server_service_pb2.SnapshotServerResponse]  # type: ignore[assignment]
     """Makes an image of the root disk as it is at one moment, as if the power were cut
@@ -426,7 +426,7 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_resources_pb2.Server, _abc.Awaitable[_resources_pb2.Server]]:
         """Makes the server's own disks anew from an image: what was on them is lost. Id,
         ports, addresses, volumes, host and size stay. It runs afterwards, unless it was
-        STOPPED. WRONG_STATUS for a server that boots from a volume.
+        STOPPED. UNSUPPORTED for a server that boots from a volume.
         """
 
     @_abc_1.abstractmethod

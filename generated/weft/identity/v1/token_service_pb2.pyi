@@ -28,6 +28,8 @@ class CreateTokenRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
     APPLICATION_CREDENTIAL_FIELD_NUMBER: _builtins.int
+    SIGNED_FIELD_NUMBER: _builtins.int
+    ID_TOKEN_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def password(self) -> Global___PasswordCredential:
@@ -44,6 +46,17 @@ class CreateTokenRequest(_message.Message):
         """An application credential: the token is for its project, and `scope` is unset or names that."""
 
     @_builtins.property
+    def signed(self) -> Global___SignedHttp:
+        """A request signed with an EC2 credential for the service `weft`, in its headers and within five
+        minutes; the token is for the credential's project, and `scope` is unset or names that. What was
+        signed for another service, S3 for instance, is good for that service alone.
+        """
+
+    @_builtins.property
+    def id_token(self) -> Global___IdTokenCredential:
+        """An ID token of an identity provider that this cloud knows."""
+
+    @_builtins.property
     def scope(self) -> _resources_pb2.Scope:
         """What the token is for; unset means the user's default project, or none."""
 
@@ -53,13 +66,15 @@ class CreateTokenRequest(_message.Message):
         password: Global___PasswordCredential | None = ...,
         token: Global___TokenCredential | None = ...,
         application_credential: Global___ApplicationCredentialSecret | None = ...,
+        signed: Global___SignedHttp | None = ...,
+        id_token: Global___IdTokenCredential | None = ...,
         scope: _resources_pb2.Scope | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["application_credential", b"application_credential", "credential", b"credential", "password", b"password", "scope", b"scope", "token", b"token"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["application_credential", b"application_credential", "credential", b"credential", "id_token", b"id_token", "password", b"password", "scope", b"scope", "signed", b"signed", "token", b"token"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_credential", b"application_credential", "credential", b"credential", "password", b"password", "scope", b"scope", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_credential", b"application_credential", "credential", b"credential", "id_token", b"id_token", "password", b"password", "scope", b"scope", "signed", b"signed", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_credential: _TypeAlias = _typing.Literal["password", "token", "application_credential"]  # noqa: Y015
+    _WhichOneofReturnType_credential: _TypeAlias = _typing.Literal["password", "token", "application_credential", "signed", "id_token"]  # noqa: Y015
     _WhichOneofArgType_credential: _TypeAlias = _typing.Literal["credential", b"credential"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_credential) -> _WhichOneofReturnType_credential | None: ...
 
@@ -235,6 +250,101 @@ class ApplicationCredentialSecret(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApplicationCredentialSecret: _TypeAlias = ApplicationCredentialSecret  # noqa: Y015
+
+@_typing.final
+class SignedHttp(_message.Message):
+    """An HTTP request signed by AWS's signature version 4, as it was sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    PAYLOAD_HASH_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """HTTP method."""
+    path: _builtins.str
+    """Path as in the request line, escapes and all, without the query."""
+    query: _builtins.str
+    """Query as in the request line, without the question mark."""
+    payload_hash: _builtins.str
+    """SHA-256 of the body in hexadecimal, or what the header x-amz-content-sha256 says instead
+    (UNSIGNED-PAYLOAD, STREAMING-...): whoever sends this answers for that it fits the body. Empty
+    means an empty body, or what that header says.
+    """
+    @_builtins.property
+    def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___HttpHeader]:
+        """Headers: all that were signed, all that begin with x-amz-, and the authorization."""
+
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        path: _builtins.str = ...,
+        query: _builtins.str = ...,
+        headers: _abc.Iterable[Global___HttpHeader] | None = ...,
+        payload_hash: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["headers", b"headers", "method", b"method", "path", b"path", "payload_hash", b"payload_hash", "query", b"query"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignedHttp: _TypeAlias = SignedHttp  # noqa: Y015
+
+@_typing.final
+class HttpHeader(_message.Message):
+    """A header of an HTTP request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    value: _builtins.str
+    """Its value."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HttpHeader: _TypeAlias = HttpHeader  # noqa: Y015
+
+@_typing.final
+class IdTokenCredential(_message.Message):
+    """An ID token of OpenID Connect."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    NONCE_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """The ID token. Its issuer tells which identity provider is asked."""
+    nonce: _builtins.str
+    """The nonce that it was asked for with; must be its claim `nonce`, or both be empty."""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        nonce: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nonce", b"nonce", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IdTokenCredential: _TypeAlias = IdTokenCredential  # noqa: Y015
 
 @_typing.final
 class CreateTokenResponse(_message.Message):

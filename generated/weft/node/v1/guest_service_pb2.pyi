@@ -659,6 +659,7 @@ class ExportGuestResponse(_message.Message):
 
     ROOT_DISK_FIELD_NUMBER: _builtins.int
     COPY_FIELD_NUMBER: _builtins.int
+    PORTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def root_disk(self) -> _resources_pb2.RootDisk:
         """Its root disk; unset when it boots from a volume."""
@@ -667,15 +668,20 @@ class ExportGuestResponse(_message.Message):
     def copy(self) -> _resources_pb2.GuestCopy:
         """The disks."""
 
+    @_builtins.property
+    def ports(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.GuestPort]:
+        """Its network cards in order."""
+
     def __init__(
         self,
         *,
         root_disk: _resources_pb2.RootDisk | None = ...,
         copy: _resources_pb2.GuestCopy | None = ...,
+        ports: _abc.Iterable[_resources_pb2.GuestPort] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy", "root_disk", b"root_disk"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy", "root_disk", b"root_disk"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy", "ports", b"ports", "root_disk", b"root_disk"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from google.protobuf.empty_pb2 import Empty
+
 from mesh import ids
 from mesh.caller import current
 from mesh.errors import not_found
@@ -20,6 +22,7 @@ class Images(
     def __init__(self) -> None:
         super().__init__()
         self.images: dict[str, Image] = {}
+        self.uploaders: dict[str, str] = {}
 
     def part(self) -> Part:
         def build(runtime: Runtime) -> Service:
@@ -46,6 +49,26 @@ class Images(
         image = Image(**(given | fields))
         self.images[image.id] = image
         return image
+
+    def brought(self, host_id: str, image_id: str) -> None:
+        """What a host does by StoreImage."""
+        assert self.uploaders[image_id] == host_id
+        self.images[image_id].status = ImageStatus.IMAGE_STATUS_ACTIVE
+
+    async def CreateImage(self, request: Any, context: Any) -> Image:
+        self.called("CreateImage")
+        assert current().service == "compute"
+        if request.id not in self.images:
+            fields = {"id": request.id, "name": request.name, "properties": request.properties}
+            self.add_image(current().project_id, **fields, status=ImageStatus.IMAGE_STATUS_QUEUED)
+            self.uploaders[request.id] = request.uploader_host_id
+        return self.images[request.id]
+
+    async def DeleteImage(self, request: Any, context: Any) -> Empty:
+        self.called("DeleteImage")
+        if self.images.pop(request.id, None) is None and not request.allow_missing:
+            raise not_found("image", request.id)
+        return Empty()
 
     async def GetImage(self, request: Any, context: Any) -> Image:
         self.called("GetImage")

@@ -159,5 +159,6 @@ class Networks(
     async def UnbindPort(self, request: Any, context: Any) -> Port:
         self.called("UnbindPort")
         port = self._get("port", self.ports, request.id)
-        port.host_id = port.device_id = ""
+        if request.host_id in ("", port.host_id):
+            port.host_id = port.device_id = ""
         return port

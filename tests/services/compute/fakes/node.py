@@ -1,5 +1,6 @@
 """A host agent: guests that do nothing but exist."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,9 @@ class Machine:
     state: str = "SHUTOFF"
     volumes: dict[str, GuestVolume] = field(default_factory=dict)
     ports: dict[str, GuestPort] = field(default_factory=dict)
+    before: tuple[int, int] | None = None
+    offered: bool = False
+    copies: set[str] = field(default_factory=set)
     console: bytes = b""
 
     def message(self) -> Guest:
@@ -47,6 +51,7 @@ class Node(
         self.staged: set[str] = set()
         self.grace: float | None = None
         self.hard: bool | None = None
+        self.bring: Callable[[str, str], None] = lambda host_id, image_id: None
 
     def part(self) -> Part:
         def build(runtime: Runtime) -> Service:
@@ -152,6 +157,71 @@ class Node(
     async def DetachVolume(self, request: Any, context: Any) -> Empty:
         self.called("DetachVolume")
         self._guest(request.server_id).volumes.pop(request.attachment_id, None)
+        return Empty()
+
+    async def RebuildGuest(self, request: Any, context: Any) -> Guest:
+        self.called("RebuildGuest")
+        machine = self._guest(request.guest.server_id)
+        machine.state, machine.spec = "SHUTOFF", request.guest
+        return machine.message()
+
+    async def ResizeGuest(self, request: Any, context: Any) -> Guest:
+        self.called("ResizeGuest")
+        machine = self._guest(request.server_id)
+        assert machine.state == "SHUTOFF"
+        machine.before = machine.before or (machine.spec.vcpus, machine.spec.memory_mib)
+        machine.spec.vcpus, machine.spec.memory_mib = request.vcpus, request.memory_mib
+        return machine.message()
+
+    async def ConfirmGuest(self, request: Any, context: Any) -> Empty:
+        self.called("ConfirmGuest")
+        self._guest(request.server_id).before = None
+        return Empty()
+
+    async def RevertGuest(self, request: Any, context: Any) -> Empty:
+        self.called("RevertGuest")
+        machine = self._guest(request.server_id)
+        assert machine.state == "SHUTOFF"
+        if machine.before:
+            machine.spec.vcpus, machine.spec.memory_mib = machine.before
+            machine.before = None
+        return Empty()
+
+    async def ExportGuest(self, request: Any, context: Any) -> Any:
+        self.called("ExportGuest")
+        machine = self._guest(request.server_id)
+        assert machine.state == "SHUTOFF"
+        machine.offered = True
+        spec = machine.spec
+        answer = guest_service_pb2.ExportGuestResponse(ports=machine.ports.values())
+        if spec.HasField("root_disk"):
+            answer.root_disk.CopyFrom(spec.root_disk)
+            answer.copy.root.address, answer.copy.root.export = "192.0.2.1:10809", spec.server_id
+        return answer
+
+    async def UnexportGuest(self, request: Any, context: Any) -> Empty:
+        self.called("UnexportGuest")
+        if request.server_id in self.guests:
+            self.guests[request.server_id].offered = False
+        return Empty()
+
+    async def SnapshotGuest(self, request: Any, context: Any) -> Empty:
+        await self.held("SnapshotGuest")
+        self.called("SnapshotGuest")
+        self._guest(request.server_id).copies.add(request.snapshot_id)
+        return Empty()
+
+    async def UploadSnapshot(self, request: Any, context: Any) -> Empty:
+        self.called("UploadSnapshot")
+        if request.snapshot_id not in self._guest(request.server_id).copies:
+            raise not_found("snapshot", request.snapshot_id)
+        self.bring(self.id, request.snapshot_id)
+        return Empty()
+
+    async def DropSnapshot(self, request: Any, context: Any) -> Empty:
+        self.called("DropSnapshot")
+        if request.server_id in self.guests:
+            self.guests[request.server_id].copies.discard(request.snapshot_id)
         return Empty()
 
     async def AttachPort(self, request: Any, context: Any) -> Empty:

@@ -75,7 +75,7 @@ class Placement(
         group = request.groups[0]
         ids = [id for id in self.providers if group.in_tree in ("", id)]
         lacking = {id: self._lacks(id, group) for id in ids}
-        fitting = [id for id in ids if not lacking[id]]
+        fitting = [id for id in ids if not lacking[id]][: request.limit or 1000]
         reasons = sorted({reason for reason in lacking.values() if reason})
         removal = candidate_service_pb2.Removal
         counted = [removal(requirement=r, removed=list(lacking.values()).count(r)) for r in reasons]
@@ -118,6 +118,14 @@ class Placement(
     async def GetAllocations(self, request: Any, context: Any) -> resources_pb2.Consumer:
         self.called("GetAllocations")
         return self.consumers.get(request.consumer_id, resources_pb2.Consumer(id=request.consumer_id))
+
+    async def SetAllocations(self, request: Any, context: Any) -> Any:
+        self.called("SetAllocations")
+        for wanted in request.consumers:
+            self.consumers.pop(wanted.id, None)
+            if wanted.allocations:
+                self.consumers[wanted.id] = wanted
+        return allocation_service_pb2.SetAllocationsResponse(consumers=request.consumers)
 
     async def DeleteAllocations(self, request: Any, context: Any) -> Empty:
         self.called("DeleteAllocations")

@@ -5,8 +5,8 @@ from alembic import op
 
 from mesh import columns
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 _TEXTS = {
     "action": 128,
     "outcome": 16,

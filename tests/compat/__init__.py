@@ -1,0 +1,1 @@
+"""Programs that others wrote, and what they say of weft's dialects."""

@@ -1,0 +1,43 @@
+"""Clouds for the judges. They are installed from outside, so that only `make compat` runs them."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.compat.clients import Client, Person, person
+from tests.compat.install import installed
+from tests.end_to_end.clouds import Cloud, cloud
+
+# `make compat` sets it.
+collect_ignore_glob = [] if os.environ.get("WEFT_COMPAT") else ["test_*.py"]
+
+
+@pytest.fixture(scope="session")
+def clients() -> Path:
+    """Where the `openstack` command and openstacksdk are."""
+    return installed("clients")
+
+
+@pytest.fixture(scope="session", params=["simulated", pytest.param("tcg", marks=pytest.mark.slow)])
+def world(request: pytest.FixtureRequest) -> Iterator[Cloud]:
+    """A cloud of one host: once without guests, once with real ones."""
+    with cloud(hypervisor=request.param) as found:
+        yield found
+
+
+@pytest.fixture
+def somebody(world: Cloud, clients: Path, request: pytest.FixtureRequest) -> Person:
+    """A member of a new project, made by the administrator with the `openstack` command."""
+    return person(Client.administrator(clients, world.layout), f"who-{request.node.name[:40]}")
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    """A new private key; the public one is beside it."""
+    file = tmp_path / "key"
+    words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "judge", "-f", str(file)]
+    subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
+    return file

@@ -1,0 +1,1 @@
+"""From the version that landed last to this one, without a moment off."""
