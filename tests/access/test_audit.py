@@ -31,7 +31,7 @@ async def told(mesh: Mesh, persona: str = "system admin", **filters: Any) -> lis
             found[:] = (await stub.ListEvents(ListEventsRequest(page_size=1000, **filters))).events
             return bool(found)
 
-        await until(there)
+        await until(there, 60)
     return found
 
 

@@ -40,7 +40,7 @@ async def event(person: Person, **filters: Any) -> pb.AuditEvent:
         found[:] = await events(person, **filters)
         return bool(found)
 
-    await until(there)
+    await until(there, 60)
     assert len(found) == 1
     return found[0]
 
@@ -101,7 +101,7 @@ async def test_logins_are_told_and_failed_ones_name_the_user_who_is_there(world:
         found = await events(admin, action="identity.tokens.create", outcome="failure")
         return any(e.initiator.type_uri == "unknown" and not e.initiator.name for e in found)
 
-    await until(stranger)
+    await until(stranger, 60)
     assert "by mistake" not in str(await events(admin))
     assert "wrong guess" not in str(await events(admin))
     assert failed.id in {e.id for e in await events(ann)}  # people see who tried to be them
@@ -120,10 +120,11 @@ async def test_what_one_sees_depends_on_ones_scope_and_role(world: Cloud) -> Non
     manager = await world.login("boss", Scope(project_id=project.id))
     onlooker = await world.login("eve", Scope(project_id=project.id))
 
-    async def both() -> bool:
-        return len(await events(admin, action="identity.users.list")) == 2
+    async def all_told() -> bool:
+        refused = await events(admin, action="identity.users.list")
+        return len(refused) == 2 and bool(await events(onlooker))
 
-    await until(both)
+    await until(all_told, 60)
     assert {e.initiator.project_id for e in await events(manager)} == {project.id}
     # Who gave roles on the project is seen there too.
     assert {e.initiator.id for e in await events(manager)} == {ours.info.user_id, admin.info.user_id}
@@ -155,7 +156,7 @@ async def test_lists_are_filtered_by_time_and_paged(either: Cloud) -> None:
     async def all_there() -> bool:
         return len(await events(admin, action="identity.projects.create")) == 5
 
-    await until(all_there)
+    await until(all_there, 60)
     wanted = await events(admin, action="identity.projects.create")
     stub, seen, token = admin.client.stub(AuditServiceStub), [], ""
     for _ in range(3):
@@ -187,7 +188,7 @@ async def test_who_watches_is_sent_what_they_may_see_as_it_happens(world: Cloud)
         refused.add(member.info.user_id)
         return first.done() and mine.done()
 
-    await until(heard)
+    await until(heard, 60)
     assert (first.result().initiator.id, first.result().action) == (
         member.info.user_id,
         "identity.users.list",
