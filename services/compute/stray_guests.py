@@ -46,8 +46,10 @@ def _known(connection: Connection, ids: list[str]) -> tuple[dict[str, Any], set[
 
 
 def _belongs(row: Any, host_id: str) -> bool:
-    """While an operation is under way a server's guest may be on a host before its row says so."""
-    return row.host_id == host_id or bool(row.operation_id)
+    """While an operation is under way a server's guest may be on a host before its row says so, and while a
+    resize waits to be confirmed the guest that it was is on the host that it was on.
+    """
+    return host_id in (row.host_id, row.resize.get("host_id")) or bool(row.operation_id)
 
 
 async def _is_elsewhere(app: App, row: Any) -> bool:

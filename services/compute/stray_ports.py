@@ -1,4 +1,5 @@
-"""Ports whose server is gone: what a call that arrived after its flow was undone can leave in the network.
+"""Ports whose server is gone, or never came about: what a call leaves in the network that came after its flow
+was undone.
 
 The id of a port that a boot made derives from that boot's operation: that proves that it is ours, and it is
 deleted. One that somebody else made is only taken from the host, as nobody but compute puts one there; what
@@ -41,7 +42,7 @@ async def give_back(app: App) -> None:
 def _stray(connection: Connection, ports: list[Port]) -> list[Port]:
     before = clock.now() - GRACE
     old = [port for port in ports if port.device_id and clock.from_proto(port.updated_at) < before]
-    there = servers.among(connection, [port.device_id for port in old])
+    there = servers.holders(connection, [port.device_id for port in old])
     return [port for port in old if port.device_id not in there]
 
 

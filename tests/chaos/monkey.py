@@ -91,7 +91,7 @@ class Monkey:
         await asyncio.to_thread(self._cloud.database.start)
 
     async def _envoy(self, fault: Fault) -> None:
-        """Envoy dies under its gateway, which ends with it, and is begun again by the supervisor."""
+        """Envoy dies under its gateway, which begins it again."""
         envoy = child_of(self._cloud.parts["gateway"].pid, "envoy")
         with suppress(ProcessLookupError):
             if envoy:

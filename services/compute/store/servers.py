@@ -62,10 +62,18 @@ def among(connection: Connection, ids: list[str]) -> set[str]:
     return set(connection.scalars(select(servers.c.id).where(servers.c.id.in_(ids))))
 
 
+def holders(connection: Connection, ids: list[str]) -> set[str]:
+    """Which of these are servers that may hold something elsewhere: they are on a host, or something is under
+    way on them. One whose boot failed holds nothing.
+    """
+    somewhere = or_(servers.c.host_id.is_not(None), servers.c.operation_id.is_not(None))
+    return set(connection.scalars(select(servers.c.id).where(servers.c.id.in_(ids), somewhere)))
+
+
 def claimants(connection: Connection, ids: list[str]) -> set[str]:
-    """Which of these consumers are servers, or hold something for a resize of one."""
+    """Which of these consumers are servers that may hold something, or hold it for a resize of one."""
     spare = select(servers.c.spare_claim_id).where(servers.c.spare_claim_id.in_(ids))
-    return among(connection, ids) | set(connection.scalars(spare))
+    return holders(connection, ids) | set(connection.scalars(spare))
 
 
 def create(connection: Connection, values: dict[str, Any], content: bytes) -> Row[Any]:
@@ -129,6 +137,11 @@ def stranded(connection: Connection) -> list[Row[Any]]:
     ended = or_(operations.c.id.is_(None), operations.c.state.not_in(ACTIVE))
     joined = servers.outerjoin(operations, operations.c.id == servers.c.operation_id)
     return list(connection.execute(select(servers).select_from(joined).where(pending, ended)))
+
+
+def waiting_for_confirmation(connection: Connection) -> list[str]:
+    """Ids of the servers whose resize nobody has decided on."""
+    return list(connection.scalars(select(servers.c.id).where(servers.c.status == "VERIFY_RESIZE")))
 
 
 def is_live(connection: Connection, operation_id: str) -> bool:

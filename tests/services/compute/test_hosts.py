@@ -13,10 +13,12 @@ from services.compute.store import hosts, servers
 from services.compute.tables import servers as servers_table
 from tests.services.compute.cloud import Cloud, event, status
 from tests.services.compute.fakes.faults import broken
+from tests.services.compute.fakes.node import Node
 from weft.compute.v1.host_service_pb2 import (
     GetHostRequest,
     HeartbeatRequest,
     ListHostsRequest,
+    ReadmitHostRequest,
     RegisterHostRequest,
     ReportGuestEventsRequest,
     UpdateHostRequest,
@@ -81,6 +83,54 @@ async def test_an_agent_that_was_replaced_is_fenced_off(compute: Cloud) -> None:
     with pytest.raises(CloudError) as unheard_of:
         await agent.Heartbeat(HeartbeatRequest(id=node.id, epoch=3))
     assert unheard_of.value.reason == "NOT_FOUND"
+
+
+async def test_a_second_agent_with_a_hosts_identity_is_refused_while_the_first_lives(compute: Cloud) -> None:
+    node = compute.nodes[0]
+    first = await compute.register(node, place="here")
+    agent = compute.agent(node)
+    await agent.Heartbeat(HeartbeatRequest(id=node.id, epoch=first.epoch))
+    with pytest.raises(CloudError) as copied:
+        await compute.register(node, last_epoch=first.epoch, place="there")
+    assert (copied.value.reason, "and lives" in copied.value.message) == ("WRONG_STATUS", True)
+    restarted = await compute.register(node, last_epoch=first.epoch, place="here")
+    assert restarted.epoch == first.epoch + 1
+    await agent.Heartbeat(HeartbeatRequest(id=node.id, epoch=restarted.epoch))
+    later = clock.now() + hosts.SILENCE + timedelta(seconds=1)
+    with clock.told_by(lambda: later):  # the machine was restarted, or the first one is no more
+        moved = await compute.register(node, last_epoch=restarted.epoch, place="there")
+    assert moved.epoch == restarted.epoch + 1
+
+
+async def test_an_agent_whose_disk_is_older_than_the_host_is_refused_until_it_is_readmitted(
+    compute: Cloud,
+) -> None:
+    node = compute.nodes[0]
+    agent = compute.agent(node)
+    for last in (1, 2):
+        epoch = (await compute.register(node, last_epoch=last, place="here")).epoch
+        await agent.Heartbeat(HeartbeatRequest(id=node.id, epoch=epoch))
+    with pytest.raises(CloudError) as restored:
+        await compute.register(node, last_epoch=1, place="here")
+    assert (restored.value.reason, "epoch 1" in restored.value.message) == ("WRONG_STATUS", True)
+    with pytest.raises(CloudError) as not_an_admin:
+        await compute.member.hosts.ReadmitHost(ReadmitHostRequest(id=node.id))
+    assert not_an_admin.value.reason == "PERMISSION_DENIED"
+    await compute.admin.hosts.ReadmitHost(ReadmitHostRequest(id=node.id))
+    assert (await compute.register(node, last_epoch=1, place="here")).epoch == epoch + 1
+
+
+async def test_an_agent_that_died_before_it_kept_its_epoch_is_believed(compute: Cloud) -> None:
+    node = compute.nodes[0]
+    kept = (await compute.register(node, last_epoch=1, place="here")).epoch
+    await compute.agent(node).Heartbeat(HeartbeatRequest(id=node.id, epoch=kept))
+    lost = (await compute.register(node, last_epoch=kept, place="here")).epoch
+    assert (await compute.register(node, last_epoch=kept, place="here")).epoch == lost + 1
+
+
+async def test_a_host_that_the_cloud_has_forgotten_goes_on_from_its_own_epoch(compute: Cloud) -> None:
+    forgotten = Node("gamma", "unix:/gamma.sock")
+    assert (await compute.register(forgotten, last_epoch=41, place="here")).epoch == 42
 
 
 async def test_a_silent_host_is_down_and_takes_no_servers_until_it_is_heard_again(compute: Cloud) -> None:
@@ -189,6 +239,17 @@ async def test_claims_of_servers_that_are_gone_are_given_back(compute: Cloud) ->
     kinds = {consumer.id: consumer.consumer_type for consumer in compute.placement.consumers.values()}
     assert kinds.pop(made.id) == "server"
     assert list(kinds.values()) == ["volume"]
+
+
+async def test_a_claim_that_came_after_its_boot_was_undone_is_given_back(compute: Cloud) -> None:
+    made = await compute.member.boot(**compute.wish)
+    failed = await compute.member.boot(**compute.wish, availability_zone="moon")
+    assert status(failed) == "ERROR"
+    late = Allocation(provider_id=compute.nodes[0].id, resources={"VCPU": 1})
+    claim = Consumer(id=failed.id, consumer_type="server", allocations=[late])
+    compute.placement.consumers[failed.id] = claim
+    await reconciler(compute).free_orphans()
+    assert list(compute.placement.consumers) == [made.id]
 
 
 async def test_a_server_in_transition_without_an_operation_is_settled(compute: Cloud) -> None:
