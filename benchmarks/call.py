@@ -3,14 +3,13 @@
 GetFlavor also reads a row of the database. The client is Python too and runs beside what it measures.
 """
 
-import http.client
-import ssl
 from collections.abc import Awaitable, Callable
 
 from benchmarks import measure
 from benchmarks.cloud import Cloud
 from benchmarks.figures import Goal
 from benchmarks.people import Person, person
+from benchmarks.rest import asking
 from benchmarks.suite import Bench
 from mesh.channel import Client
 from weft.compute.v1.flavor_service_pb2 import GetFlavorRequest
@@ -49,22 +48,9 @@ async def _grpc(
 
 
 def _rest(bench: Bench, cloud: Cloud, somebody: Person, flavor: str) -> None:
-    """JSON over one kept HTTP/1.1 connection."""
-    layout = cloud.layout
-    trust = ssl.create_default_context(cafile=str(layout.ca))
-    connection = http.client.HTTPSConnection("127.0.0.1", layout.port, context=trust)
-    headers = {"Authorization": f"Bearer {somebody.client.token}"}
-
-    def get() -> None:
-        connection.request("GET", f"/compute/v1/flavors/{flavor}", headers=headers)
-        answer = connection.getresponse()
-        if answer.status != 200:
-            raise ConnectionError(f"the gateway answered {answer.status}: {answer.read()!r}")
-        answer.read()
-
-    times = bench.of(500, 5000)
-    measure.here(get, 50)
-    with cloud.spending() as spent:
-        samples = measure.here(get, times)
-    connection.close()
+    times, path = bench.of(500, 5000), f"/compute/v1/flavors/{flavor}"
+    with asking(somebody) as rest:
+        measure.here(lambda: rest.get(path), 50)
+        with cloud.spending() as spent:
+            samples = measure.here(lambda: rest.get(path), times)
     bench.tell("GetFlavor through the gateway, as REST", "ms", samples, None, spent.each(times))

@@ -1,24 +1,12 @@
 """Where a server could go among many hosts: the decision alone, and asked of placement over gRPC."""
 
-import asyncio
-import os
-import shutil
-import signal
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-
 from benchmarks import measure, processes
+from benchmarks.alone import service
 from benchmarks.figures import Goal
 from benchmarks.suite import Bench
-from cli.cloud.layout import Layout
-from cli.cloud.processes import PATIENCE
-from cli.serve import command
 from mesh import clock, ids
-from mesh.certificates import Authority, Identity
-from mesh.channel import Client, connect
-from mesh.errors import CloudError
+from mesh.certificates import Identity
+from mesh.channel import Client
 from services.placement.candidates import Candidates
 from services.placement.model import Group, Inventory, Provider
 from weft.placement.v1 import resources_pb2 as pb
@@ -43,7 +31,7 @@ async def run(bench: Bench) -> None:
     times = bench.of(300, 5000)
     find = measure.here(lambda: view.find(group, share=False, exclude=(), limit=1), times)
     bench.tell(f"the decision, {_HOSTS:,} hosts", "ms", find, Goal(0.1))
-    async with _placement() as (client, pid):
+    async with service("placement", Identity.service("compute"), _listens) as (client, pid):
         await _filled(bench, client, pid)
         await _asked(bench, client, pid)
 
@@ -67,39 +55,9 @@ async def _asked(bench: Bench, client: Client, pid: int) -> None:
         bench.tell(name, "ms", samples, goal, spent.each(times + 10))
 
 
-@asynccontextmanager
-async def _placement() -> AsyncIterator[tuple[Client, int]]:
-    """Placement alone as a process, and a client that is compute to it."""
-    folder = Path(tempfile.mkdtemp(prefix="weft-bench-"))
-    layout = Layout(folder)
-    layout.write()
-    authority = Authority.open_or_create(layout.state / "pki", layout.settings.cloud.name)
-    leaf = authority.issue(Identity.service("compute"))
-    child = await asyncio.create_subprocess_exec(
-        *command("placement"), env={**os.environ, "WEFT_CONFIG": str(layout.config)}
-    )
-    try:
-        name = Identity.service("placement").dns
-        async with connect(layout.socket("placement"), layout.ca, leaf=leaf, server_name=name) as client:
-            await _listens(client)
-            yield client, child.pid
-    finally:
-        child.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(child.wait(), PATIENCE)
-        await asyncio.to_thread(shutil.rmtree, folder)
-
-
 async def _listens(client: Client) -> None:
-    """Wait until it answers. Raises CloudError when it does not for long."""
     request = ListCandidatesRequest(groups=[pb.RequestGroup(resources=_WANTED)])
-    for attempt in range(100):
-        try:
-            await client.stub(CandidateServiceStub).ListCandidates(request)
-            return
-        except CloudError as error:
-            if error.reason != "UNAVAILABLE" or attempt == 99:
-                raise
-            await asyncio.sleep(0.2)
+    await client.stub(CandidateServiceStub).ListCandidates(request)
 
 
 def _provider(number: int) -> Provider:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from benchmarks.cloud import Cloud
 from cli.cloud import health
@@ -40,7 +41,12 @@ from weft.network.v1 import (
 from weft.operation.v1 import operation_pb2
 
 _CHUNK = 1 << 20
-_UNLIMITED = {"compute": ("servers", "vcpus", "memory_mib"), "network": ("ports",)}
+_UNLIMITED = {
+    "compute": ("servers", "vcpus", "memory_mib"),
+    "network": ("ports",),
+    "block": ("volumes", "volume_gib"),
+    "image": ("images", "image_bytes"),
+}
 
 
 class Unsuccessful(Exception):
@@ -122,9 +128,11 @@ class Person:
         """ServerService."""
         return self.client.stub(server_service_pb2_grpc.ServerServiceStub)
 
-    async def ended(self, operation_id: str) -> None:
-        """Wait until the operation has ended. Raises Unsuccessful."""
-        watch = self.client.stub(operation_service_pb2_grpc.OperationServiceStub).WatchOperation
+    async def ended(self, operation_id: str, watch: Any = None) -> None:
+        """Wait until the operation has ended, of compute unless another's `watch` is given. Raises
+        Unsuccessful.
+        """
+        watch = watch or self.client.stub(operation_service_pb2_grpc.OperationServiceStub).WatchOperation
         last = operation_pb2.Operation()
         async for last in watch(operation_pb2.WatchOperationRequest(id=operation_id)):  # noqa: B007
             pass

@@ -11,7 +11,10 @@ from benchmarks.figures import Figure, Goal
 from benchmarks.report import Record
 
 # Each is a module here with `async def run(bench)`.
-NAMES = ("start", "idle", "call", "dialect", "tokens", "boot", "console", "candidates", "journal")
+NAMES = (
+    "start", "idle", "call", "dialect", "tokens", "boot", "lists", "ports", "volumes", "images", "console",
+    "candidates", "claims", "journal",
+)  # fmt: skip
 
 
 class Bench:

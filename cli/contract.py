@@ -3,6 +3,7 @@
 Read from the descriptor set with its comments; nothing here knows any one service.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -189,7 +190,7 @@ def _required(rules: validate_pb2.FieldRules) -> bool:
     if rules.ignore == validate_pb2.IGNORE_IF_ZERO_VALUE:
         return False
     text = rules.string
-    shaped = text.uuid or text.ip or text.ip_prefix or text.min_len > 0
+    shaped = text.uuid or text.ip or text.ip_prefix or text.min_len > 0 or not re.search(text.pattern, "")
     return rules.required or shaped or 0 in rules.enum.not_in or rules.int32.gte > 0
 
 

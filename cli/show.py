@@ -16,7 +16,7 @@ _FIRST = ("id", "name", "status", "type")
 _LEFT_OUT = {
     "project_id", "description", "created_at", "updated_at", "revision", "status_reason", "operation_id",
     "tags", "metadata", "extra_specs", "user_id",
-    "host_fingerprint",
+    "host_fingerprint", "type_uri", "event_type", "observer", "request_path",
 }  # fmt: skip
 _WIDEST = 7
 _PIPED = 1000

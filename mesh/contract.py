@@ -27,6 +27,7 @@ class Method:
     response_type: type[Message]
     client_streaming: bool
     server_streaming: bool
+    reads: bool
     idempotent: bool
     has_request_id: bool
     ours: bool
@@ -86,6 +87,7 @@ def _read(found: descriptor.MethodDescriptor) -> Method:
         response_type=message_factory.GetMessageClass(found.output_type),
         client_streaming=found.client_streaming,
         server_streaming=found.server_streaming,
+        reads=options.idempotency_level == 1,
         idempotent=options.idempotency_level in _IDEMPOTENT,
         has_request_id="request_id" in found.input_type.fields_by_name,
         ours=service.full_name.startswith("weft."),

@@ -15,6 +15,7 @@ from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
 from mesh import access, access_rules, caller, contract, deadline, errors, peer, tracing, validation
 from mesh import logging as weft_logging
+from mesh.audit import Recorder, Trail
 from mesh.caller import Caller
 from mesh.errors import CloudError
 from mesh.policy import Policy
@@ -30,9 +31,11 @@ _ENDLESS = ("Watch", "Follow")
 class Interceptor:
     """Wraps the handlers of one service."""
 
-    def __init__(self, service: str, cloud: str, verifier: Verifier, tracer: Tracer, policy: Policy) -> None:
+    def __init__(
+        self, service: str, cloud: str, verifier: Verifier, tracer: Tracer, policy: Policy, trail: Trail
+    ) -> None:
         self._service, self._cloud, self._verifier, self._tracer = service, cloud, verifier, tracer
-        self._policy = policy
+        self._policy, self._trail = policy, trail
         self._watches: set[asyncio.Task[Any]] = set()
         self._draining = False
 
@@ -49,7 +52,8 @@ class Interceptor:
         """
         method = contract.method(path)
         allow = access.compile_rule(path, rule or method.access, self._policy)
-        call = _Call(self, method, allow, handler.request_deserializer)
+        told = Recorder(self._trail, method, rule or method.access or Access())
+        call = _Call(self, method, allow, handler.request_deserializer, told)
         behaviour = handler.unary_unary or handler.stream_unary
         if behaviour is not None:
             wrapped: Any = call.answering_once(behaviour)
@@ -112,8 +116,10 @@ class _Call:
         method: contract.Method,
         allow: access.Rule,
         parse: Callable[[bytes], Message],
+        told: Recorder,
     ) -> None:
         self._outer, self._method, self._allow, self._parse = outer, method, allow, parse
+        self._told = told
         self._check = validation.checker(method.request_type)
         self._names = access_rules.names(method.path)
 
@@ -121,7 +127,7 @@ class _Call:
         """For RPCs with one answer."""
 
         async def handle(raw: Any, context: Any) -> Any:
-            metadata = dict(context.invocation_metadata())
+            metadata, request = dict(context.invocation_metadata()), None
             self._outer.enter()
             with self._outer.span(self._method, metadata) as span:
                 try:
@@ -130,8 +136,9 @@ class _Call:
                         answer = await behaviour(request, context)
                         await context.send_initial_metadata(_headers(metadata))
                 except Exception as error:  # noqa: BLE001 - every failure leaves as a typed error
-                    await self._abort(context, error, span)
+                    await self._abort(context, error, span, metadata, request)
                 _tell_resource(span, answer)
+                self._told.done(context, metadata, request, answer)
                 return answer
 
         return handle
@@ -141,7 +148,7 @@ class _Call:
         endless = self._method.name.startswith(_ENDLESS)
 
         async def handle(raw: Any, context: Any) -> AsyncIterator[Any]:
-            metadata = dict(context.invocation_metadata())
+            metadata, request = dict(context.invocation_metadata()), None
             self._outer.enter()
             with self._outer.span(self._method, metadata) as span, self._outer.watched(self._method):
                 try:
@@ -157,18 +164,18 @@ class _Call:
                 except asyncio.CancelledError:
                     if not self._outer.draining:
                         raise
-                    await self._abort(context, _stopping(), span)
+                    await self._abort(context, _stopping(), span, metadata, request)
                 except Exception as error:  # noqa: BLE001 - every failure leaves as a typed error
-                    await self._abort(context, error, span)
+                    await self._abort(context, error, span, metadata, request)
 
         return handle
 
     async def _admit(self, raw: Any, context: Any, metadata: dict[str, Any], span: Span | None) -> Any:
         """The request (or the stream of them), once the caller is known, allowed, and it is valid."""
         acting = await self._outer.identify(context, metadata)
+        caller.enter(acting)
         self._allow(acting)
         access_rules.check(acting, self._names)
-        caller.enter(acting)
         request = self._stream(raw) if self._method.client_streaming else self._valid(raw)
         if span is not None and span.is_recording():
             if acting.project_id:
@@ -196,7 +203,9 @@ class _Call:
         async for message in raw:
             yield self._valid(message)
 
-    async def _abort(self, context: Any, error: Exception, span: Span | None) -> NoReturn:
+    async def _abort(
+        self, context: Any, error: Exception, span: Span | None, metadata: dict[str, Any], request: Any
+    ) -> NoReturn:
         if isinstance(error, grpc.aio.AbortError):
             raise error
         trace_id = tracing.trace_id() or tracing.new_trace_id()
@@ -209,6 +218,7 @@ class _Call:
             ("grpc-status-details-bin", errors.to_status(cloud_error, trace_id).SerializeToString()),
             ("weft-problem", errors.problem_header(cloud_error, trace_id)),
         )
+        self._told.failed(context, metadata, request, cloud_error, trace_id)
         await context.abort(cloud_error.code, cloud_error.message, trailers)
 
 

@@ -1,6 +1,6 @@
 """Who is at the other end of a connection, by the certificate that it showed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mesh import caller
@@ -48,3 +48,15 @@ def _service(name: str, acting_for: bytes | None) -> Caller | None:
         return caller.decode(acting_for).through(name)
     except ValueError:
         return None
+
+
+def address(context: Any, metadata: Mapping[str, Any], who: Caller) -> str:
+    """Where a call comes from: the client as the gateway saw it, else the peer; `unix` for a socket.
+
+    The gateway appends the address that it saw to x-forwarded-for: what clients put before that counts for
+    nothing, and what services and hosts put there neither.
+    """
+    if who.kind not in (Kind.SERVICE, Kind.NODE) and (forwarded := metadata.get("x-forwarded-for")):
+        return str(forwarded).rsplit(",", 1)[-1].strip()[:255]
+    kind, _, place = context.peer().partition(":")
+    return kind if kind == "unix" else place.rpartition(":")[0][:255]

@@ -19,6 +19,7 @@ from sqlalchemy import MetaData
 
 from mesh import logging as weft_logging
 from mesh import paging, tracing
+from mesh.audit import Trail, to_identity
 from mesh.certificates import Authority, Identity, Leaf
 from mesh.channel import Peers
 from mesh.database import Database
@@ -67,6 +68,7 @@ class Runtime:
     leaf: Leaf
     tracer: Tracer
     policy: Policy
+    trail: Trail
     flows: FlowEngine | None = None
 
     def use_flows(self, flows: Iterable[Flow], app: Any) -> FlowEngine:
@@ -171,7 +173,9 @@ async def _runtime(
     peers = Peers(settings, leaf)
     stack.push_async_callback(peers.close)
     tracer = exporting.tracer(part.name)
-    return Runtime(part.name, settings, service, database, peers, authority, leaf, tracer, policy)
+    trail = Trail(to_identity(peers))
+    stack.push_async_callback(trail.close)
+    return Runtime(part.name, settings, service, database, peers, authority, leaf, tracer, policy, trail)
 
 
 def _interceptor(runtime: Runtime, service: Service, stack: AsyncExitStack) -> Interceptor:
@@ -180,12 +184,12 @@ def _interceptor(runtime: Runtime, service: Service, stack: AsyncExitStack) -> I
         verifier = remote = RemoteVerifier(runtime.peers)
         stack.push_async_callback(remote.close)
     cloud = runtime.settings.cloud.name
-    return Interceptor(runtime.name, cloud, verifier, runtime.tracer, runtime.policy)
+    return Interceptor(runtime.name, cloud, verifier, runtime.tracer, runtime.policy, runtime.trail)
 
 
 def _jobs(runtime: Runtime, service: Service) -> list[Background]:
     housekeeping = [upkeep(runtime.database).run] if runtime.database is not None else []
-    return [*service.background, *housekeeping]
+    return [*service.background, *housekeeping, runtime.trail.run]
 
 
 @asynccontextmanager

@@ -125,6 +125,8 @@ class Identity(Section, frozen=True):
     `password_history`, changed every `password_days` (0: for ever) and, with `password_change_at_first_use`,
     also after somebody else has set it. After `lockout_failures` wrong guesses of one user's password only
     addresses that the user has logged in from before are heard (0: all are).
+
+    The audit trail is kept for `audit_days`.
     """
 
     token_seconds: int = 3600
@@ -134,6 +136,7 @@ class Identity(Section, frozen=True):
     password_days: int = 0
     password_change_at_first_use: bool = False
     lockout_failures: int = 100
+    audit_days: int = 90
 
 
 class Image(Section, frozen=True):

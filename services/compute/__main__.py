@@ -4,8 +4,9 @@ from pathlib import Path
 
 from mesh.limits import Limits
 from mesh.operations import OperationServicer
+from mesh.reconcile import Sweep
 from mesh.server import Runtime, Service, main
-from services.compute import tables
+from services.compute import confirmations, tables
 from services.compute.api.flavors import FlavorService
 from services.compute.api.hosts import HostService
 from services.compute.api.key_pairs import KeyPairService
@@ -44,6 +45,8 @@ def build(runtime: Runtime) -> Service:
     runtime.use_flows(FLOWS, app)
     reconciler = Reconciler(app)
     limits = Limits(runtime.peers, "compute")
+    waits = runtime.settings.section("compute", confirmations.Compute).confirm_resizes_seconds
+    confirming = Sweep("resizes to confirm", 30, lambda: confirmations.confirm(app, waits))
     servers = ServerService(app, limits, reconciler.telling)
     return Service(
         servicers=[
@@ -53,7 +56,7 @@ def build(runtime: Runtime) -> Service:
             (add_HostServiceServicer_to_server, HostService(runtime.database, runtime.peers)),
             (add_OperationServiceServicer_to_server, OperationServicer(runtime.database)),
         ],
-        background=[sweep.run for sweep in reconciler.sweeps],
+        background=[sweep.run for sweep in (*reconciler.sweeps, confirming)],
     )
 
 

@@ -79,6 +79,13 @@ def require(row: Any, allowed: tuple[str, ...]) -> None:
         raise Busy(row, allowed)
 
 
+def may_write(row: Any) -> bool:
+    """Whether something may still come from the server's guest."""
+    if row.status == "VERIFY_RESIZE":
+        return row.guest_state != "SHUTOFF"
+    return row.status not in ("STOPPED", "SUSPENDED", "ERROR", "DELETING")
+
+
 def require_host(row: Any, allowed: tuple[str, ...]) -> None:
     """Raises WRONG_STATUS for a server that never got a guest."""
     if row.host_id is None:

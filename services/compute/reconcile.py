@@ -7,7 +7,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any
 
 from mesh import clock
@@ -24,8 +23,6 @@ from weft.node.v1.resources_pb2 import Guest, GuestState
 from weft.placement.v1.allocation_service_pb2 import DeleteAllocationsRequest, ListProviderAllocationsRequest
 from weft.placement.v1.allocation_service_pb2_grpc import AllocationServiceStub
 
-# A host is DOWN when it was not heard of for so long.
-SILENCE = timedelta(seconds=30)
 _AT_ONCE = 16
 _log = logging.getLogger(__name__)
 
@@ -50,9 +47,9 @@ class Reconciler:
 
     async def mark_silent_hosts(self) -> None:
         """UP hosts that are not heard of are DOWN. While this process was not there nobody could be heard."""
-        if time.monotonic() - self._began < SILENCE.total_seconds():
+        if time.monotonic() - self._began < hosts.SILENCE.total_seconds():
             return
-        for host in await self._app.database.write(hosts.mark_down, clock.now() - SILENCE):
+        for host in await self._app.database.write(hosts.mark_down, clock.now() - hosts.SILENCE):
             _log.warning("host %s (%s) is DOWN: last heard of at %s", host.name, host.id, host.last_seen_at)
 
     async def compare_guests(self) -> None:

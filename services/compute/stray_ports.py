@@ -1,5 +1,5 @@
-"""Ports whose server is gone, or never came about: what a call can leave in the network that arrived after its
-flow was undone.
+"""Ports whose server is gone, or never came about: what a call leaves in the network that came after its flow
+was undone.
 
 The id of a port that a boot made derives from that boot's operation: that proves that it is ours, and it is
 deleted. One that somebody else made is only taken from the host, as nobody but compute puts one there; what

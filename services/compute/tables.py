@@ -116,6 +116,8 @@ user_data = Table(
     Bytes("content", nullable=False),
 )
 
+# `confirmed_epoch` is the last that the host's agent has on its disk, as its heartbeat shows; `place` is
+# where that agent is.
 hosts = Table(
     "hosts",
     metadata,
@@ -134,5 +136,7 @@ hosts = Table(
     Column("availability_zone", String(255), nullable=False, default=""),
     Column("epoch", BigInteger, nullable=False),
     Column("last_seen_at", Timestamp, nullable=False),
+    Column("confirmed_epoch", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("place", String(64), nullable=False, default="", server_default=""),
     *_stamps(),
 )

@@ -2,15 +2,18 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mesh import server
+from mesh.caller import Caller, Kind
 from mesh.server import Runtime, Service
 from mesh.settings import SettingsError
 from services.identity import reconcile
 from services.identity.api import (
     application_credentials,
+    audit,
     catalog,
     domains,
     ec2_credentials,
@@ -45,6 +48,7 @@ from services.identity.tokens import Tokens
 from services.identity.verifier import LocalVerifier
 from weft.identity.v1 import (
     application_credential_service_pb2_grpc,
+    audit_service_pb2_grpc,
     catalog_service_pb2_grpc,
     domain_service_pb2_grpc,
     ec2_credential_service_pb2_grpc,
@@ -71,6 +75,8 @@ async def build(runtime: Runtime) -> Service:
     life = timedelta(seconds=settings.identity.token_seconds)
     if not timedelta(minutes=1) <= life <= LONGEST_TOKEN:
         raise SettingsError("identity.token_seconds: expected 60 to 86400")
+    if (days := settings.identity.audit_days) < 1:
+        raise SettingsError("identity.audit_days: expected 1 or more")
     ring = await asyncio.to_thread(KeyRing, settings.state / "identity" / "keys")
     signer = Tokens(ring, settings.cloud.name, life)
     passwords = Passwords()
@@ -81,12 +87,15 @@ async def build(runtime: Runtime) -> Service:
     federated = FederatedLogin(database, signer, IdTokens(database, ProviderKeys()))
     setting = NewPasswords(database, passwords, PasswordRules.of(settings.identity))
     certificates = HostCertificates(runtime.authority)
+    trail = audit.Audit(database)
+    runtime.trail.send = partial(trail.keep, caller=Caller(Kind.SERVICE, service=runtime.name))
     await bootstrap(database, settings, passwords)
     servicers: list[tuple[Any, Any]] = [
         (
             application_credential_service_pb2_grpc.add_ApplicationCredentialServiceServicer_to_server,
             application_credentials.ApplicationCredentials(database),
         ),
+        (audit_service_pb2_grpc.add_AuditServiceServicer_to_server, trail),
         (catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server, catalog.Catalog(database)),
         (domain_service_pb2_grpc.add_DomainServiceServicer_to_server, domains.Domains(database)),
         (
@@ -125,7 +134,7 @@ async def build(runtime: Runtime) -> Service:
             users.Users(database, setting, login),
         ),
     ]
-    return Service(servicers, background=[reconcile.upkeep(database, ring).run], verifier=verifier)
+    return Service(servicers, background=[reconcile.upkeep(database, ring, days).run], verifier=verifier)
 
 
 if __name__ == "__main__":

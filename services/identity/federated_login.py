@@ -6,7 +6,7 @@ from typing import Any
 from mesh import clock
 from mesh.database import Database
 from services.identity.id_tokens import IdTokens
-from services.identity.login import Issued
+from services.identity.login import Issued, issue
 from services.identity.mapping import Mapped, mapped
 from services.identity.model import Wanted
 from services.identity.store import delegated, endpoints, memberships, providers, rights, scopes
@@ -33,8 +33,7 @@ class FederatedLogin:
             raise scopes.refused()
         about = (provider.id, claims["sub"], said)
         grant, catalog = await self._database.write(self._grant, about, wanted)
-        signed, info = self._tokens.sign(grant, (METHOD,))
-        return Issued(signed, info, grant.project_name, catalog if grant.target.scope != "none" else [])
+        return issue(self._tokens, grant, catalog, (METHOD,))
 
     def _grant(
         self, connection: Any, about: tuple[str, str, Mapped], wanted: Wanted | None

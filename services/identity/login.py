@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from mesh import audit
 from mesh.database import Database
 from services.identity import slowdown
 from services.identity.model import DomainRef, Wanted
@@ -47,6 +48,8 @@ class Login:
 
     async def prove(self, user: Any, said: str, password: str, source: str) -> Any:
         """The user, whose password it is. The work is the same when there is no such user (None)."""
+        if user is not None:
+            audit.about(user.id, user.name, user.domain_id)
         async with self._slowdown.attempt(slowdown.subject(user and user.id, said), source) as attempt:
             stored = user.password_hash if user is not None else ""
             if not await self._passwords.match(stored, password):
@@ -81,6 +84,7 @@ def issue(
     parent: Claims | None = None,
 ) -> Issued:
     """A token for what was granted."""
+    audit.about(grant.user.id, grant.user.name, grant.user.domain_id)
     token, claims = tokens.sign(grant, methods, parent)
     return Issued(token, claims, grant.project_name, catalog if grant.target.scope != "none" else [])
 

@@ -130,3 +130,24 @@ def need_system(caller: Caller, what: str) -> None:
     if caller.kind is not Kind.SERVICE or not caller.for_nobody:
         message = f"{what} needs the role admin on the system."
         raise CloudError("PERMISSION_DENIED", message, scope="system", role="admin")
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Whose events of the audit trail somebody sees: a project's, a domain's, everybody's, or their own."""
+
+    user_id: str
+    project_id: str = ""
+    domain_id: str = ""
+    everything: bool = False
+
+
+def sight(caller: Caller) -> Sight:
+    """What a caller sees of the audit trail."""
+    if is_system(caller):
+        return Sight(caller.user_id, everything=True)
+    if "manager" in closure(caller.roles) and caller.scope in ("project", "domain"):
+        if caller.scope == "project":
+            return Sight(caller.user_id, project_id=caller.project_id)
+        return Sight(caller.user_id, domain_id=caller.domain_id)
+    return Sight(caller.user_id)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from mesh import clock
+from mesh import audit, clock
 from mesh.database import Database
 from mesh.errors import CloudError, invalid
 from services.identity import program_secrets, signatures
@@ -46,6 +46,8 @@ class Programs:
         row = await self._database.read(
             delegations.for_login, said.id, said.name, said.user_id, said.user_name, said.domain_name
         )
+        if row is not None:
+            audit.about(row.owner_id, "", "")
         right = program_secrets.match(row.secret if row is not None else "", said.secret)
         if row is None or not right:
             raise scopes.refused()
@@ -70,6 +72,7 @@ class Programs:
         row = await self._database.read(_of_key, signed.access_key)
         secret = self._nobodys
         if row is not None:
+            audit.about(row.owner_id, "", "")
             secret = self._seal.open(row.secret, sealed_for(row.id)).decode()
         # The work is the same whatever is wrong; canonicalising a long request may take a while.
         right = await asyncio.to_thread(signed.made_with, secret)

@@ -285,3 +285,33 @@ join_tokens = Table(
     Index("join_tokens_by_age", "created_at", "id"),
 )
 join_tokens.info["resource_type"] = "join token"
+
+# Who did what, written once: an event of the contract, one column a field. Empty is what there was none of.
+audit_events = Table(
+    "audit_events",
+    TABLES,
+    Id("id", primary_key=True),
+    Column("at", Timestamp, nullable=False),
+    Column("action", String(128), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("initiator_type", String(64), nullable=False),
+    Column("initiator_id", String(64), nullable=False),
+    Column("initiator_name", String(255), nullable=False),
+    Column("project_id", String(64), nullable=False),
+    Column("domain_id", String(64), nullable=False),
+    Column("user_domain_id", String(64), nullable=False),
+    Column("via", String(64), nullable=False),
+    Column("credential_id", String(64), nullable=False),
+    Column("address", String(255), nullable=False),
+    Column("target_type", String(128), nullable=False),
+    Column("target_id", String(255), nullable=False),
+    Column("observer_type", String(64), nullable=False),
+    Column("observer_id", String(64), nullable=False),
+    Column("path", String(255), nullable=False),
+    Column("trace_id", String(32), nullable=False),
+    Index("audit_events_by_time", "at", "id"),
+    Index("audit_events_of_project", "project_id", "at", "id"),
+    Index("audit_events_of_initiator", "initiator_id", "at", "id"),
+    Index("audit_events_of_target", "target_id", "at", "id"),
+)

@@ -26,6 +26,7 @@ REFUSED = {"AUDIENCE_REFUSED", "PERMISSION_DENIED"}
 OF_NO_HOST = {
     "/weft.identity.v1.KeyService/WatchRevocations",
     "/weft.identity.v1.KeyService/CheckToken",
+    "/weft.identity.v1.AuditService/RecordEvents",
     "/weft.image.v1.TransferService/FetchImage",
     "/weft.image.v1.TransferService/StoreImage",
 }

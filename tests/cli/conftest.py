@@ -64,6 +64,19 @@ class Cloud:
         return said.out.strip()
 
 
+def as_administrator(cloud: Cloud, *words: str) -> Said:
+    """A command of who is logged in for the whole system."""
+    home = cloud.home / "system"
+    if not home.exists():
+        password = ("--password-file", str(cloud.layout.admin_password))
+        where = ("--endpoint", cloud.layout.endpoint, "--ca", str(cloud.layout.ca))
+        login = cloud.run(
+            *where, "login", "--user", "admin", "--system", *password, XDG_CONFIG_HOME=str(home)
+        )
+        assert login.status == 0, login.err
+    return cloud.run(*words, XDG_CONFIG_HOME=str(home))
+
+
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
     """The cloud, with its administrator logged in to the project admin."""

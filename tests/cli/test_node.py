@@ -19,7 +19,7 @@ from mesh import certificates, joining
 from mesh.channel import connect
 from mesh.errors import CloudError
 from mesh.settings import PORTS
-from tests.cli.conftest import Cloud, Said
+from tests.cli.conftest import Cloud, as_administrator
 from weft.compute.v1.host_service_pb2 import HeartbeatRequest
 from weft.compute.v1.host_service_pb2_grpc import HostServiceStub
 
@@ -98,19 +98,6 @@ class Machine:
             return ""
 
         return asyncio.run(call())
-
-
-def as_administrator(cloud: Cloud, *words: str) -> Said:
-    """A command of who is logged in for the whole system."""
-    home = cloud.home / "system"
-    if not home.exists():
-        password = ("--password-file", str(cloud.layout.admin_password))
-        where = ("--endpoint", cloud.layout.endpoint, "--ca", str(cloud.layout.ca))
-        login = cloud.run(
-            *where, "login", "--user", "admin", "--system", *password, XDG_CONFIG_HOME=str(home)
-        )
-        assert login.status == 0, login.err
-    return cloud.run(*words, XDG_CONFIG_HOME=str(home))
 
 
 def _until(done: Callable[[], bool], what: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from mesh.caller import current
 from mesh.database import Database
 from mesh.errors import CloudError
+from services.compute import model
 from services.compute.flows.app import App
 from services.compute.nodes import reaching
 from services.compute.store import servers
@@ -47,12 +48,17 @@ class Console:
     async def FollowConsole(
         self, request: FollowConsoleRequest, context: Any
     ) -> AsyncIterator[FollowConsoleResponse]:
-        """Until the server stops or is gone. A server that is being made is waited for."""
+        """Until the server stops or is gone. A server that is being made is waited for; one that moves begins
+        a new log on its new host.
+        """
         reach, offset = current().reach, request.offset
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         row: Any = await self._database.read(servers.get, request.id, reach)
+        host_id = row.host_id
         while row is not None:
-            runs = row.status in ("BUILDING", "STARTING", "ACTIVE", "REBOOTING", "PAUSED", "STOPPING")
+            if row.host_id != host_id:
+                host_id, offset = row.host_id, 0 if host_id else offset
+            runs = model.may_write(row)
             part = await self._part(row.host_id, row.id, offset) if row.host_id else GetConsoleResponse()
             if part.data:
                 offset = part.offset + len(part.data)

@@ -22,6 +22,7 @@ from weft.compute.v1.host_service_pb2 import (
     HeartbeatResponse,
     ListHostsRequest,
     ListHostsResponse,
+    ReadmitHostRequest,
     RegisterHostRequest,
     ReportGuestEventsRequest,
     UpdateHostRequest,
@@ -67,6 +68,9 @@ class HostService(HostServiceServicer):
         await stub.SyncProvider(_provider(request))
         return await self._database.write(_register, request, current())
 
+    async def ReadmitHost(self, request: ReadmitHostRequest, context: Any) -> Host:
+        return await self._database.write(_readmit, request, current())
+
     async def Heartbeat(self, request: HeartbeatRequest, context: Any) -> HeartbeatResponse:
         _only_itself(request.id, current())
         await self._database.write(hosts.heard, request.id, request.epoch, request.free_disk_bytes)
@@ -100,12 +104,20 @@ def _update(
     return replay.once(connection, caller, request, Host, do)
 
 
+def _readmit(connection: Connection, request: ReadmitHostRequest, caller: Caller) -> Host:
+    def do() -> Host:
+        return messages.host(hosts.readmit(connection, request.id))
+
+    return replay.once(connection, caller, request, Host, do)
+
+
 def _register(connection: Connection, request: RegisterHostRequest, caller: Caller) -> Host:
     values = {name: getattr(request.host, name) for name in _TOLD}
     values["versions"] = dict(request.host.versions)
 
     def do() -> Host:
-        return messages.host(hosts.register(connection, request.host.id, values))
+        told = (request.last_epoch, request.place)
+        return messages.host(hosts.register(connection, request.host.id, values, *told))
 
     return replay.once(connection, caller, request, Host, do)
 

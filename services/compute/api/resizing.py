@@ -12,8 +12,8 @@ from services.compute import messages, model
 from services.compute.api.acting import Acting, Begin
 from services.compute.api.visibility import shown
 from services.compute.flows import endings
-from services.compute.flows.resize import RESIZE
-from services.compute.flows.resize_ends import CONFIRM, REVERT
+from services.compute.flows.resize import GRACE, RESIZE
+from services.compute.flows.resize_ends import CONFIRM, REVERT, begin_end
 from services.compute.store import flavors, hosts, servers, usage
 from weft.compute.v1.resources_pb2 import Server
 from weft.compute.v1.server_service_pb2 import (
@@ -22,9 +22,6 @@ from weft.compute.v1.server_service_pb2 import (
     ResizeServerRequest,
     RevertResizeRequest,
 )
-
-# The guest has so long to shut down, in seconds.
-_GRACE = 60.0
 
 
 class Resizing(Acting):
@@ -71,27 +68,9 @@ def _ending(flow: Flow, status: str) -> Begin:
 
     def begin(connection: Connection, row: Row[Any], caller: Caller) -> Row[Any]:
         model.require(row, model.RESIZED)
-        return end(connection, row, caller, flow, status)
+        return begin_end(connection, row, caller, flow, status)
 
     return begin
-
-
-def end(connection: Connection, row: Row[Any], caller: Caller, flow: Flow, status: str) -> Row[Any]:
-    """Begin to confirm or to revert a resize."""
-    return endings.begin(
-        connection,
-        row,
-        flow,
-        status,
-        caller,
-        host_id=row.host_id,
-        claim_id=row.spare_claim_id,
-        resize=row.resize,
-        ports=row.ports,
-        volumes=row.volumes,
-        runs=row.guest_state == "RUNNING",
-        grace_seconds=_GRACE,
-    )
 
 
 def _flavor(connection: Connection, row: Row[Any], caller: Caller, id: str) -> Row[Any]:
@@ -139,5 +118,5 @@ def _begin(
         availability_zone=row.availability_zone,
         ports=row.ports,
         volumes=row.volumes,
-        grace_seconds=_GRACE,
+        grace_seconds=GRACE,
     )

@@ -40,6 +40,8 @@ from weft.node.v1.guest_service_pb2 import (
 )
 from weft.node.v1.resources_pb2 import GuestSpec
 
+# The guest has so long to shut down, in seconds.
+GRACE = 60.0
 # As long as the largest disks take.
 _COPY = 3600.0
 _START = 180.0

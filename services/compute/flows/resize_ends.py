@@ -15,10 +15,12 @@ server.revert_resize    stop guest          by ACPI, by force after a minute    
 from typing import Any
 
 from mesh import clock
-from mesh.database import Connection
+from mesh.caller import Caller
+from mesh.database import Connection, Row
 from mesh.flow import Flow, Run, Step
 from services.compute import model
 from services.compute.flows import claims, endings, moves, power
+from services.compute.flows.resize import GRACE
 from services.compute.nodes import reaching
 from services.compute.store import servers
 from weft.node.v1.guest_service_pb2 import ConfirmGuestRequest, RevertGuestRequest
@@ -26,6 +28,24 @@ from weft.placement.v1.allocation_service_pb2 import DeleteAllocationsRequest
 from weft.placement.v1.resources_pb2 import Allocation, Consumer
 
 _GUEST, _START, _STOP = 120.0, 180.0, 120.0
+
+
+def begin_end(connection: Connection, row: Row[Any], caller: Caller, flow: Flow, status: str) -> Row[Any]:
+    """Begin to confirm or to revert what the server's row says of its resize; the row as it is then."""
+    return endings.begin(
+        connection,
+        row,
+        flow,
+        status,
+        caller,
+        host_id=row.host_id,
+        claim_id=row.spare_claim_id,
+        resize=row.resize,
+        ports=row.ports,
+        volumes=row.volumes,
+        runs=row.guest_state == "RUNNING",
+        grace_seconds=GRACE,
+    )
 
 
 async def remove_what_was(run: Run) -> None:

@@ -1,7 +1,7 @@
 """Hosts: what their agents said, and whether they live."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
@@ -19,6 +19,10 @@ _FIND = select(hosts).where(hosts.c.id == bindparam("id"))
 def find(connection: Connection, id: str) -> Row[Any] | None:
     """The host, None when it is not known."""
     return connection.execute(_FIND, {"id": id}).one_or_none()
+
+
+# A host is DOWN when it was not heard of for so long.
+SILENCE = timedelta(seconds=30)
 
 
 def get(connection: Connection, id: str) -> Row[Any]:
@@ -45,13 +49,49 @@ def list_(connection: Connection, request: Any, status: str, caller: Caller) -> 
     return page(connection, query, [hosts.c.created_at, hosts.c.id], request, caller)
 
 
-def register(connection: Connection, id: str, values: dict[str, Any]) -> Row[Any]:
-    """Keep what a host's agent says of it, UP, with the next epoch."""
-    before = connection.execute(select(hosts.c.epoch).where(hosts.c.id == id).with_for_update()).scalar()
-    values = {**values, "status": "UP", "last_seen_at": clock.now(), "epoch": (before or 0) + 1}
-    if before is not None:
-        return compare_and_swap(connection, hosts, id, None, values)
-    return connection.execute(insert(hosts).values(id=id, **values).returning(hosts)).one()
+def register(
+    connection: Connection, id: str, values: dict[str, Any], last_epoch: int = 0, place: str = ""
+) -> Row[Any]:
+    """Keep what a host's agent says of it, UP, with the next epoch.
+
+    Raises WRONG_STATUS for an agent that is not believed: see `_refuse`.
+    """
+    before = connection.execute(select(hosts).where(hosts.c.id == id).with_for_update()).one_or_none()
+    values = {**values, "status": "UP", "last_seen_at": clock.now(), "place": place}
+    if before is None:
+        row = insert(hosts).values(id=id, epoch=last_epoch + 1, **values).returning(hosts)
+        return connection.execute(row).one()
+    _refuse(before, last_epoch, place)
+    return compare_and_swap(
+        connection, hosts, id, None, {**values, "epoch": max(before.epoch, last_epoch) + 1}
+    )
+
+
+def readmit(connection: Connection, id: str) -> Row[Any]:
+    """Believe the host's next agent, however old its disk is. Raises NOT_FOUND."""
+    return compare_and_swap(connection, hosts, id, None, {"confirmed_epoch": 0})
+
+
+def _refuse(known: Row[Any], last_epoch: int, place: str) -> None:
+    """Raises WRONG_STATUS for a second agent while the first lives elsewhere, and for a disk that is older
+    than the last one which this host had: one that was restored, or copied before another took over.
+    """
+    alive = known.status == "UP" and known.last_seen_at > clock.now() - SILENCE
+    if alive and place and known.place and place != known.place:
+        why = "an agent elsewhere is this host, and lives"
+    elif 0 < last_epoch < known.confirmed_epoch:
+        why = f"its disk is of epoch {last_epoch}, and the host has been at {known.confirmed_epoch} since"
+    else:
+        return
+    message = f"The agent is not taken for host {known.id}: {why}."
+    raise CloudError(
+        "WRONG_STATUS",
+        message,
+        resource_type="host",
+        id=known.id,
+        status=f"epoch {known.epoch}",
+        allowed=known.confirmed_epoch,
+    )
 
 
 def change(connection: Connection, id: str, expected: int, values: dict[str, Any]) -> Row[Any]:
@@ -69,7 +109,7 @@ def heard(connection: Connection, id: str, epoch: int, free_disk_bytes: int) -> 
         raise CloudError(
             "WRONG_STATUS", message, resource_type="host", id=id, status=f"epoch {row.epoch}", allowed=epoch
         )
-    values = {"last_seen_at": clock.now(), "free_disk_bytes": free_disk_bytes}
+    values = {"last_seen_at": clock.now(), "free_disk_bytes": free_disk_bytes, "confirmed_epoch": epoch}
     if row.status == "UP":
         connection.execute(update(hosts).where(hosts.c.id == id).values(**values))
     else:

@@ -139,6 +139,11 @@ def stranded(connection: Connection) -> list[Row[Any]]:
     return list(connection.execute(select(servers).select_from(joined).where(pending, ended)))
 
 
+def waiting_for_confirmation(connection: Connection) -> list[str]:
+    """Ids of the servers whose resize nobody has decided on."""
+    return list(connection.scalars(select(servers.c.id).where(servers.c.status == "VERIFY_RESIZE")))
+
+
 def is_live(connection: Connection, operation_id: str) -> bool:
     """Whether an operation is under way."""
     state = connection.scalar(select(operations.c.state).where(operations.c.id == operation_id))

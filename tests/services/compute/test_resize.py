@@ -1,14 +1,18 @@
 """Servers get another flavor or host, and keep it or not."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from mesh import ids
+from mesh import clock, ids
+from mesh.database import Connection
 from mesh.errors import CloudError
+from services.compute import confirmations
 from services.compute.flows.app import App
 from services.compute.nodes import Nodes
 from services.compute.reconcile import Reconciler
+from services.compute.store import servers
 from tests.services.compute.cloud import Cloud, User, event, status
 from tests.services.compute.fakes.faults import broken
 from tests.services.compute.test_crashes import booted
@@ -212,6 +216,32 @@ async def test_a_waiting_server_waits_whatever_its_guest_does_and_can_be_deleted
     await compute.member.delete(server)
     await compute.assert_consistent()
     assert compute.placement.consumers == {}
+
+
+async def test_one_that_nobody_decides_on_is_confirmed_in_time(compute: Cloud) -> None:
+    server, runtime = await compute.member.boot(**compute.wish), compute.runtime
+    app = App(runtime.database, runtime.peers, Nodes(runtime.peers, runtime.database))
+    large = await flavor(compute)
+    await resized(compute, server, large.id)
+    for never in (0, 3600):
+        await confirmations.confirm(app, never)
+        assert status(await compute.member.settled(server)) == "VERIFY_RESIZE"
+    await clock_passes(compute, server)
+    await confirmations.confirm(app, 3600)
+    ended = await compute.member.settled(server)
+    assert (status(ended), ended.flavor.id) == ("ACTIVE", large.id)
+    await compute.assert_consistent()
+
+
+async def clock_passes(compute: Cloud, server: Server) -> None:
+    """Its resize was two hours ago."""
+    at = (clock.now() - timedelta(hours=2)).isoformat()
+
+    def change(connection: Connection) -> None:
+        row = servers.get(connection, server.id, None)
+        servers.change(connection, server.id, {"resize": {**row.resize, "at": at}})
+
+    await compute.runtime.database.write(change)
 
 
 async def test_a_host_that_cannot_take_it_leaves_it_where_it_was(compute: Cloud) -> None:

@@ -55,7 +55,7 @@ async def test_it_is_renewed_under_traffic(
             await keys.ListKeys(key_service_pb2.ListKeysRequest())
             return holder.pair().chain != before.chain
 
-        await until(renewed)
+        await until(renewed, 60)
         assert holder.pair().key == before.key
     made = await new_token(world)  # the stream that began with the first certificate goes on
     await _revoke(world, made[0].id)
@@ -80,7 +80,7 @@ async def test_while_identity_says_no_the_certificate_stays_as_it_is(
     async def refused() -> bool:
         return "was revoked" in caplog.text
 
-    await until(refused)
+    await until(refused, 60)
     assert holder.pair().chain == before
     keeping.cancel()
     await peers.close()

@@ -32,7 +32,7 @@ from weft.compute.v1 import resources_pb2 as weft_dot_compute_dot_v1_dot_resourc
 from weft.options.v1 import access_pb2 as weft_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"weft/compute/v1/host_service.proto\x12\x0fweft.compute.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fweft/compute/v1/resources.proto\x1a\x1cweft/options/v1/access.proto\"&\n\x0eGetHostRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x9e\x01\n\x10ListHostsRequest\x12\x35\n\x06status\x18\x01 \x01(\x0e\x32\x1b.weft.compute.v1.HostStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x16\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"R\n\x11ListHostsResponse\x12$\n\x05hosts\x18\x01 \x03(\x0b\x32\x15.weft.compute.v1.Host\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe3\x01\n\x11UpdateHostRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12+\n\x04host\x18\x02 \x01(\x0b\x32\x15.weft.compute.v1.HostB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\"\n\x11\x65xpected_revision\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\"\xca\x01\n\x13RegisterHostRequest\x12+\n\x04host\x18\x01 \x01(\x0b\x32\x15.weft.compute.v1.HostB\x06\xbaH\x03\xc8\x01\x01\x12$\n\nvcpu_ratio\x18\x02 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12$\n\x13memory_reserved_mib\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x19\n\x06traits\x18\x04 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"P\n\x10HeartbeatRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x17\n\x0f\x66ree_disk_bytes\x18\x03 \x01(\x03\"\x7f\n\x18ReportGuestEventsRequest\x12\x19\n\x07host_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x36\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x1b.weft.compute.v1.GuestEventB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\"\xa0\x01\n\nGuestEvent\x12\x1b\n\tserver_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x1b.weft.compute.v1.GuestState\x12\x18\n\x06\x64\x65tail\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12/\n\x0boccurred_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"@\n\x11HeartbeatResponse\x12+\n\x08interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"`\n\x16\x46indAttachmentsRequest\x12(\n\x0e\x61ttachment_ids\x18\x01 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\xe8\x07\"\x05r\x03\xb0\x01\x01\x12\x1c\n\x07host_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"M\n\x17\x46indAttachmentsResponse\x12\x32\n\x07holders\x18\x01 \x03(\x0b\x32!.weft.compute.v1.AttachmentHolder\"]\n\x10\x41ttachmentHolder\x12\x15\n\rattachment_id\x18\x01 \x01(\t\x12\x11\n\tserver_id\x18\x02 \x01(\t\x12\x0f\n\x07host_id\x18\x03 \x01(\t\x12\x0e\n\x06listed\x18\x04 \x01(\x08*\xa2\x01\n\nGuestState\x12\x1b\n\x17GUEST_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13GUEST_STATE_RUNNING\x10\x01\x12\x16\n\x12GUEST_STATE_PAUSED\x10\x02\x12\x17\n\x13GUEST_STATE_SHUTOFF\x10\x03\x12\x17\n\x13GUEST_STATE_CRASHED\x10\x04\x12\x14\n\x10GUEST_STATE_GONE\x10\x05\x32\xa3\x07\n\x0bHostService\x12\x81\x01\n\x07GetHost\x12\x1f.weft.compute.v1.GetHostRequest\x1a\x15.weft.compute.v1.Host\">\x90\x02\x01\xaa\xbb\x18\x19\n\x11\x63ompute.hosts.get\x10\x03\x18\x02 \x01\x82\xd3\xe4\x93\x02\x18\x12\x16/compute/v1/hosts/{id}\x12\x8e\x01\n\tListHosts\x12!.weft.compute.v1.ListHostsRequest\x1a\".weft.compute.v1.ListHostsResponse\":\x90\x02\x01\xaa\xbb\x18\x1a\n\x12\x63ompute.hosts.list\x10\x03\x18\x02 \x01\x82\xd3\xe4\x93\x02\x13\x12\x11/compute/v1/hosts\x12\x8d\x01\n\nUpdateHost\x12\".weft.compute.v1.UpdateHostRequest\x1a\x15.weft.compute.v1.Host\"D\xaa\xbb\x18\x1c\n\x14\x63ompute.hosts.update\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x1e\x32\x16/compute/v1/hosts/{id}:\x04host\x12k\n\x0cRegisterHost\x12$.weft.compute.v1.RegisterHostRequest\x1a\x15.weft.compute.v1.Host\"\x1e\xaa\xbb\x18\x1a\n\x16\x63ompute.hosts.register\x18\x04\x12s\n\tHeartbeat\x12!.weft.compute.v1.HeartbeatRequest\x1a\".weft.compute.v1.HeartbeatResponse\"\x1f\xaa\xbb\x18\x1b\n\x17\x63ompute.hosts.heartbeat\x18\x04\x12{\n\x11ReportGuestEvents\x12).weft.compute.v1.ReportGuestEventsRequest\x1a\x16.google.protobuf.Empty\"#\xaa\xbb\x18\x1f\n\x1b\x63ompute.hosts.report_guests\x18\x04\x12\x8f\x01\n\x0f\x46indAttachments\x12\'.weft.compute.v1.FindAttachmentsRequest\x1a(.weft.compute.v1.FindAttachmentsResponse\")\x90\x02\x02\xaa\xbb\x18\"\n\x1e\x63ompute.hosts.find_attachments\x18\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"weft/compute/v1/host_service.proto\x12\x0fweft.compute.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fweft/compute/v1/resources.proto\x1a\x1cweft/options/v1/access.proto\"&\n\x0eGetHostRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x9e\x01\n\x10ListHostsRequest\x12\x35\n\x06status\x18\x01 \x01(\x0e\x32\x1b.weft.compute.v1.HostStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x16\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"R\n\x11ListHostsResponse\x12$\n\x05hosts\x18\x01 \x03(\x0b\x32\x15.weft.compute.v1.Host\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe3\x01\n\x11UpdateHostRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12+\n\x04host\x18\x02 \x01(\x0b\x32\x15.weft.compute.v1.HostB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\"\n\x11\x65xpected_revision\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\"\xff\x01\n\x13RegisterHostRequest\x12+\n\x04host\x18\x01 \x01(\x0b\x32\x15.weft.compute.v1.HostB\x06\xbaH\x03\xc8\x01\x01\x12$\n\nvcpu_ratio\x18\x02 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12$\n\x13memory_reserved_mib\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x19\n\x06traits\x18\x04 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12\x1b\n\nlast_epoch\x18\x06 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x16\n\x05place\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"K\n\x12ReadmitHostRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"P\n\x10HeartbeatRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x17\n\x0f\x66ree_disk_bytes\x18\x03 \x01(\x03\"\x7f\n\x18ReportGuestEventsRequest\x12\x19\n\x07host_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x36\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x1b.weft.compute.v1.GuestEventB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\"\xa0\x01\n\nGuestEvent\x12\x1b\n\tserver_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x1b.weft.compute.v1.GuestState\x12\x18\n\x06\x64\x65tail\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12/\n\x0boccurred_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"@\n\x11HeartbeatResponse\x12+\n\x08interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"`\n\x16\x46indAttachmentsRequest\x12(\n\x0e\x61ttachment_ids\x18\x01 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\xe8\x07\"\x05r\x03\xb0\x01\x01\x12\x1c\n\x07host_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"M\n\x17\x46indAttachmentsResponse\x12\x32\n\x07holders\x18\x01 \x03(\x0b\x32!.weft.compute.v1.AttachmentHolder\"]\n\x10\x41ttachmentHolder\x12\x15\n\rattachment_id\x18\x01 \x01(\t\x12\x11\n\tserver_id\x18\x02 \x01(\t\x12\x0f\n\x07host_id\x18\x03 \x01(\t\x12\x0e\n\x06listed\x18\x04 \x01(\x08*\xa2\x01\n\nGuestState\x12\x1b\n\x17GUEST_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13GUEST_STATE_RUNNING\x10\x01\x12\x16\n\x12GUEST_STATE_PAUSED\x10\x02\x12\x17\n\x13GUEST_STATE_SHUTOFF\x10\x03\x12\x17\n\x13GUEST_STATE_CRASHED\x10\x04\x12\x14\n\x10GUEST_STATE_GONE\x10\x05\x32\xbf\x08\n\x0bHostService\x12\x81\x01\n\x07GetHost\x12\x1f.weft.compute.v1.GetHostRequest\x1a\x15.weft.compute.v1.Host\">\x90\x02\x01\xaa\xbb\x18\x19\n\x11\x63ompute.hosts.get\x10\x03\x18\x02 \x01\x82\xd3\xe4\x93\x02\x18\x12\x16/compute/v1/hosts/{id}\x12\x8e\x01\n\tListHosts\x12!.weft.compute.v1.ListHostsRequest\x1a\".weft.compute.v1.ListHostsResponse\":\x90\x02\x01\xaa\xbb\x18\x1a\n\x12\x63ompute.hosts.list\x10\x03\x18\x02 \x01\x82\xd3\xe4\x93\x02\x13\x12\x11/compute/v1/hosts\x12\x8d\x01\n\nUpdateHost\x12\".weft.compute.v1.UpdateHostRequest\x1a\x15.weft.compute.v1.Host\"D\xaa\xbb\x18\x1c\n\x14\x63ompute.hosts.update\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x1e\x32\x16/compute/v1/hosts/{id}:\x04host\x12k\n\x0cRegisterHost\x12$.weft.compute.v1.RegisterHostRequest\x1a\x15.weft.compute.v1.Host\"\x1e\xaa\xbb\x18\x1a\n\x16\x63ompute.hosts.register\x18\x04\x12\x95\x01\n\x0bReadmitHost\x12#.weft.compute.v1.ReadmitHostRequest\x1a\x15.weft.compute.v1.Host\"J\xaa\xbb\x18\x1d\n\x15\x63ompute.hosts.readmit\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02#\"\x1e/compute/v1/hosts/{id}:readmit:\x01*\x12u\n\tHeartbeat\x12!.weft.compute.v1.HeartbeatRequest\x1a\".weft.compute.v1.HeartbeatResponse\"!\xaa\xbb\x18\x1d\n\x17\x63ompute.hosts.heartbeat\x18\x04(\x01\x12}\n\x11ReportGuestEvents\x12).weft.compute.v1.ReportGuestEventsRequest\x1a\x16.google.protobuf.Empty\"%\xaa\xbb\x18!\n\x1b\x63ompute.hosts.report_guests\x18\x04(\x01\x12\x8f\x01\n\x0f\x46indAttachments\x12\'.weft.compute.v1.FindAttachmentsRequest\x1a(.weft.compute.v1.FindAttachmentsResponse\")\x90\x02\x02\xaa\xbb\x18\"\n\x1e\x63ompute.hosts.find_attachments\x18\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -65,8 +65,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERHOSTREQUEST'].fields_by_name['memory_reserved_mib']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_REGISTERHOSTREQUEST'].fields_by_name['traits']._loaded_options = None
   _globals['_REGISTERHOSTREQUEST'].fields_by_name['traits']._serialized_options = b'\272H\006\222\001\003\020\200\002'
+  _globals['_REGISTERHOSTREQUEST'].fields_by_name['last_epoch']._loaded_options = None
+  _globals['_REGISTERHOSTREQUEST'].fields_by_name['last_epoch']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_REGISTERHOSTREQUEST'].fields_by_name['place']._loaded_options = None
+  _globals['_REGISTERHOSTREQUEST'].fields_by_name['place']._serialized_options = b'\272H\004r\002\030@'
   _globals['_REGISTERHOSTREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_REGISTERHOSTREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_READMITHOSTREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_READMITHOSTREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_READMITHOSTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_READMITHOSTREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_HEARTBEATREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_HEARTBEATREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_REPORTGUESTEVENTSREQUEST'].fields_by_name['host_id']._loaded_options = None
@@ -89,14 +97,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HOSTSERVICE'].methods_by_name['UpdateHost']._serialized_options = b'\252\273\030\034\n\024compute.hosts.update\020\003\030\002 \004\202\323\344\223\002\0362\026/compute/v1/hosts/{id}:\004host'
   _globals['_HOSTSERVICE'].methods_by_name['RegisterHost']._loaded_options = None
   _globals['_HOSTSERVICE'].methods_by_name['RegisterHost']._serialized_options = b'\252\273\030\032\n\026compute.hosts.register\030\004'
+  _globals['_HOSTSERVICE'].methods_by_name['ReadmitHost']._loaded_options = None
+  _globals['_HOSTSERVICE'].methods_by_name['ReadmitHost']._serialized_options = b'\252\273\030\035\n\025compute.hosts.readmit\020\003\030\002 \004\202\323\344\223\002#\"\036/compute/v1/hosts/{id}:readmit:\001*'
   _globals['_HOSTSERVICE'].methods_by_name['Heartbeat']._loaded_options = None
-  _globals['_HOSTSERVICE'].methods_by_name['Heartbeat']._serialized_options = b'\252\273\030\033\n\027compute.hosts.heartbeat\030\004'
+  _globals['_HOSTSERVICE'].methods_by_name['Heartbeat']._serialized_options = b'\252\273\030\035\n\027compute.hosts.heartbeat\030\004(\001'
   _globals['_HOSTSERVICE'].methods_by_name['ReportGuestEvents']._loaded_options = None
-  _globals['_HOSTSERVICE'].methods_by_name['ReportGuestEvents']._serialized_options = b'\252\273\030\037\n\033compute.hosts.report_guests\030\004'
+  _globals['_HOSTSERVICE'].methods_by_name['ReportGuestEvents']._serialized_options = b'\252\273\030!\n\033compute.hosts.report_guests\030\004(\001'
   _globals['_HOSTSERVICE'].methods_by_name['FindAttachments']._loaded_options = None
   _globals['_HOSTSERVICE'].methods_by_name['FindAttachments']._serialized_options = b'\220\002\002\252\273\030\"\n\036compute.hosts.find_attachments\030\003'
-  _globals['_GUESTSTATE']._serialized_start=1738
-  _globals['_GUESTSTATE']._serialized_end=1900
+  _globals['_GUESTSTATE']._serialized_start=1868
+  _globals['_GUESTSTATE']._serialized_end=2030
   _globals['_GETHOSTREQUEST']._serialized_start=305
   _globals['_GETHOSTREQUEST']._serialized_end=343
   _globals['_LISTHOSTSREQUEST']._serialized_start=346
@@ -106,21 +116,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEHOSTREQUEST']._serialized_start=591
   _globals['_UPDATEHOSTREQUEST']._serialized_end=818
   _globals['_REGISTERHOSTREQUEST']._serialized_start=821
-  _globals['_REGISTERHOSTREQUEST']._serialized_end=1023
-  _globals['_HEARTBEATREQUEST']._serialized_start=1025
-  _globals['_HEARTBEATREQUEST']._serialized_end=1105
-  _globals['_REPORTGUESTEVENTSREQUEST']._serialized_start=1107
-  _globals['_REPORTGUESTEVENTSREQUEST']._serialized_end=1234
-  _globals['_GUESTEVENT']._serialized_start=1237
-  _globals['_GUESTEVENT']._serialized_end=1397
-  _globals['_HEARTBEATRESPONSE']._serialized_start=1399
-  _globals['_HEARTBEATRESPONSE']._serialized_end=1463
-  _globals['_FINDATTACHMENTSREQUEST']._serialized_start=1465
-  _globals['_FINDATTACHMENTSREQUEST']._serialized_end=1561
-  _globals['_FINDATTACHMENTSRESPONSE']._serialized_start=1563
-  _globals['_FINDATTACHMENTSRESPONSE']._serialized_end=1640
-  _globals['_ATTACHMENTHOLDER']._serialized_start=1642
-  _globals['_ATTACHMENTHOLDER']._serialized_end=1735
-  _globals['_HOSTSERVICE']._serialized_start=1903
-  _globals['_HOSTSERVICE']._serialized_end=2834
+  _globals['_REGISTERHOSTREQUEST']._serialized_end=1076
+  _globals['_READMITHOSTREQUEST']._serialized_start=1078
+  _globals['_READMITHOSTREQUEST']._serialized_end=1153
+  _globals['_HEARTBEATREQUEST']._serialized_start=1155
+  _globals['_HEARTBEATREQUEST']._serialized_end=1235
+  _globals['_REPORTGUESTEVENTSREQUEST']._serialized_start=1237
+  _globals['_REPORTGUESTEVENTSREQUEST']._serialized_end=1364
+  _globals['_GUESTEVENT']._serialized_start=1367
+  _globals['_GUESTEVENT']._serialized_end=1527
+  _globals['_HEARTBEATRESPONSE']._serialized_start=1529
+  _globals['_HEARTBEATRESPONSE']._serialized_end=1593
+  _globals['_FINDATTACHMENTSREQUEST']._serialized_start=1595
+  _globals['_FINDATTACHMENTSREQUEST']._serialized_end=1691
+  _globals['_FINDATTACHMENTSRESPONSE']._serialized_start=1693
+  _globals['_FINDATTACHMENTSRESPONSE']._serialized_end=1770
+  _globals['_ATTACHMENTHOLDER']._serialized_start=1772
+  _globals['_ATTACHMENTHOLDER']._serialized_end=1865
+  _globals['_HOSTSERVICE']._serialized_start=2033
+  _globals['_HOSTSERVICE']._serialized_end=3120
 # @@protoc_insertion_point(module_scope)

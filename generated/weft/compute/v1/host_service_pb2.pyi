@@ -203,11 +203,19 @@ class RegisterHostRequest(_message.Message):
     VCPU_RATIO_FIELD_NUMBER: _builtins.int
     MEMORY_RESERVED_MIB_FIELD_NUMBER: _builtins.int
     TRAITS_FIELD_NUMBER: _builtins.int
+    LAST_EPOCH_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     vcpu_ratio: _builtins.float
     """How many virtual processors a real one may stand for."""
     memory_reserved_mib: _builtins.int
     """Memory kept for the host itself."""
+    last_epoch: _builtins.int
+    """The epoch that this disk was given last; 0: none that it remembers."""
+    place: _builtins.str
+    """Where the agent is: the same after a restart of the agent, another after one of
+    the machine, or on another disk. Empty: it does not say.
+    """
     request_id: _builtins.str
     """Makes the call safe to repeat: the same id within 24 hours answers what the
     first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
@@ -229,15 +237,45 @@ class RegisterHostRequest(_message.Message):
         vcpu_ratio: _builtins.float = ...,
         memory_reserved_mib: _builtins.int = ...,
         traits: _abc.Iterable[_builtins.str] | None = ...,
+        last_epoch: _builtins.int = ...,
+        place: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["host", b"host"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "memory_reserved_mib", b"memory_reserved_mib", "request_id", b"request_id", "traits", b"traits", "vcpu_ratio", b"vcpu_ratio"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "last_epoch", b"last_epoch", "memory_reserved_mib", b"memory_reserved_mib", "place", b"place", "request_id", b"request_id", "traits", b"traits", "vcpu_ratio", b"vcpu_ratio"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RegisterHostRequest: _TypeAlias = RegisterHostRequest  # noqa: Y015
+
+@_typing.final
+class ReadmitHostRequest(_message.Message):
+    """Input of ReadmitHost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The host (UUID)."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadmitHostRequest: _TypeAlias = ReadmitHostRequest  # noqa: Y015
 
 @_typing.final
 class HeartbeatRequest(_message.Message):

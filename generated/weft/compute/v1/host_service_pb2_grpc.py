@@ -57,6 +57,11 @@ class HostServiceStub:
                 request_serializer=weft_dot_compute_dot_v1_dot_host__service__pb2.RegisterHostRequest.SerializeToString,
                 response_deserializer=weft_dot_compute_dot_v1_dot_resources__pb2.Host.FromString,
                 _registered_method=True)
+        self.ReadmitHost = channel.unary_unary(
+                '/weft.compute.v1.HostService/ReadmitHost',
+                request_serializer=weft_dot_compute_dot_v1_dot_host__service__pb2.ReadmitHostRequest.SerializeToString,
+                response_deserializer=weft_dot_compute_dot_v1_dot_resources__pb2.Host.FromString,
+                _registered_method=True)
         self.Heartbeat = channel.unary_unary(
                 '/weft.compute.v1.HostService/Heartbeat',
                 request_serializer=weft_dot_compute_dot_v1_dot_host__service__pb2.HeartbeatRequest.SerializeToString,
@@ -101,8 +106,18 @@ class HostServiceServicer:
 
     def RegisterHost(self, request, context):
         """A host's agent says that it is there and what it has; it is in placement when
-        answered. Idempotent; called at each start of the agent.
+        answered. Idempotent; called at each start of the agent. WRONG_STATUS while the
+        host lives in another place (a copied disk), and when the agent's disk is older
+        than what is known of the host (a restored one): it must not act as the host then.
         No REST binding: it is for other parts of the cloud, not for its users.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadmitHost(self, request, context):
+        """Takes a host in again whose agent was refused for its old disk: its next
+        registration is believed. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,6 +172,11 @@ def add_HostServiceServicer_to_server(servicer, server):
             'RegisterHost': grpc.unary_unary_rpc_method_handler(
                     servicer.RegisterHost,
                     request_deserializer=weft_dot_compute_dot_v1_dot_host__service__pb2.RegisterHostRequest.FromString,
+                    response_serializer=weft_dot_compute_dot_v1_dot_resources__pb2.Host.SerializeToString,
+            ),
+            'ReadmitHost': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadmitHost,
+                    request_deserializer=weft_dot_compute_dot_v1_dot_host__service__pb2.ReadmitHostRequest.FromString,
                     response_serializer=weft_dot_compute_dot_v1_dot_resources__pb2.Host.SerializeToString,
             ),
             'Heartbeat': grpc.unary_unary_rpc_method_handler(
@@ -283,6 +303,33 @@ class HostService:
             target,
             '/weft.compute.v1.HostService/RegisterHost',
             weft_dot_compute_dot_v1_dot_host__service__pb2.RegisterHostRequest.SerializeToString,
+            weft_dot_compute_dot_v1_dot_resources__pb2.Host.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadmitHost(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.compute.v1.HostService/ReadmitHost',
+            weft_dot_compute_dot_v1_dot_host__service__pb2.ReadmitHostRequest.SerializeToString,
             weft_dot_compute_dot_v1_dot_resources__pb2.Host.FromString,
             options,
             channel_credentials,

@@ -43,8 +43,14 @@ class HostServiceStub:
     """Changes disabled, disabled_reason, availability_zone. Idempotent in request_id. A disabled host takes no new servers; its guests run on."""
     RegisterHost: _grpc.UnaryUnaryMultiCallable[_host_service_pb2.RegisterHostRequest, _resources_pb2.Host]
     """A host's agent says that it is there and what it has; it is in placement when
-    answered. Idempotent; called at each start of the agent.
+    answered. Idempotent; called at each start of the agent. WRONG_STATUS while the
+    host lives in another place (a copied disk), and when the agent's disk is older
+    than what is known of the host (a restored one): it must not act as the host then.
     No REST binding: it is for other parts of the cloud, not for its users.
+    """
+    ReadmitHost: _grpc.UnaryUnaryMultiCallable[_host_service_pb2.ReadmitHostRequest, _resources_pb2.Host]
+    """Takes a host in again whose agent was refused for its old disk: its next
+    registration is believed. Idempotent.
     """
     Heartbeat: _grpc.UnaryUnaryMultiCallable[_host_service_pb2.HeartbeatRequest, _host_service_pb2.HeartbeatResponse]
     """A host's agent says that it lives, every five seconds. NOT_FOUND asks it to
@@ -76,8 +82,14 @@ class HostServiceAsyncStub(HostServiceStub):
     """Changes disabled, disabled_reason, availability_zone. Idempotent in request_id. A disabled host takes no new servers; its guests run on."""
     RegisterHost: _aio.UnaryUnaryMultiCallable[_host_service_pb2.RegisterHostRequest, _resources_pb2.Host]  # type: ignore[assignment]
     """A host's agent says that it is there and what it has; it is in placement when
-    answered. Idempotent; called at each start of the agent.
+    answered. Idempotent; called at each start of the agent. WRONG_STATUS while the
+    host lives in another place (a copied disk), and when the agent's disk is older
+    than what is known of the host (a restored one): it must not act as the host then.
     No REST binding: it is for other parts of the cloud, not for its users.
+    """
+    ReadmitHost: _aio.UnaryUnaryMultiCallable[_host_service_pb2.ReadmitHostRequest, _resources_pb2.Host]  # type: ignore[assignment]
+    """Takes a host in again whose agent was refused for its old disk: its next
+    registration is believed. Idempotent.
     """
     Heartbeat: _aio.UnaryUnaryMultiCallable[_host_service_pb2.HeartbeatRequest, _host_service_pb2.HeartbeatResponse]  # type: ignore[assignment]
     """A host's agent says that it lives, every five seconds. NOT_FOUND asks it to
@@ -130,8 +142,20 @@ class HostServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Host, _abc.Awaitable[_resources_pb2.Host]]:
         """A host's agent says that it is there and what it has; it is in placement when
-        answered. Idempotent; called at each start of the agent.
+        answered. Idempotent; called at each start of the agent. WRONG_STATUS while the
+        host lives in another place (a copied disk), and when the agent's disk is older
+        than what is known of the host (a restored one): it must not act as the host then.
         No REST binding: it is for other parts of the cloud, not for its users.
+        """
+
+    @_abc_1.abstractmethod
+    def ReadmitHost(
+        self,
+        request: _host_service_pb2.ReadmitHostRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Host, _abc.Awaitable[_resources_pb2.Host]]:
+        """Takes a host in again whose agent was refused for its old disk: its next
+        registration is believed. Idempotent.
         """
 
     @_abc_1.abstractmethod

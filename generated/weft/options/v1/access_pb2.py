@@ -25,19 +25,19 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cweft/options/v1/access.proto\x12\x0fweft.options.v1\x1a google/protobuf/descriptor.proto\"\x95\x01\n\x06\x41\x63\x63\x65ss\x12\x12\n\npermission\x18\x01 \x01(\t\x12%\n\x05scope\x18\x02 \x01(\x0e\x32\x16.weft.options.v1.Scope\x12+\n\x08\x61udience\x18\x03 \x01(\x0e\x32\x19.weft.options.v1.Audience\x12#\n\x04role\x18\x04 \x01(\x0e\x32\x15.weft.options.v1.Role*u\n\x08\x41udience\x12\x18\n\x14\x41UDIENCE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41UDIENCE_PUBLIC\x10\x01\x12\x11\n\rAUDIENCE_USER\x10\x02\x12\x14\n\x10\x41UDIENCE_SERVICE\x10\x03\x12\x11\n\rAUDIENCE_NODE\x10\x04*d\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x11\n\rSCOPE_PROJECT\x10\x01\x12\x10\n\x0cSCOPE_DOMAIN\x10\x02\x12\x10\n\x0cSCOPE_SYSTEM\x10\x03\x12\r\n\tSCOPE_ANY\x10\x04*`\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_READER\x10\x01\x12\x0f\n\x0bROLE_MEMBER\x10\x02\x12\x10\n\x0cROLE_MANAGER\x10\x03\x12\x0e\n\nROLE_ADMIN\x10\x04:I\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\x0b\x32\x17.weft.options.v1.Accessb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cweft/options/v1/access.proto\x12\x0fweft.options.v1\x1a google/protobuf/descriptor.proto\"\xa8\x01\n\x06\x41\x63\x63\x65ss\x12\x12\n\npermission\x18\x01 \x01(\t\x12%\n\x05scope\x18\x02 \x01(\x0e\x32\x16.weft.options.v1.Scope\x12+\n\x08\x61udience\x18\x03 \x01(\x0e\x32\x19.weft.options.v1.Audience\x12#\n\x04role\x18\x04 \x01(\x0e\x32\x15.weft.options.v1.Role\x12\x11\n\tunaudited\x18\x05 \x01(\x08*u\n\x08\x41udience\x12\x18\n\x14\x41UDIENCE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41UDIENCE_PUBLIC\x10\x01\x12\x11\n\rAUDIENCE_USER\x10\x02\x12\x14\n\x10\x41UDIENCE_SERVICE\x10\x03\x12\x11\n\rAUDIENCE_NODE\x10\x04*d\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x11\n\rSCOPE_PROJECT\x10\x01\x12\x10\n\x0cSCOPE_DOMAIN\x10\x02\x12\x10\n\x0cSCOPE_SYSTEM\x10\x03\x12\r\n\tSCOPE_ANY\x10\x04*`\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_READER\x10\x01\x12\x0f\n\x0bROLE_MEMBER\x10\x02\x12\x10\n\x0cROLE_MANAGER\x10\x03\x12\x0e\n\nROLE_ADMIN\x10\x04:I\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\x0b\x32\x17.weft.options.v1.Accessb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.options.v1.access_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AUDIENCE']._serialized_start=235
-  _globals['_AUDIENCE']._serialized_end=352
-  _globals['_SCOPE']._serialized_start=354
-  _globals['_SCOPE']._serialized_end=454
-  _globals['_ROLE']._serialized_start=456
-  _globals['_ROLE']._serialized_end=552
+  _globals['_AUDIENCE']._serialized_start=254
+  _globals['_AUDIENCE']._serialized_end=371
+  _globals['_SCOPE']._serialized_start=373
+  _globals['_SCOPE']._serialized_end=473
+  _globals['_ROLE']._serialized_start=475
+  _globals['_ROLE']._serialized_end=571
   _globals['_ACCESS']._serialized_start=84
-  _globals['_ACCESS']._serialized_end=233
+  _globals['_ACCESS']._serialized_end=252
 # @@protoc_insertion_point(module_scope)

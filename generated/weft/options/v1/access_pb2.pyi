@@ -139,6 +139,7 @@ class Access(_message.Message):
     SCOPE_FIELD_NUMBER: _builtins.int
     AUDIENCE_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
+    UNAUDITED_FIELD_NUMBER: _builtins.int
     permission: _builtins.str
     """Name of the permission, `<package>.<resources>.<verb>`, for instance
     `compute.servers.create`. Policy files override rules by this name.
@@ -149,6 +150,10 @@ class Access(_message.Message):
     """Which kind of caller may call at all."""
     role: Global___Role.ValueType
     """Least role by default."""
+    unaudited: _builtins.bool
+    """Calls that are let in leave no audit event: signs of life and measurements, which nobody decided on.
+    Refusals leave one all the same.
+    """
     def __init__(
         self,
         *,
@@ -156,10 +161,11 @@ class Access(_message.Message):
         scope: Global___Scope.ValueType = ...,
         audience: Global___Audience.ValueType = ...,
         role: Global___Role.ValueType = ...,
+        unaudited: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "permission", b"permission", "role", b"role", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "permission", b"permission", "role", b"role", "scope", b"scope", "unaudited", b"unaudited"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
