@@ -53,6 +53,7 @@ class TokenService(TokenServiceServicer):
                     given.password,
                     wanted,
                     source(context),
+                    given.domain_id,
                 )
             case "application_credential":
                 issued = await self._programs.by_secret(_program(request.application_credential), wanted)
@@ -73,7 +74,7 @@ class TokenService(TokenServiceServicer):
         if bool(given.user_id) == bool(given.user_name):
             raise invalid("user.user_name", "give either user_id or user_name")
         said = (given.user_id, given.domain_name, given.user_name, given.password)
-        user = await self._login.known(*said, source(context))
+        user = await self._login.known(*said, source(context), given.domain_id)
         values = await self._setting.for_oneself(user.id, request.password)
         await self._database.write(self._setting.replace, user, values)
         return Empty()
@@ -141,7 +142,9 @@ def _wanted(scope: resources_pb2.Scope) -> Wanted:
             return Wanted(project_id=scope.project_id)
         case "project":
             return Wanted(
-                project_name=scope.project.name, domain_name=scope.project.domain_name or DEFAULT_DOMAIN
+                project_name=scope.project.name,
+                domain_id=scope.project.domain_id,
+                domain_name=scope.project.domain_name or DEFAULT_DOMAIN,
             )
         case "domain_id":
             return Wanted(domain_id=scope.domain_id)

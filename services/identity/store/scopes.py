@@ -111,16 +111,17 @@ def found(connection: Connection, wanted: Wanted) -> Target:
         return Target(system=True)
     if wanted.project_id:
         return Target(project_id=wanted.project_id)
-    if wanted.domain_id:
-        return Target(domain_id=wanted.domain_id)
-    if not wanted.domain_name:
-        return Target()
-    domain = domains.named(connection, wanted.domain_name)
-    if domain is None:
-        raise refused()
+    domain_id = wanted.domain_id
+    if not domain_id:
+        if not wanted.domain_name:
+            return Target()
+        domain = domains.named(connection, wanted.domain_name)
+        if domain is None:
+            raise refused()
+        domain_id = domain.id
     if not wanted.project_name:
-        return Target(domain_id=domain.id)
-    project = projects.named(connection, domain.id, wanted.project_name)
+        return Target(domain_id=domain_id)
+    project = projects.named(connection, domain_id, wanted.project_name)
     if project is None:
         raise refused()
     return Target(project_id=project.id)

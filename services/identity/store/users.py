@@ -26,14 +26,18 @@ def named(connection: Connection, domain_id: str, name: str) -> Row[Any] | None:
     return connection.execute(query).one_or_none()
 
 
-def for_login(connection: Connection, id: str, domain_name: str, name: str) -> Row[Any] | None:
-    """The user who logs in by id, or by name and domain; None when there is none who may.
+def for_login(
+    connection: Connection, id: str, domain_name: str, name: str, domain_id: str = ""
+) -> Row[Any] | None:
+    """The user who logs in by id, or by name and domain; None when there is none who may. The domain's id,
+    where it is given, counts and not its name.
 
     A disabled one is nobody from the beginning: the right password is then as wrong as any other.
     """
     query = select(users).join(domains, domains.c.id == users.c.domain_id)
     query = query.where(users.c.enabled, domains.c.enabled)
-    said = (users.c.id == id,) if id else (domains.c.name == domain_name, users.c.name == name)
+    domain = domains.c.id == domain_id if domain_id else domains.c.name == domain_name
+    said = (users.c.id == id,) if id else (domain, users.c.name == name)
     return connection.execute(query.where(*said)).one_or_none()
 
 

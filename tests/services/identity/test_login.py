@@ -36,6 +36,19 @@ async def test_the_first_administrator_logs_in_to_the_system_and_to_the_first_pr
     assert {endpoint.service_type for endpoint in own.answer.catalog} >= {"identity", "compute", "volumev3"}
 
 
+async def test_a_domain_is_named_by_its_id_too(either: Cloud) -> None:
+    domain = await either.domain("north")
+    project = await either.project("mine", domain_id=domain.id)
+    user = await either.user("ann", domain_id=domain.id)
+    await either.grant(user.id, "member", project_id=project.id)
+    scope = Scope(project=resources_pb2.NamedProject(name="mine", domain_id=domain.id))
+    login = password_login("ann", scope, domain_id=domain.id)
+    person = either.bearer(await either.nobody().tokens.CreateToken(login))
+    assert (person.info.user_id, person.info.project_id) == (user.id, project.id)
+    nowhere = password_login("ann", scope)  # in `Default` there is no such user
+    assert await reason(either.nobody().tokens.CreateToken(nowhere)) == "UNAUTHENTICATED"
+
+
 async def test_every_wrong_login_gets_the_same_answer(world: Cloud) -> None:
     _, project = await world.member("ann")
     other = await world.project("not ann's")
@@ -44,6 +57,8 @@ async def test_every_wrong_login_gets_the_same_answer(world: Cloud) -> None:
         password_login("ann", password="wrong"),
         password_login("nobody of this name"),
         password_login("ann", domain_name="no such domain"),
+        password_login("ann", domain_id=ids.new()),
+        password_login("ann", Scope(project={"name": project.name, "domain_id": ids.new()})),
         password_login("ann", Scope(project_id=other.id)),
         password_login("ann", Scope(project_id=ids.new())),
         password_login("ann", Scope(domain_name="Default")),

@@ -575,19 +575,23 @@ class NamedProject(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     DOMAIN_NAME_FIELD_NUMBER: _builtins.int
+    DOMAIN_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
     domain_name: _builtins.str
     """Name of its domain; empty means `Default`."""
+    domain_id: _builtins.str
+    """Id of its domain (UUID), instead of the name."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         domain_name: _builtins.str = ...,
+        domain_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain_name", b"domain_name", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain_id", b"domain_id", "domain_name", b"domain_name", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -163,6 +163,7 @@ class PasswordCredential(_message.Message):
     USER_NAME_FIELD_NUMBER: _builtins.int
     DOMAIN_NAME_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
+    DOMAIN_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """The user's id (UUID), or empty and a name."""
     user_name: _builtins.str
@@ -171,6 +172,8 @@ class PasswordCredential(_message.Message):
     """Name of the user's domain; empty means `Default`."""
     password: _builtins.str
     """The password."""
+    domain_id: _builtins.str
+    """Id of the user's domain (UUID), instead of its name."""
     def __init__(
         self,
         *,
@@ -178,10 +181,11 @@ class PasswordCredential(_message.Message):
         user_name: _builtins.str = ...,
         domain_name: _builtins.str = ...,
         password: _builtins.str = ...,
+        domain_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain_name", b"domain_name", "password", b"password", "user_id", b"user_id", "user_name", b"user_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain_id", b"domain_id", "domain_name", b"domain_name", "password", b"password", "user_id", b"user_id", "user_name", b"user_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
