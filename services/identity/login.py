@@ -6,7 +6,7 @@ from typing import Any
 from mesh import audit
 from mesh.database import Database
 from services.identity import slowdown
-from services.identity.model import DomainRef, Wanted
+from services.identity.model import DEFAULT_DOMAIN, Wanted
 from services.identity.password_rules import must_change
 from services.identity.passwords import Passwords
 from services.identity.store import delegated, endpoints, rows, scopes, users
@@ -33,18 +33,28 @@ class Login:
         self._slowdown = slowdown.Slowdown(database, lockout)
 
     async def by_password(
-        self, user_id: str, domain: DomainRef, name: str, password: str, wanted: Wanted | None, source: str
+        self,
+        user_id: str,
+        domain_name: str,
+        name: str,
+        password: str,
+        wanted: Wanted | None,
+        source: str,
+        domain_id: str = "",
     ) -> Issued:
         """A token for who knows the password. Raises UNAUTHENTICATED alike for all that is wrong, or
         TOO_MANY_ATTEMPTS; PASSWORD_CHANGE_REQUIRED when nothing is wrong but the password's age.
         """
-        user = await self.known(user_id, domain, name, password, source)
+        user = await self.known(user_id, domain_name, name, password, source, domain_id)
         return await self._issue(user.id, user.password_hash, wanted, ("password",), None)
 
-    async def known(self, user_id: str, domain: DomainRef, name: str, password: str, source: str) -> Any:
+    async def known(
+        self, user_id: str, domain_name: str, name: str, password: str, source: str, domain_id: str = ""
+    ) -> Any:
         """The user who says so, by id or by name, and knows the password. Raises as `by_password`."""
-        user = await self._database.read(users.for_login, user_id, domain, name)
-        return await self.prove(user, f"{user_id}\0{domain.id or domain.name}\0{name}", password, source)
+        domain_name = domain_name or DEFAULT_DOMAIN
+        user = await self._database.read(users.for_login, user_id, domain_name, name, domain_id)
+        return await self.prove(user, f"{user_id}\0{domain_id or domain_name}\0{name}", password, source)
 
     async def prove(self, user: Any, said: str, password: str, source: str) -> Any:
         """The user, whose password it is. The work is the same when there is no such user (None)."""

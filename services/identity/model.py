@@ -65,19 +65,8 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class DomainRef:
-    """A domain by its id, or by its name where that is empty."""
-
-    id: str = ""
-    name: str = DEFAULT_DOMAIN
-
-
-@dataclass(frozen=True, slots=True)
 class Wanted:
-    """The scope that a login asks for, by id or by name; all empty is no scope.
-
-    With `project_name`, the domain is the project's.
-    """
+    """The scope that a login asks for, by id or by name; all empty is no scope."""
 
     project_id: str = ""
     project_name: str = ""

@@ -11,7 +11,7 @@ from services.identity.api import messages, units
 from services.identity.api.source import source
 from services.identity.federated_login import FederatedLogin
 from services.identity.login import Login
-from services.identity.model import DEFAULT_DOMAIN, DomainRef, Wanted, need_system
+from services.identity.model import DEFAULT_DOMAIN, Wanted, need_system
 from services.identity.new_passwords import NewPasswords
 from services.identity.programs import Programs, Said
 from services.identity.signatures import Request
@@ -48,11 +48,12 @@ class TokenService(TokenServiceServicer):
                     raise invalid("password.user_name", "give either user_id or user_name")
                 issued = await self._login.by_password(
                     given.user_id,
-                    _domain(given),
+                    given.domain_name,
                     given.user_name,
                     given.password,
                     wanted,
                     source(context),
+                    given.domain_id,
                 )
             case "application_credential":
                 issued = await self._programs.by_secret(_program(request.application_credential), wanted)
@@ -72,8 +73,8 @@ class TokenService(TokenServiceServicer):
         given = request.user
         if bool(given.user_id) == bool(given.user_name):
             raise invalid("user.user_name", "give either user_id or user_name")
-        said = (given.user_id, _domain(given), given.user_name, given.password)
-        user = await self._login.known(*said, source(context))
+        said = (given.user_id, given.domain_name, given.user_name, given.password)
+        user = await self._login.known(*said, source(context), given.domain_id)
         values = await self._setting.for_oneself(user.id, request.password)
         await self._database.write(self._setting.replace, user, values)
         return Empty()
@@ -135,20 +136,16 @@ def signed(given: pb.SignedHttp) -> Request:
     return Request(given.method, given.path, given.query, headers, given.payload_hash)
 
 
-def _domain(given: pb.PasswordCredential | resources_pb2.NamedProject) -> DomainRef:
-    """The domain of a user or project that is named: by id, by name, or the one meant by neither."""
-    if given.domain_id and given.domain_name:
-        raise invalid("domain_id", "give the domain's id or its name, not both")
-    return DomainRef(given.domain_id, "" if given.domain_id else given.domain_name or DEFAULT_DOMAIN)
-
-
 def _wanted(scope: resources_pb2.Scope) -> Wanted:
     match scope.WhichOneof("target"):
         case "project_id":
             return Wanted(project_id=scope.project_id)
         case "project":
-            domain = _domain(scope.project)
-            return Wanted(project_name=scope.project.name, domain_id=domain.id, domain_name=domain.name)
+            return Wanted(
+                project_name=scope.project.name,
+                domain_id=scope.project.domain_id,
+                domain_name=scope.project.domain_name or DEFAULT_DOMAIN,
+            )
         case "domain_id":
             return Wanted(domain_id=scope.domain_id)
         case "domain_name":

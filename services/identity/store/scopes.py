@@ -112,7 +112,9 @@ def found(connection: Connection, wanted: Wanted) -> Target:
     if wanted.project_id:
         return Target(project_id=wanted.project_id)
     domain_id = wanted.domain_id
-    if wanted.domain_name:
+    if not domain_id:
+        if not wanted.domain_name:
+            return Target()
         domain = domains.named(connection, wanted.domain_name)
         if domain is None:
             raise refused()

@@ -8,7 +8,6 @@ from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import not_found
 from mesh.paging import page
-from services.identity.model import DomainRef
 from services.identity.store import assignments, revocations, rows
 from services.identity.tables import domains, users
 
@@ -27,15 +26,18 @@ def named(connection: Connection, domain_id: str, name: str) -> Row[Any] | None:
     return connection.execute(query).one_or_none()
 
 
-def for_login(connection: Connection, id: str, domain: DomainRef, name: str) -> Row[Any] | None:
-    """The user who logs in by id, or by name and domain; None when there is none who may.
+def for_login(
+    connection: Connection, id: str, domain_name: str, name: str, domain_id: str = ""
+) -> Row[Any] | None:
+    """The user who logs in by id, or by name and domain; None when there is none who may. The domain's id,
+    where it is given, counts and not its name.
 
     A disabled one is nobody from the beginning: the right password is then as wrong as any other.
     """
     query = select(users).join(domains, domains.c.id == users.c.domain_id)
     query = query.where(users.c.enabled, domains.c.enabled)
-    named = domains.c.id == domain.id if domain.id else domains.c.name == domain.name
-    said = (users.c.id == id,) if id else (named, users.c.name == name)
+    domain = domains.c.id == domain_id if domain_id else domains.c.name == domain_name
+    said = (users.c.id == id,) if id else (domain, users.c.name == name)
     return connection.execute(query.where(*said)).one_or_none()
 
 

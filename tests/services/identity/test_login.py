@@ -36,6 +36,19 @@ async def test_the_first_administrator_logs_in_to_the_system_and_to_the_first_pr
     assert {endpoint.service_type for endpoint in own.answer.catalog} >= {"identity", "compute", "volumev3"}
 
 
+async def test_a_domain_is_named_by_its_id_too(either: Cloud) -> None:
+    domain = await either.domain("north")
+    project = await either.project("mine", domain_id=domain.id)
+    user = await either.user("ann", domain_id=domain.id)
+    await either.grant(user.id, "member", project_id=project.id)
+    scope = Scope(project=resources_pb2.NamedProject(name="mine", domain_id=domain.id))
+    login = password_login("ann", scope, domain_id=domain.id)
+    person = either.bearer(await either.nobody().tokens.CreateToken(login))
+    assert (person.info.user_id, person.info.project_id) == (user.id, project.id)
+    nowhere = password_login("ann", scope)  # in `Default` there is no such user
+    assert await reason(either.nobody().tokens.CreateToken(nowhere)) == "UNAUTHENTICATED"
+
+
 async def test_every_wrong_login_gets_the_same_answer(world: Cloud) -> None:
     _, project = await world.member("ann")
     other = await world.project("not ann's")
@@ -44,6 +57,8 @@ async def test_every_wrong_login_gets_the_same_answer(world: Cloud) -> None:
         password_login("ann", password="wrong"),
         password_login("nobody of this name"),
         password_login("ann", domain_name="no such domain"),
+        password_login("ann", domain_id=ids.new()),
+        password_login("ann", Scope(project={"name": project.name, "domain_id": ids.new()})),
         password_login("ann", Scope(project_id=other.id)),
         password_login("ann", Scope(project_id=ids.new())),
         password_login("ann", Scope(domain_name="Default")),
@@ -235,25 +250,3 @@ async def test_a_token_is_exchanged_so_often_and_no_more(world: Cloud) -> None:
         person = await world.rescope(person, Scope())
     assert (await person.tokens.GetToken(token_pb.GetTokenRequest())).scope == "none"
     assert await reason(world.rescope(person, Scope())) == "UNAUTHENTICATED"
-
-
-async def test_a_domain_is_named_by_its_id_too(world: Cloud) -> None:
-    admin = await world.admin()
-    domain = await admin.domains.CreateDomain(domain_pb.CreateDomainRequest(name="elsewhere"))
-    project = await admin.projects.CreateProject(
-        project_pb.CreateProjectRequest(name="work", domain_id=domain.id)
-    )
-    user = await admin.users.CreateUser(
-        user_pb.CreateUserRequest(name="eve", domain_id=domain.id, password="secret of eve")
-    )
-    await admin.roles.GrantRole(
-        role_pb.GrantRoleRequest(user_id=user.id, role_name="member", project_id=project.id)
-    )
-    named = {"name": "work", "domain_id": domain.id}
-    credential = {"user_name": "eve", "domain_id": domain.id, "password": "secret of eve"}
-    request = token_pb.CreateTokenRequest(password=credential, scope={"project": named})
-    assert (await admin.tokens.CreateToken(request)).info.project_id == project.id
-    both = token_pb.CreateTokenRequest(password={**credential, "domain_name": "elsewhere"})
-    assert await reason(admin.tokens.CreateToken(both)) == "INVALID_ARGUMENT"
-    other = token_pb.CreateTokenRequest(password={**credential, "domain_id": user.id})
-    assert await reason(admin.tokens.CreateToken(other)) == "UNAUTHENTICATED"

@@ -581,7 +581,7 @@ class NamedProject(_message.Message):
     domain_name: _builtins.str
     """Name of its domain; empty means `Default`."""
     domain_id: _builtins.str
-    """Id of its domain (UUID), in place of the name."""
+    """Id of its domain (UUID), instead of the name."""
     def __init__(
         self,
         *,

@@ -173,7 +173,7 @@ class PasswordCredential(_message.Message):
     password: _builtins.str
     """The password."""
     domain_id: _builtins.str
-    """Id of the user's domain (UUID), in place of its name."""
+    """Id of the user's domain (UUID), instead of its name."""
     def __init__(
         self,
         *,
