@@ -18,7 +18,7 @@ from grpc import aio
 from mesh import caller, certificates, contract, deadline, direct, tracing
 from mesh.caller import Kind
 from mesh.certificates import Identity, Leaf, Pair
-from mesh.errors import from_rpc_error, is_unavailable
+from mesh.errors import CloudError, from_rpc_error, is_unavailable
 from mesh.settings import Settings
 
 S = TypeVar("S")
@@ -90,8 +90,11 @@ class Channel:
         metadata: Callable[[], Metadata],
         attempts: int = ATTEMPTS,
         way: direct.Way | None = None,
+        *,
+        among_services: bool = False,
     ) -> None:
         self._link, self._metadata, self._attempts, self._way = link, metadata, attempts, way
+        self._among_services = among_services
 
     def unary_unary(self, path: str, **codec: Any) -> Any:
         """A call with one request and one answer; a peer in this process is called directly."""
@@ -108,10 +111,11 @@ class Channel:
                     return await made()(request, timeout=left, metadata=self._metadata() + metadata)
                 except grpc.RpcError as error:
                     wait = _wait(attempt)
-                    again = is_unavailable(error) and _repeatable(path, request)
+                    older = self._among_services and _is_of_an_older_version(error)
+                    again = older or (is_unavailable(error) and _repeatable(path, request))
                     most = ATTEMPTS if _is_typed(error) else self._attempts
                     if not again or attempt >= most or wait >= left:
-                        raise from_rpc_error(error) from error
+                        raise (_older(path) if older else from_rpc_error(error)) from error
                 attempt += 1
                 await asyncio.sleep(wait)
 
@@ -201,7 +205,8 @@ class Peers:
                 link = Link(address, self._leaf.ca_pem, self._leaf, server_name)
                 self._links[key[1:]] = link
             way = direct.Way(address, self._leaf, server_name)
-            self._stubs[key] = stub_class(Channel(link, self._metadata, attempts, way))  # type: ignore[call-arg]
+            channel = Channel(link, self._metadata, attempts, way, among_services=True)
+            self._stubs[key] = stub_class(channel)  # type: ignore[call-arg]
         return self._stubs[key]
 
     def _metadata(self) -> Metadata:
@@ -275,6 +280,17 @@ def _wait(attempt: int) -> float:
 def _is_typed(error: grpc.RpcError) -> bool:
     """Whether the peer itself said it, not the lack of one."""
     return any(key == "grpc-status-details-bin" for key, _ in error.trailing_metadata() or ())
+
+
+def _is_of_an_older_version(error: grpc.RpcError) -> bool:
+    """Whether the peer does not know the method: while a cloud is upgraded another replica may."""
+    return error.code() is grpc.StatusCode.UNIMPLEMENTED and not _is_typed(error)
+
+
+def _older(path: str) -> CloudError:
+    service = contract.method(path).service
+    message = f"{service} is of an older version there, and does not know {path}: upgrade it too."
+    return CloudError("UNAVAILABLE", message, service=service)
 
 
 def _repeatable(path: str, request: Message) -> bool:

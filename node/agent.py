@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 from mesh.channel import Peers
 from mesh.errors import CloudError
 from mesh.settings import Node
+from mesh.warnings import Finding, Warnings
 from node import inventory
+from node.admission import Admission
 from node.disk.storage import Storage
 from node.guest.hypervisor import Hypervisor
 from node.inventory import Inventory
@@ -47,6 +49,7 @@ class Agent:
         hypervisor: Hypervisor,
         storage: Storage,
         registered: Callable[[], None],
+        admission: Admission,
     ) -> None:
         self._settings = settings
         self._host_id = host_id
@@ -55,6 +58,8 @@ class Agent:
         self._hypervisor = hypervisor
         self._storage = storage
         self._registered = registered
+        self._admission = admission
+        self._warnings = Warnings(peers)
         self._pool_due = asyncio.Event()
         self._compute: Any = peers.stub(HostServiceStub, service="compute")
 
@@ -65,19 +70,22 @@ class Agent:
         """
         try:
             while True:
-                epoch = await self._insist(self._register)
+                epoch = await self._insist(self._be_admitted)
                 _log.info("registered as host %s (%s), epoch %d", self._name, self._host_id, epoch)
                 self._registered()
                 self._pool_due.set()
                 await self._live(epoch)
         except Superseded:
+            self._admission.refuse("another agent has registered as it since.")
             _log.error("another agent is registered as host %s: this one is cut off", self._host_id)
 
     async def keep_pool(self) -> None:
         """Tell block of the pool on this host: each minute, and when control may have forgotten it."""
         while True:
+            await self._admission.admitted()
             self._pool_due.clear()
             await self._insist(self._register_pool)
+            await self._warnings.tell("identity", ())
             with suppress(TimeoutError):  # nobody asked for it: it is time anyway
                 await asyncio.wait_for(self._pool_due.wait(), POOL_SECONDS)
 
@@ -105,6 +113,19 @@ class Agent:
             await asyncio.sleep(wait)
             wait = min(wait * _GROWTH, _LONGEST_WAIT)
 
+    async def _be_admitted(self) -> int:
+        """Register; the epoch, which the disk remembers from then on."""
+        try:
+            epoch = await self._register()
+        except CloudError as error:
+            if error.reason == "WRONG_STATUS":
+                self._admission.refuse(error.message)
+                refused = Finding("REFUSED_HOST", "host", self._host_id, error.message, self._host_id)
+                await self._warnings.tell("identity", [refused])
+            raise
+        await asyncio.to_thread(self._admission.admit, epoch)
+        return epoch
+
     async def _register(self) -> int:
         has = await self._inventory()
         host = Host(
@@ -126,6 +147,8 @@ class Agent:
             vcpu_ratio=self._settings.vcpu_ratio,
             memory_reserved_mib=self._settings.memory_reserved_mib,
             traits=has.traits,
+            last_epoch=self._admission.last_epoch,
+            place=self._admission.place,
         )
         return (await self._compute.RegisterHost(request)).epoch
 

@@ -15,7 +15,9 @@ from mesh.server import Runtime, Service
 from mesh.settings import Node
 from mesh.warnings import Warnings
 from node import inventory
+from node.admission import Admission
 from node.agent import Agent
+from node.api.gate import Gate
 from node.api.guests import GuestServicer
 from node.api.volumes import HostVolumeServicer, ImageCacheServicer
 from node.disk.disks import GuestDisks
@@ -126,10 +128,11 @@ class HostParts:
         self.volumes = Volumes(self.pool, machine.images, hypervisor, turns)
         self.snapshots = Snapshots(self.pool, machine.exports, hypervisor, turns)
         self.sharing = Sharing(self.pool, machine.exports, turns)
-        self.reports = Reports(host_id, peers, hypervisor)
-        self.agent = Agent(settings, host_id, peers, hypervisor, storage, self.reports.resync)
+        self.admission = Admission(state, host_id)
+        self.reports = Reports(host_id, peers, hypervisor, self.admission)
+        self.agent = Agent(settings, host_id, peers, hypervisor, storage, self.reports.resync, self.admission)
         self.sweep = self._sweep(host_id, peers, state, machine)
-        self.servicers: list[tuple[Callable[[Any, Any], None], Any]] = [
+        servicers: list[tuple[Callable[[Any, Any], None], Any]] = [
             (
                 add_GuestServiceServicer_to_server,
                 GuestServicer(
@@ -143,6 +146,7 @@ class HostParts:
             ),
             (add_ImageCacheServiceServicer_to_server, ImageCacheServicer(machine.images)),
         ]
+        self.servicers = [(add, Gate(servicer, self.admission)) for add, servicer in servicers]
 
     def _sweep(self, host_id: str, peers: Any, state: Path, machine: Machine) -> HostSweep | None:
         if not isinstance(machine.images, ImageCache):
@@ -167,7 +171,11 @@ class HostParts:
             except CloudError as error:
                 _log.error("no guests can run here: %s", error.message)
                 await asyncio.sleep(_OPEN_AGAIN_SECONDS)
-        await asyncio.gather(self.agent.run(), self.power.resume())
+        await asyncio.gather(self.agent.run(), self._resume())
+
+    async def _resume(self) -> None:
+        await self.admission.may_start_guests()
+        await self.power.resume()
 
     async def close(self) -> None:
         """End what is ours; guests, exports and the network stay as they are."""

@@ -11,6 +11,7 @@ from typing import Any
 from mesh import clock
 from mesh.channel import Peers
 from mesh.errors import CloudError
+from node.admission import Admission
 from node.guest.hypervisor import Hypervisor, Sighting
 from weft.compute.v1.host_service_pb2 import GuestEvent, GuestState, ReportGuestEventsRequest
 from weft.compute.v1.host_service_pb2_grpc import HostServiceStub
@@ -23,10 +24,11 @@ _log = logging.getLogger(__name__)
 class Reports:
     """Collects events and sends them in the order that they happened."""
 
-    def __init__(self, host_id: str, peers: Peers, hypervisor: Hypervisor) -> None:
+    def __init__(self, host_id: str, peers: Peers, hypervisor: Hypervisor, admission: Admission) -> None:
         self._host_id = host_id
         self._peers = peers
         self._hypervisor = hypervisor
+        self._admission = admission
         self._events: list[GuestEvent] = []
         self._all = False
         self._some = asyncio.Event()
@@ -45,6 +47,7 @@ class Reports:
         """Send what there is, until cancelled."""
         while True:
             await self._some.wait()
+            await self._admission.admitted()
             self._some.clear()
             try:
                 await self._send()

@@ -21,7 +21,7 @@ from mesh.settings import Settings
 from tests.mesh.cloudlet import Cloudlet, cloudlet
 from weft.compute.v1 import flavor_service_pb2 as pb
 from weft.compute.v1 import flavor_service_pb2_grpc as pb_grpc
-from weft.compute.v1 import resources_pb2
+from weft.compute.v1 import key_pair_service_pb2, key_pair_service_pb2_grpc, resources_pb2
 from weft.identity.v1 import key_service_pb2 as key_pb
 from weft.identity.v1 import key_service_pb2_grpc as key_grpc
 
@@ -155,6 +155,21 @@ async def test_a_mutation_is_repeated_only_when_it_carries_a_request_id(
             await client.stub(pb_grpc.FlavorServiceStub).CreateFlavor(request)
     assert caught.value.reason == "UNAVAILABLE"
     assert len(tries) == times
+
+
+async def test_a_service_of_an_older_version_is_away_for_what_it_does_not_know(
+    little: Cloudlet,
+) -> None:
+    stub = little.runtimes["identity"].peers.stub(key_pair_service_pb2_grpc.KeyPairServiceStub, "compute")
+    with pytest.raises(CloudError) as older:
+        await stub.ListKeyPairs(key_pair_service_pb2.ListKeyPairsRequest())
+    assert (older.value.reason, older.value.retryable) == ("UNAVAILABLE", True)
+    assert "older version" in older.value.message
+    async with little.client(little.signer.token()) as person:
+        stub = person.stub(key_pair_service_pb2_grpc.KeyPairServiceStub)
+        with pytest.raises(CloudError) as unknown:
+            await stub.ListKeyPairs(key_pair_service_pb2.ListKeyPairsRequest())
+    assert not unknown.value.retryable
 
 
 async def test_a_part_that_serves_an_rpc_without_an_access_rule_does_not_start(cloud: Settings) -> None:

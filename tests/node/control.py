@@ -12,7 +12,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from mesh.certificates import Authority, Identity
 from mesh.channel import Peers
-from mesh.errors import not_found, wrong_status
+from mesh.errors import CloudError, not_found, wrong_status
 from mesh.server import Part, Service, running
 from mesh.settings import Settings
 from tests.node.images import ImageService
@@ -35,8 +35,21 @@ class Hosts(host_service_pb2_grpc.HostServiceServicer):
         self.beats = 0
         self.guests: dict[str, host_service_pb2.GuestEvent] = {}
         self.complete: list[set[str]] = []
+        self.refusal, self.refused = "", 0
+        self.said: list[tuple[int, str]] = []
 
     async def RegisterHost(self, request: host_service_pb2.RegisterHostRequest, context: Any) -> Host:
+        if self.refusal:
+            self.refused += 1
+            raise CloudError(
+                "WRONG_STATUS",
+                self.refusal,
+                resource_type="host",
+                id=request.host.id,
+                status="-",
+                allowed="-",
+            )
+        self.said.append((request.last_epoch, request.place))
         self.epochs[request.host.id] += 1
         request.host.epoch = self.epochs[request.host.id]
         self.hosts[request.host.id] = request.host

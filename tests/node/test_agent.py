@@ -111,6 +111,45 @@ async def test_a_host_whose_id_another_took_is_cut_off(settings: Settings, contr
         assert control.compute.epochs[host_id] == 2  # it did not take the id back
 
 
+async def test_an_agent_that_is_refused_does_nothing_as_the_host_until_it_is_taken_in(
+    settings: Settings, control: Control
+) -> None:
+    control.compute.refusal = "its disk is of epoch 1, and the host has been at 3 since"
+    async with control.running(), host(settings) as host_id:
+        guests = control.stub(GuestServiceStub, host_id)
+
+        async def refused() -> bool:
+            return control.compute.refused > 0
+
+        await until(refused)
+        with pytest.raises(CloudError) as shut:
+            await guests.ListGuests(pb.ListGuestsRequest())
+        assert (shut.value.reason, "epoch 1" in shut.value.message) == ("HOST_UNAVAILABLE", True)
+        assert (control.compute.complete, control.block.pools) == ([], {})
+        control.compute.refusal = ""
+
+        async def taken_in() -> bool:
+            return control.compute.beats > 0 and host_id in control.block.pools
+
+        await until(taken_in, 30)
+        assert list((await guests.ListGuests(pb.ListGuestsRequest())).guests) == []
+
+
+async def test_an_agent_says_which_epoch_its_disk_remembers_and_where_it_is(
+    settings: Settings, control: Control
+) -> None:
+    async with control.running():
+        for epoch in (1, 2):
+            async with host(settings) as host_id:
+
+                async def registered(host_id: str = host_id, epoch: int = epoch) -> bool:
+                    return control.compute.epochs[host_id] == epoch and control.compute.beats > 0
+
+                await until(registered)
+    assert [last for last, _ in control.compute.said] == [0, 1]
+    assert len({place for _, place in control.compute.said}) == 1
+
+
 async def test_a_guest_lives_and_each_change_is_reported(settings: Settings, control: Control) -> None:
     async with control.running(), host(settings) as host_id:
         guests, guest = control.stub(GuestServiceStub, host_id), spec()
@@ -146,10 +185,11 @@ async def test_control_that_was_away_is_told_of_every_guest(settings: Settings, 
             await guests.StartGuest(pb.StartGuestRequest(server_id=guest.server_id))
         control.compute.guests.clear()
         control.compute.hosts.clear()
+        control.compute.complete.clear()
         async with control.running():
 
             async def told() -> bool:
-                return guest.server_id in control.compute.complete[-1]
+                return guest.server_id in control.compute.guests and bool(control.compute.complete)
 
             await until(told)
             assert control.compute.state(guest.server_id) == Reported.GUEST_STATE_RUNNING

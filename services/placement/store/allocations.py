@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from mesh import clock
 from mesh.caller import Caller
@@ -20,11 +20,14 @@ from services.placement.tables import allocations, consumers
 
 # What is said of a consumer, beside what it has.
 _SAID = ("consumer_type", "project_id", "user_id", "operation_id")
+_CONSUMER = select(consumers).where(consumers.c.id == bindparam("id"))
+_NEW_CONSUMER, _ALLOCATE = insert(consumers), insert(allocations)
 
 
 def get(connection: Connection, consumer_id: str) -> Claim | None:
     """What the consumer has; None when nothing."""
-    found = _claims(connection, select(consumers).where(consumers.c.id == consumer_id))
+    rows = connection.execute(_CONSUMER, {"id": consumer_id}).all()
+    found = _with_amounts(connection, rows, True) if rows else []
     return found[0] if found else None
 
 
@@ -37,16 +40,23 @@ def claim(connection: Connection, wanted: Claim, ways: Sequence[Amounts]) -> Cla
     if before.allocations and wanted.operation_id and before.operation_id == wanted.operation_id:
         return before
     _check_generation(wanted, before)
-    left = room.read(connection, {id for way in ways for id in way})
-    left.add(before.allocations, -1)
+    way = _first_with_room(connection, ways, before.allocations)
+    return _write_all(connection, [(replace(wanted, allocations=way), before)])[0]
+
+
+def _first_with_room(connection: Connection, ways: Sequence[Amounts], before: Amounts) -> Amounts:
+    """The others are looked at only where the first, which mostly does, has no room."""
     refusals = []
-    for way in ways:
-        try:
-            left.check(way, before.allocations)
-        except CloudError as error:
-            refusals.append(error)
-        else:
-            return _write_all(connection, [(replace(wanted, allocations=way), before)])[0]
+    for some in filter(None, (ways[:1], ways[1:])):
+        left = room.read(connection, {id for way in some for id in way})
+        left.add(before, -1)
+        for way in some:
+            try:
+                left.check(way, before)
+            except CloudError as error:
+                refusals.append(error)
+            else:
+                return way
     raise next((each for each in refusals if each.reason == "CAPACITY_EXCEEDED"), refusals[0])
 
 
@@ -115,7 +125,8 @@ def _write_all(connection: Connection, changes: Sequence[tuple[Claim, Claim]]) -
 
 def _write(connection: Connection, wanted: Claim, before: Claim) -> Claim:
     id = wanted.consumer_id
-    connection.execute(delete(allocations).where(allocations.c.consumer_id == id))
+    if before.allocations:
+        connection.execute(delete(allocations).where(allocations.c.consumer_id == id))
     rows = [
         {"consumer_id": id, "provider_id": provider_id, "resource_class": name, "amount": amount}
         for provider_id, resources in wanted.allocations.items()
@@ -130,13 +141,9 @@ def _write(connection: Connection, wanted: Claim, before: Claim) -> Claim:
         values["updated_at"] = clock.now()
         connection.execute(update(consumers).where(consumers.c.id == id).values(values))
     else:
-        connection.execute(insert(consumers).values({"id": id, **values}))
-    connection.execute(insert(allocations), rows)
+        connection.execute(_NEW_CONSUMER, {"id": id, **values})
+    connection.execute(_ALLOCATE, rows)
     return after
-
-
-def _claims(connection: Connection, query: Any) -> list[Claim]:
-    return _with_amounts(connection, list(connection.execute(query)), True)
 
 
 def _with_amounts(connection: Connection, rows: Iterable[Row[Any]], condition: Any) -> list[Claim]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from mesh import clock, outbox
@@ -22,6 +22,11 @@ from services.placement.tables import (
 from weft.placement.v1.resources_pb2 import Provider
 
 EVENT = "provider"
+_TOUCH = (
+    update(providers)
+    .where(providers.c.id == bindparam("touched"))
+    .values(generation=providers.c.generation + 1, updated_at=bindparam("now"))
+)
 
 
 def get(connection: Connection, id: str, generation: int = 0) -> Row[Any]:
@@ -39,8 +44,7 @@ def get(connection: Connection, id: str, generation: int = 0) -> Row[Any]:
 def touch(connection: Connection, ids: Iterable[str]) -> None:
     """The providers changed: their generations grow, and it is told."""
     for id in sorted(ids):
-        bumped = {"generation": providers.c.generation + 1, "updated_at": clock.now()}
-        connection.execute(update(providers).where(providers.c.id == id).values(bumped))
+        connection.execute(_TOUCH, {"touched": id, "now": clock.now()})
         outbox.append(connection, "UPDATED", EVENT, id, "", Provider(id=id))
 
 

@@ -3,24 +3,31 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from services.placement.model import Inventory, Room
 from services.placement.tables import allocations, inventories, providers
 
+# Built once: every claim asks these.
+_IDS = bindparam("ids", expanding=True)
+_THERE = select(providers.c.id).where(providers.c.id.in_(_IDS))
+_HELD = select(
+    inventories.c.provider_id,
+    inventories.c.resource_class,
+    *(inventories.c[name] for name in Inventory.__dataclass_fields__),
+).where(inventories.c.provider_id.in_(_IDS))
+_KEYS = (allocations.c.provider_id, allocations.c.resource_class)
+_USED = select(*_KEYS, func.sum(allocations.c.amount)).where(allocations.c.provider_id.in_(_IDS))
+_USED = _USED.group_by(*_KEYS)
+
 
 def read(connection: Connection, ids: Iterable[str]) -> Room:
     """The room of these providers."""
-    wanted = sorted(set(ids))
-    there = select(providers.c.id).where(providers.c.id.in_(wanted))
-    held: dict[str, dict[str, Inventory]] = {id: {} for id in connection.scalars(there)}
-    columns = [inventories.c[name] for name in Inventory.__dataclass_fields__]
-    query = select(inventories.c.provider_id, inventories.c.resource_class, *columns)
-    for id, name, *values in connection.execute(query.where(inventories.c.provider_id.in_(wanted))):
+    asked = {"ids": sorted(set(ids))}
+    held: dict[str, dict[str, Inventory]] = {id: {} for id in connection.scalars(_THERE, asked)}
+    for id, name, *values in connection.execute(_HELD, asked):
         held[id][name] = Inventory(*values)
     used: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    keys = (allocations.c.provider_id, allocations.c.resource_class)
-    sums = select(*keys, func.sum(allocations.c.amount)).where(allocations.c.provider_id.in_(wanted))
-    for id, name, amount in connection.execute(sums.group_by(*keys)):
+    for id, name, amount in connection.execute(_USED, asked):
         used[id][name] = int(amount)
     return Room(held, used)

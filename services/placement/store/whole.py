@@ -47,12 +47,14 @@ def since(connection: Connection, revision: int | None) -> tuple[int, list[str] 
     None for the ids means that all are answered: at first, or when the events are no longer kept.
     """
     latest = outbox.latest(connection)
+    if latest == revision:
+        return latest, [], []
     if revision is None or revision + 1 < outbox.oldest(connection):
         return latest, None, load(connection)
     changed = select(events.c.resource_id).where(
         events.c.revision > revision, events.c.resource_type == EVENT
     )
-    ids = sorted(connection.scalars(changed.distinct())) if latest > revision else []
+    ids = sorted(connection.scalars(changed.distinct()))
     return latest, ids, load(connection, ids)
 
 

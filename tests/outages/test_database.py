@@ -1,0 +1,59 @@
+"""PostgreSQL is away in the middle of boots: callers are told so, and nothing is lost when it is back."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.outages.cloud import OutageCloud, Somebody
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+AWAY_SECONDS = 8
+
+
+async def test_boots_go_on_when_a_database_that_was_stopped_is_back(
+    cloud: OutageCloud, somebody: Somebody
+) -> None:
+    before = cloud.pids
+    begun = await somebody.boots()
+    await asyncio.to_thread(cloud.database.stop)
+    error, seconds = await somebody.refused()
+    assert (error.reason, error.message.split(":")[0]) == ("UNAVAILABLE", "The database does not answer")
+    assert seconds < 15
+    await asyncio.sleep(AWAY_SECONDS)
+    await asyncio.to_thread(cloud.database.start)
+    await somebody.finds_whole(begun)
+    assert cloud.pids == before, "nothing had to be begun again"
+
+
+@contextmanager
+def paused(pid: int) -> Iterator[None]:
+    """The process and its children stand still within the block."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    everybody = [pid, *map(int, children)]
+    for each in everybody:
+        os.kill(each, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for each in everybody:
+            os.kill(each, signal.SIGCONT)
+
+
+async def test_boots_go_on_when_a_database_that_stood_still_goes_on(
+    cloud: OutageCloud, somebody: Somebody
+) -> None:
+    before = cloud.pids
+    begun = await somebody.boots()
+    with paused(cloud.database.pid):
+        error, seconds = await somebody.refused()
+        assert error.reason in ("UNAVAILABLE", "DEADLINE_EXCEEDED")
+        assert seconds < 20
+        await asyncio.sleep(AWAY_SECONDS)
+    await somebody.finds_whole(begun)
+    assert cloud.pids == before, "nothing had to be begun again"
