@@ -8,8 +8,9 @@ from typing import Any
 
 from mesh import server
 from mesh.caller import Caller, Kind
+from mesh.database import Database
 from mesh.server import Runtime, Service
-from mesh.settings import SettingsError
+from mesh.settings import Settings, SettingsError
 from services.identity import reconcile
 from services.identity.api import (
     application_credentials,
@@ -69,16 +70,15 @@ from weft.identity.v1 import (
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
+Servicers = list[tuple[Any, Any]]
+
+
 async def build(runtime: Runtime) -> Service:
     """Identity's servicers, on a database with an administrator in it."""
     settings, database = runtime.settings, runtime.database
-    life = timedelta(seconds=settings.identity.token_seconds)
-    if not timedelta(minutes=1) <= life <= LONGEST_TOKEN:
-        raise SettingsError("identity.token_seconds: expected 60 to 86400")
-    if (days := settings.identity.audit_days) < 1:
-        raise SettingsError("identity.audit_days: expected 1 or more")
+    _refuse(settings)
     ring = await asyncio.to_thread(KeyRing, settings.state / "identity" / "keys")
-    signer = Tokens(ring, settings.cloud.name, life)
+    signer = Tokens(ring, settings.cloud.name, timedelta(seconds=settings.identity.token_seconds))
     passwords = Passwords()
     verifier = LocalVerifier(database, signer)
     login = Login(database, signer, passwords, settings.identity.lockout_failures)
@@ -86,22 +86,49 @@ async def build(runtime: Runtime) -> Service:
     programs = Programs(database, signer, seal)
     federated = FederatedLogin(database, signer, IdTokens(database, ProviderKeys()))
     setting = NewPasswords(database, passwords, PasswordRules.of(settings.identity))
-    certificates = HostCertificates(runtime.authority)
     trail = audit.Audit(database)
     runtime.trail.send = partial(trail.keep, caller=Caller(Kind.SERVICE, service=runtime.name))
     await bootstrap(database, settings, passwords)
-    servicers: list[tuple[Any, Any]] = [
-        (
-            application_credential_service_pb2_grpc.add_ApplicationCredentialServiceServicer_to_server,
-            application_credentials.ApplicationCredentials(database),
-        ),
+    servicers: Servicers = [
         (audit_service_pb2_grpc.add_AuditServiceServicer_to_server, trail),
-        (catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server, catalog.Catalog(database)),
-        (domain_service_pb2_grpc.add_DomainServiceServicer_to_server, domains.Domains(database)),
         (
             ec2_credential_service_pb2_grpc.add_Ec2CredentialServiceServicer_to_server,
             ec2_credentials.Ec2Credentials(database, programs, seal),
         ),
+        (key_service_pb2_grpc.add_KeyServiceServicer_to_server, keys.Keys(database, ring, verifier)),
+        (
+            token_service_pb2_grpc.add_TokenServiceServicer_to_server,
+            tokens.TokenService(database, login, programs, federated, verifier, setting),
+        ),
+        (
+            user_service_pb2_grpc.add_UserServiceServicer_to_server,
+            users.Users(database, setting, login),
+        ),
+        *_of_rows(database),
+        *_of_hosts(runtime),
+    ]
+    upkeep = reconcile.upkeep(database, ring, settings.identity.audit_days)
+    return Service(servicers, background=[upkeep.run], verifier=verifier)
+
+
+def _refuse(settings: Settings) -> None:
+    """Raises SettingsError for what cannot be."""
+    life = timedelta(seconds=settings.identity.token_seconds)
+    if not timedelta(minutes=1) <= life <= LONGEST_TOKEN:
+        raise SettingsError("identity.token_seconds: expected 60 to 86400")
+    if settings.identity.audit_days < 1:
+        raise SettingsError("identity.audit_days: expected 1 or more")
+
+
+def _of_rows(database: Database) -> Servicers:
+    """Those that need nothing but the database."""
+    return [
+        (
+            application_credential_service_pb2_grpc.add_ApplicationCredentialServiceServicer_to_server,
+            application_credentials.ApplicationCredentials(database),
+        ),
+        (catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server, catalog.Catalog(database)),
+        (domain_service_pb2_grpc.add_DomainServiceServicer_to_server, domains.Domains(database)),
         (
             federation_service_pb2_grpc.add_FederationServiceServicer_to_server,
             federation.Federation(database),
@@ -111,30 +138,23 @@ async def build(runtime: Runtime) -> Service:
             implication_service_pb2_grpc.add_ImplicationServiceServicer_to_server,
             implications.Implications(database),
         ),
-        (
-            join_service_pb2_grpc.add_JoinTokenServiceServicer_to_server,
-            joins.JoinTokens(database, certificates, settings.gateway.address),
-        ),
-        (
-            join_service_pb2_grpc.add_JoinServiceServicer_to_server,
-            joins.Joining(database, certificates),
-        ),
-        (key_service_pb2_grpc.add_KeyServiceServicer_to_server, keys.Keys(database, ring, verifier)),
         (limit_service_pb2_grpc.add_LimitServiceServicer_to_server, limits.Limits(database)),
         (project_service_pb2_grpc.add_ProjectServiceServicer_to_server, projects.Projects(database)),
         (region_service_pb2_grpc.add_RegionServiceServicer_to_server, regions.Regions(database)),
         (role_service_pb2_grpc.add_RoleServiceServicer_to_server, roles.Roles(database)),
-        (
-            token_service_pb2_grpc.add_TokenServiceServicer_to_server,
-            tokens.TokenService(database, login, programs, federated, verifier, setting),
-        ),
         (trust_service_pb2_grpc.add_TrustServiceServicer_to_server, trusts.Trusts(database)),
-        (
-            user_service_pb2_grpc.add_UserServiceServicer_to_server,
-            users.Users(database, setting, login),
-        ),
     ]
-    return Service(servicers, background=[reconcile.upkeep(database, ring, days).run], verifier=verifier)
+
+
+def _of_hosts(runtime: Runtime) -> Servicers:
+    """How machines become hosts, by the authority that this process has at hand."""
+    certificates = HostCertificates(runtime.authority)
+    tokens_of_hosts = joins.JoinTokens(runtime.database, certificates, runtime.settings.gateway.address)
+    joining = joins.Joining(runtime.database, certificates)
+    return [
+        (join_service_pb2_grpc.add_JoinTokenServiceServicer_to_server, tokens_of_hosts),
+        (join_service_pb2_grpc.add_JoinServiceServicer_to_server, joining),
+    ]
 
 
 if __name__ == "__main__":
