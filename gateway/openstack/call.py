@@ -16,6 +16,7 @@ from weft.identity.v1.token_service_pb2_grpc import TokenServiceStub
 S = TypeVar("S")
 # The largest JSON document that a dialect reads; user data of a server is within it.
 _LARGEST_BODY = 4 * 1024 * 1024
+_UNREAD = object()
 _TRUE, _FALSE = ("true", "1", "yes", "on", "t"), ("false", "0", "no", "off", "f")
 
 
@@ -37,6 +38,7 @@ class Call:
         self.request, self.params, self._services = request, params, services
         self.mount, self.microversion = mount, microversion
         self.administers = False
+        self._said: Any = _UNREAD
 
     def stub(self, stub_class: type[S]) -> S:
         """A stub of a contract; its calls are the caller's own and raise CloudError."""
@@ -54,7 +56,8 @@ class Call:
         of the system for that. The caller's own is exchanged for one, as they could do themselves. Who has
         no role on the system goes on with their own token, which the contracts then refuse.
         """
-        if self.administers or not _might_administer(self.token):
+        claims = _claims(self.token)
+        if self.administers or claims.get("scp") != "project" or "admin" not in (claims.get("rol") or ()):
             return
         request = token_service_pb2.CreateTokenRequest(scope={"system": True}, token={"token": self.token})
         try:
@@ -65,6 +68,17 @@ class Call:
             return
         act_for(answer.token, self.request.headers)
         self.administers = True
+
+    @property
+    def project_id(self) -> str:
+        """The project that the caller's token says it is for; "" where it says none."""
+        return str(_claims(self.token).get("prj") or "")
+
+    def saying(self, document: Any, **params: str) -> "Call":
+        """The same call with another body, and other parameters of the path."""
+        other = Call(self.request, params or self.params, self._services, self.mount, self.microversion)
+        other.administers, other._said = self.administers, document
+        return other
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -95,6 +109,8 @@ class Call:
 
     async def json(self) -> Any:
         """The body as JSON. Raises Refusal."""
+        if self._said is not _UNREAD:
+            return self._said
         body = bytearray()
         async for chunk in self.request.stream():
             body += chunk
@@ -115,16 +131,13 @@ class Call:
         return document
 
 
-def _might_administer(token: str) -> bool:
-    """Whether a token says that it is an administrator's for a project.
-
-    It is not verified here: nothing follows from it but the question to identity, which does verify it.
-    """
+def _claims(token: str) -> Mapping[str, Any]:
+    """What a token says of itself, unverified: only what the contracts check too may follow from it."""
     try:
         claims = orjson.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
-        return claims["scp"] == "project" and "admin" in claims["rol"]
-    except (ValueError, LookupError, TypeError):
-        return False
+    except (ValueError, LookupError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
 
 
 def field(document: Any, name: str, kind: type[S], default: S | None = None) -> S:

@@ -36,15 +36,18 @@ def plain(call: Call, id: str, path: str, status: str = "CURRENT") -> dict[str, 
 
 
 def micro(
-    call: Call, id: str, path: str, known: Microversions | None, status: str = "CURRENT"
+    call: Call, id: str, path: str, known: Microversions | None, status: str = "CURRENT", **more: Any
 ) -> dict[str, Any]:
-    """A version as Nova, Cinder and Placement tell of it; without microversions both ends are empty."""
+    """A version as Nova, Cinder and Placement tell of it; without microversions both ends are empty.
+
+    `more` is what only one of them says.
+    """
     return {
         **plain(call, id, path, status),
         "version": text(known.highest) if known else "",
-        "max_version": text(known.highest) if known else "",
         "min_version": text(known.lowest) if known else "",
         "updated": "2013-07-23T11:33:21Z",
+        **more,
     }
 
 

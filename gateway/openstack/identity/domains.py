@@ -3,6 +3,7 @@
 from typing import Any
 
 from gateway.openstack.call import Call, field
+from gateway.openstack.faults import Refusal
 from gateway.openstack.identity.documents import changes, linked, listing
 from gateway.openstack.lists import walk
 from weft.identity.v1 import domain_service_pb2 as pb
@@ -38,8 +39,13 @@ async def listed(call: Call) -> dict[str, Any]:
 
 async def show(call: Call) -> dict[str, Any]:
     """GET /v3/domains/{id}."""
-    found = await call.stub(DomainServiceStub).GetDomain(pb.GetDomainRequest(id=call.params["id"]))
-    return {"domain": _document(call, found)}
+    stub, id = call.stub(DomainServiceStub), call.params["id"]
+    if id == "default":  # the id that Keystone gives the domain that it makes first
+        found = await stub.ListDomains(pb.ListDomainsRequest(name="Default"))
+        if not found.domains:
+            raise Refusal(404, "There is no domain Default.")
+        return {"domain": _document(call, found.domains[0])}
+    return {"domain": _document(call, await stub.GetDomain(pb.GetDomainRequest(id=id)))}
 
 
 async def create(call: Call) -> dict[str, Any]:

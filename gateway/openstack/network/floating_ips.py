@@ -7,6 +7,7 @@ from gateway.openstack.call import Call
 from gateway.openstack.dialect import Route
 from gateway.openstack.fields import Field, changes, read
 from gateway.openstack.network.common import common
+from gateway.openstack.network.creating import creating
 from gateway.openstack.network.listing import listing, selected
 from weft.network.v1 import floating_ip_service_pb2 as messages
 from weft.network.v1 import resources_pb2
@@ -75,7 +76,7 @@ async def delete(call: Call) -> None:
 
 ROUTES = (
     Route("GET", "/v2.0/floatingips", index),
-    Route("POST", "/v2.0/floatingips", create, 201),
+    Route("POST", "/v2.0/floatingips", creating("floatingip", "floatingips", create, delete), 201),
     Route("GET", "/v2.0/floatingips/{id}", show),
     Route("PUT", "/v2.0/floatingips/{id}", update),
     Route("DELETE", "/v2.0/floatingips/{id}", delete, 204),

@@ -8,6 +8,7 @@ from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
 from gateway.openstack.fields import Field, changes, read
 from gateway.openstack.network.common import common
+from gateway.openstack.network.creating import creating
 from gateway.openstack.network.listing import listing, selected
 from weft.network.v1 import network_service_pb2 as messages
 from weft.network.v1 import resources_pb2
@@ -103,7 +104,7 @@ async def delete(call: Call) -> None:
 
 ROUTES = (
     Route("GET", "/v2.0/networks", index),
-    Route("POST", "/v2.0/networks", create, 201),
+    Route("POST", "/v2.0/networks", creating("network", "networks", create, delete), 201),
     Route("GET", "/v2.0/networks/{id}", show),
     Route("PUT", "/v2.0/networks/{id}", update),
     Route("DELETE", "/v2.0/networks/{id}", delete, 204),

@@ -7,6 +7,7 @@ from gateway.openstack.call import Call
 from gateway.openstack.dialect import Route
 from gateway.openstack.fields import Field, changes, read
 from gateway.openstack.network.common import common
+from gateway.openstack.network.creating import creating
 from gateway.openstack.network.listing import listing, selected
 from weft.network.v1 import port_service_pb2 as messages
 from weft.network.v1 import resources_pb2
@@ -120,7 +121,7 @@ async def delete(call: Call) -> None:
 
 ROUTES = (
     Route("GET", "/v2.0/ports", index),
-    Route("POST", "/v2.0/ports", create, 201),
+    Route("POST", "/v2.0/ports", creating("port", "ports", create, delete), 201),
     Route("GET", "/v2.0/ports/{id}", show),
     Route("PUT", "/v2.0/ports/{id}", update),
     Route("DELETE", "/v2.0/ports/{id}", delete, 204),

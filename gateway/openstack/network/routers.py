@@ -8,6 +8,7 @@ from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
 from gateway.openstack.fields import Field, changes
 from gateway.openstack.network.common import common
+from gateway.openstack.network.creating import creating
 from gateway.openstack.network.listing import listing, selected
 from gateway.openstack.network.subnets import routes
 from weft.network.v1 import resources_pb2
@@ -151,7 +152,7 @@ def _told(router: resources_pb2.Router, given: dict[str, str]) -> dict[str, Any]
 
 ROUTES = (
     Route("GET", "/v2.0/routers", index),
-    Route("POST", "/v2.0/routers", create, 201),
+    Route("POST", "/v2.0/routers", creating("router", "routers", create, delete), 201),
     Route("GET", "/v2.0/routers/{id}", show),
     Route("PUT", "/v2.0/routers/{id}", update),
     Route("DELETE", "/v2.0/routers/{id}", delete, 204),

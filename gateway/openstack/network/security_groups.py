@@ -8,6 +8,7 @@ from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
 from gateway.openstack.fields import Field, changes
 from gateway.openstack.network.common import common
+from gateway.openstack.network.creating import creating
 from gateway.openstack.network.listing import listing, selected
 from weft.network.v1 import resources_pb2
 from weft.network.v1 import security_group_service_pb2 as messages
@@ -149,12 +150,19 @@ def _port(given: dict[str, Any], name: str) -> int | None:
 
 ROUTES = (
     Route("GET", "/v2.0/security-groups", index),
-    Route("POST", "/v2.0/security-groups", create, 201),
+    Route(
+        "POST", "/v2.0/security-groups", creating("security_group", "security_groups", create, delete), 201
+    ),
     Route("GET", "/v2.0/security-groups/{id}", show),
     Route("PUT", "/v2.0/security-groups/{id}", update),
     Route("DELETE", "/v2.0/security-groups/{id}", delete, 204),
     Route("GET", "/v2.0/security-group-rules", rules),
-    Route("POST", "/v2.0/security-group-rules", create_rule, 201),
+    Route(
+        "POST",
+        "/v2.0/security-group-rules",
+        creating("security_group_rule", "security_group_rules", create_rule, delete_rule),
+        201,
+    ),
     Route("GET", "/v2.0/security-group-rules/{id}", show_rule),
     Route("DELETE", "/v2.0/security-group-rules/{id}", delete_rule, 204),
 )

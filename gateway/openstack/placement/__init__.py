@@ -4,7 +4,7 @@ from typing import Any
 
 from gateway.openstack import faults, versions
 from gateway.openstack.call import Call
-from gateway.openstack.dialect import Dialect, Microversions, Route, administered
+from gateway.openstack.dialect import Dialect, Microversions, Route, administered, text
 from gateway.openstack.placement import allocations, names, providers
 
 # The one in whose forms everything is answered.
@@ -12,7 +12,7 @@ _VERSIONS = Microversions("placement", (1, 38), (1, 38))
 
 
 async def _versions(call: Call) -> dict[str, Any]:
-    return {"versions": [versions.micro(call, "v1.0", "", _VERSIONS)]}
+    return {"versions": [versions.micro(call, "v1.0", "", _VERSIONS, max_version=text(_VERSIONS.highest))]}
 
 
 DIALECT = Dialect(

@@ -12,9 +12,11 @@ from gateway.openstack.volume import actions, attachments, operators, snapshots,
 # 3.67: projects are no part of addresses any more, as the catalogue's are here.
 _KNOWN = Microversions("volume", (3, 0), (3, 67))
 
+_KIND = {"base": "application/json", "type": "application/vnd.openstack.volume+json;version=3"}
+
 
 def _versions(call: Call) -> dict[str, Any]:
-    return {"versions": [versions.micro(call, "v3.0", "/v3/", _KNOWN)]}
+    return {"versions": [versions.micro(call, "v3.0", "/v3/", _KNOWN, **{"media-types": [_KIND]})]}
 
 
 async def choices(call: Call) -> Response:

@@ -62,7 +62,7 @@ async def create(call: Call) -> dict[str, Any]:
         metadata=texts(body.field(given, "metadata", dict, {}), "metadata"),
     )
     made = await call.stub(SnapshotServiceStub).CreateSnapshot(request)
-    return {"snapshot": views.snapshot(call, made)}
+    return {"snapshot": views.brief_snapshot(views.snapshot(call, made))}
 
 
 async def update(call: Call) -> dict[str, Any]:
@@ -72,7 +72,7 @@ async def update(call: Call) -> dict[str, Any]:
     if not given:
         raise Refusal(400, "The body changes nothing.")
     values = {name: body.field(given, name, str, "") for name in given}
-    return {"snapshot": views.snapshot(call, await _update(call, values))}
+    return {"snapshot": views.brief_snapshot(views.snapshot(call, await _update(call, values)))}
 
 
 async def delete(call: Call) -> None:

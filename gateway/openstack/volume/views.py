@@ -77,6 +77,15 @@ def _brief(call: Call, one: pb.Volume) -> dict[str, Any]:
     return {"id": one.id, "name": one.name, "links": links}
 
 
+def made(document: dict[str, Any]) -> dict[str, Any]:
+    """What is shown of one that was just made or changed: neither extensions nor what its image said."""
+    return {
+        name: value
+        for name, value in document.items()
+        if not name.startswith(("os-", "volume_image_metadata"))
+    }
+
+
 def brief(document: dict[str, Any]) -> dict[str, Any]:
     """What a list that is not in detail shows of a volume."""
     return {name: document[name] for name in ("id", "name", "links")}

@@ -98,7 +98,7 @@ async def create(call: Call) -> dict[str, Any]:
         availability_zone=filters.zone(body.field(given, "availability_zone", str, "")),
         **_source(given),
     )
-    return await _document(call, await call.stub(VolumeServiceStub).CreateVolume(request))
+    return await _made(call, await call.stub(VolumeServiceStub).CreateVolume(request))
 
 
 def _source(given: Mapping[str, Any]) -> dict[str, str]:
@@ -128,7 +128,7 @@ async def update(call: Call) -> dict[str, Any]:
         values["metadata"] = texts(body.field(given, "metadata", dict, {}), "metadata")
     if not values:
         raise Refusal(400, "The body changes nothing.")
-    return await _document(call, await _update(call, values))
+    return await _made(call, await _update(call, values))
 
 
 async def delete(call: Call) -> None:
@@ -140,6 +140,10 @@ async def delete(call: Call) -> None:
 
 async def _document(call: Call, volume: resources_pb2.Volume) -> dict[str, Any]:
     return {"volume": views.volume(call, volume, await types.names(call))}
+
+
+async def _made(call: Call, volume: resources_pb2.Volume) -> dict[str, Any]:
+    return {"volume": views.made((await _document(call, volume))["volume"])}
 
 
 async def _get(call: Call) -> resources_pb2.Volume:

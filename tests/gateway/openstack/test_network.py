@@ -172,3 +172,22 @@ def test_administrators_see_every_project(neutron: httpx.Client, administrator: 
     assert administrator.get(place).json()["network"]["name"] == "of somebody"
     listed = administrator.get("/network/v2.0/networks", params={"project_id": network["project_id"]}).json()
     assert network["id"] in {each["id"] for each in listed["networks"]}
+
+
+def test_many_are_made_in_one_call_or_none(neutron: httpx.Client) -> None:
+    place = "/network/v2.0/networks"
+    two = {"networks": [{"name": "bulk"}, {"name": "bulk"}]}
+    answer = neutron.post(place, json=two)
+    assert answer.status_code == 201
+    assert len({each["id"] for each in answer.json()["networks"]}) == 2
+    broken = {"networks": [{"name": "half"}, {"name": "half", "mtu": 1}]}
+    assert neutron.post(place, json=broken).status_code == 400
+    assert neutron.get(place, params={"name": "half"}).json() == {"networks": []}
+    assert neutron.post(place, json={"networks": []}).status_code == 400
+
+
+def test_an_owner_may_be_named_who_is_the_caller(neutron: httpx.Client, stranger: httpx.Client) -> None:
+    own = make(neutron, "network", "networks", name="own")["project_id"]
+    assert make(neutron, "network", "networks", name="said", tenant_id=own)["project_id"] == own
+    other = {"network": {"name": "theirs", "project_id": own}}
+    assert stranger.post("/network/v2.0/networks", json=other).status_code == 501
