@@ -53,7 +53,7 @@ class Login:
     ) -> Any:
         """The user who says so, by id or by name, and knows the password. Raises as `by_password`."""
         domain_name = domain_name or DEFAULT_DOMAIN
-        user = await self._database.read(users.for_login, user_id, domain_name, name, domain_id)
+        user = await self._database.peek(users.for_login, user_id, domain_name, name, domain_id)
         return await self.prove(user, f"{user_id}\0{domain_id or domain_name}\0{name}", password, source)
 
     async def prove(self, user: Any, said: str, password: str, source: str) -> Any:
