@@ -47,7 +47,7 @@ class Slowdown:
 
 
 class Attempt:
-    """One guess of a password."""
+    """One guess of a password or a code."""
 
     def __init__(self, database: Database, who: str, source: str) -> None:
         self._database, self._who, self._source = database, who, source
@@ -71,10 +71,14 @@ class Attempt:
         """The guess was wrong."""
         await self._database.write(failures.add, self._who, self._source, FORGOTTEN)
 
-    async def succeeded(self) -> None:
-        """The guess was right: earlier failures are forgiven, and the place is known from now on."""
+    async def passed(self) -> None:
+        """The guess was right: earlier failures are forgiven."""
         if self._failures:
             await self._database.write(failures.clear, self._who, self._source)
+
+    async def succeeded(self) -> None:
+        """The same of a user's password: the place is known from now on."""
+        await self.passed()
         if not self._noted:
             await self._database.write(login_sources.note, self._who, self._source)
 

@@ -37,6 +37,13 @@ def add(connection: Connection, group_id: str, user_id: str, until: datetime | N
     connection.execute(changed)
 
 
+def first_end(connection: Connection, user_id: str) -> datetime | None:
+    """When the first of the groups ends that the user is in for some time only; None for no such group."""
+    passing = (memberships.c.user_id == user_id, memberships.c.expires_at > clock.now())
+    query = select(memberships.c.expires_at).where(*passing).order_by(memberships.c.expires_at).limit(1)
+    return connection.scalar(query)
+
+
 def replace_passing(connection: Connection, user_id: str, group_ids: Iterable[str], until: datetime) -> None:
     """The user is in these groups until then, and no longer in others by an earlier login from elsewhere;
     the tokens for what those have are revoked.
