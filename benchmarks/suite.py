@@ -13,7 +13,7 @@ from benchmarks.report import Record
 # Each is a module here with `async def run(bench)`.
 NAMES = (
     "start", "idle", "call", "dialect", "tokens", "boot", "lists", "ports", "volumes", "images", "console",
-    "candidates", "claims", "journal",
+    "candidates", "claims", "journal", "takeover", "identity_scale",
 )  # fmt: skip
 
 

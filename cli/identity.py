@@ -37,7 +37,8 @@ def scope(*, project: str = "", domain: str = "Default", system: bool = False) -
 def login(session: Session, user: str | None, domain: str, system: bool, password_file: str | None) -> None:
     """Log in to a cloud, and keep the token for the commands to come.
 
-    The password is asked for, or taken from WEFT_PASSWORD or a file. `weft --endpoint ... --ca ... login`
+    The password is asked for, or taken from WEFT_PASSWORD or a file; so is the one-time code of who has a
+    second factor, or taken from WEFT_TOTP_CODE. `weft --endpoint ... --ca ... login`
     names a cloud once; it is remembered as --cloud NAME, or `default`.
     """
     cloud = session.resolved()
@@ -64,6 +65,7 @@ def _password(file: str | None) -> str:
 async def _token(
     session: Session, user: str, domain: str, password: str, system: bool
 ) -> "pb.CreateTokenResponse":
+    from mesh.errors import CloudError
     from weft.identity.v1 import token_service_pb2 as pb
     from weft.identity.v1.token_service_pb2_grpc import TokenServiceStub
 
@@ -72,7 +74,19 @@ async def _token(
     if session.project or system:
         request.scope.CopyFrom(scope(project=session.project, domain=domain, system=system))
     async with session.client(anonymous=True) as client:
-        return await client.stub(TokenServiceStub).CreateToken(request)
+        tokens = client.stub(TokenServiceStub)
+        try:
+            return await tokens.CreateToken(request)
+        except CloudError as error:
+            if error.reason != "SECOND_FACTOR_REQUIRED":
+                raise
+            request.receipt.receipt = error.metadata["receipt"]
+        request.totp_code = await asyncio.to_thread(_code)
+        return await tokens.CreateToken(request)
+
+
+def _code() -> str:
+    return os.environ.get("WEFT_TOTP_CODE") or click.prompt("One-time code", err=True)
 
 
 @click.command()

@@ -28,6 +28,7 @@ from services.identity.api import (
     regions,
     roles,
     tokens,
+    totp,
     trusts,
     users,
 )
@@ -44,6 +45,7 @@ from services.identity.passwords import Passwords
 from services.identity.programs import Programs
 from services.identity.provider_keys import ProviderKeys
 from services.identity.sealing import Seal
+from services.identity.second_factor import SecondFactor
 from services.identity.tables import TABLES
 from services.identity.tokens import Tokens
 from services.identity.verifier import LocalVerifier
@@ -63,6 +65,7 @@ from weft.identity.v1 import (
     region_service_pb2_grpc,
     role_service_pb2_grpc,
     token_service_pb2_grpc,
+    totp_service_pb2_grpc,
     trust_service_pb2_grpc,
     user_service_pb2_grpc,
 )
@@ -81,8 +84,10 @@ async def build(runtime: Runtime) -> Service:
     signer = Tokens(ring, settings.cloud.name, timedelta(seconds=settings.identity.token_seconds))
     passwords = Passwords()
     verifier = LocalVerifier(database, signer)
-    login = Login(database, signer, passwords, settings.identity.lockout_failures)
     seal = await asyncio.to_thread(Seal, settings.state / "identity" / "sealing.key")
+    lockout = settings.identity.lockout_failures
+    second = SecondFactor(database, seal, settings.cloud.name, lockout)
+    login = Login(database, signer, passwords, lockout, second)
     programs = Programs(database, signer, seal)
     federated = FederatedLogin(database, signer, IdTokens(database, ProviderKeys()))
     setting = NewPasswords(database, passwords, PasswordRules.of(settings.identity))
@@ -104,6 +109,7 @@ async def build(runtime: Runtime) -> Service:
             user_service_pb2_grpc.add_UserServiceServicer_to_server,
             users.Users(database, setting, login),
         ),
+        (totp_service_pb2_grpc.add_TotpServiceServicer_to_server, totp.TotpDevices(database, second, login)),
         *_of_rows(database),
         *_of_hosts(runtime),
     ]

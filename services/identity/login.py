@@ -1,15 +1,18 @@
 """Logging in: from a password, or a token that holds, to a token for one scope."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mesh import audit
 from mesh.database import Database
+from mesh.errors import invalid
 from services.identity import slowdown
 from services.identity.model import DEFAULT_DOMAIN, Wanted
 from services.identity.password_rules import must_change
 from services.identity.passwords import Passwords
-from services.identity.store import delegated, endpoints, rows, scopes, users
+from services.identity.receipts import Receipt, Receipts
+from services.identity.second_factor import SecondFactor
+from services.identity.store import delegated, endpoints, revocations, rows, scopes, users
 from services.identity.tables import users as user_table
 from services.identity.tokens import Claims, Tokens
 from services.identity.verifier import refuse_revoked
@@ -25,36 +28,66 @@ class Issued:
     catalog: list[Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What somebody says: who they are, by id or by name, their password, and a one-time code or none."""
+
+    user_id: str
+    domain_name: str
+    name: str
+    password: str = field(repr=False)
+    code: str = field(default="", repr=False)
+    domain_id: str = ""
+
+
 class Login:
     """Gives tokens to those who prove who they are."""
 
-    def __init__(self, database: Database, tokens: Tokens, passwords: Passwords, lockout: int = 0) -> None:
-        self._database, self._tokens, self._passwords = database, tokens, passwords
+    def __init__(
+        self, database: Database, tokens: Tokens, passwords: Passwords, lockout: int, second: SecondFactor
+    ) -> None:
+        self._database, self._tokens, self._passwords, self._second = database, tokens, passwords, second
         self._slowdown = slowdown.Slowdown(database, lockout)
+        self._receipts = Receipts(tokens.ring, tokens.cloud)
 
-    async def by_password(
-        self,
-        user_id: str,
-        domain_name: str,
-        name: str,
-        password: str,
-        wanted: Wanted | None,
-        source: str,
-        domain_id: str = "",
-    ) -> Issued:
-        """A token for who knows the password. Raises UNAUTHENTICATED alike for all that is wrong, or
-        TOO_MANY_ATTEMPTS; PASSWORD_CHANGE_REQUIRED when nothing is wrong but the password's age.
+    async def by_password(self, said: Person, wanted: Wanted | None, source: str) -> Issued:
+        """A token for who knows the password, and has the second factor if that is needed.
+
+        Raises UNAUTHENTICATED alike for all that is wrong, or TOO_MANY_ATTEMPTS; SECOND_FACTOR_REQUIRED, with
+        a receipt, and PASSWORD_CHANGE_REQUIRED when nothing is wrong but what they say.
         """
-        user = await self.known(user_id, domain_name, name, password, source, domain_id)
-        return await self._issue(user.id, user.password_hash, wanted, ("password",), None)
+        user = await self.known(said, source)
+        methods = ["password"]
+        if user.second_factor:
+            if not said.code:
+                raise self._receipts.required(user.id)
+            await self._second.prove(user.id, said.code, source)
+            methods.append("totp")
+        return await self._issue(user.id, user.password_hash, wanted, tuple(methods), None)
 
-    async def known(
-        self, user_id: str, domain_name: str, name: str, password: str, source: str, domain_id: str = ""
-    ) -> Any:
+    async def by_receipt(self, receipt: str, code: str, wanted: Wanted | None, source: str) -> Issued:
+        """A token for who has shown to know the password, and has the second factor; raises as that does."""
+        said = self._receipts.read(receipt)
+        user = await self._database.read(_still_proven, said)
+        await self._second.prove(said.user_id, code, source)
+        return await self._issue(said.user_id, user.password_hash, wanted, ("password", "totp"), None)
+
+    async def known(self, said: Person, source: str) -> Any:
         """The user who says so, by id or by name, and knows the password. Raises as `by_password`."""
-        domain_name = domain_name or DEFAULT_DOMAIN
-        user = await self._database.read(users.for_login, user_id, domain_name, name, domain_id)
-        return await self.prove(user, f"{user_id}\0{domain_id or domain_name}\0{name}", password, source)
+        domain_name = said.domain_name or DEFAULT_DOMAIN
+        named = (said.user_id, domain_name, said.name, said.domain_id)
+        user = await self._database.peek(users.for_login, *named)
+        name = f"{said.user_id}\0{said.domain_id or domain_name}\0{said.name}"
+        return await self.prove(user, name, said.password, source)
+
+    async def known_fully(self, said: Person, source: str) -> Any:
+        """The same, with the second factor if that is needed. Raises also INVALID_ARGUMENT where it lacks."""
+        user = await self.known(said, source)
+        if user.second_factor:
+            if not said.code:
+                raise invalid("totp_code", "is needed too")
+            await self._second.prove(user.id, said.code, source)
+        return user
 
     async def prove(self, user: Any, said: str, password: str, source: str) -> Any:
         """The user, whose password it is. The work is the same when there is no such user (None)."""
@@ -97,6 +130,14 @@ def issue(
     audit.about(grant.user.id, grant.user.name, grant.user.domain_id)
     token, claims = tokens.sign(grant, methods, parent)
     return Issued(token, claims, grant.project_name, catalog if grant.target.scope != "none" else [])
+
+
+def _still_proven(connection: Any, said: Receipt) -> Any:
+    """The user of a receipt, whom nothing has happened to since. Raises UNAUTHENTICATED."""
+    user = rows.find(connection, user_table, said.user_id)
+    if user is None or revocations.hit(connection, ("",), (user.id,), "", (user.domain_id,), said.at):
+        raise scopes.refused()
+    return user
 
 
 def _grant(

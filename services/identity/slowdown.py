@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -42,39 +42,44 @@ class Slowdown:
         lock = self._locks.setdefault((who, source), asyncio.Lock())
         async with lock:
             attempt = Attempt(self._database, who, source)
-            await attempt.check()
-            if self._lockout:
-                await self._database.read(_refuse_stranger, who, source, self._lockout)
+            await attempt.check(self._lockout)
             yield attempt
 
 
 class Attempt:
-    """One guess of a password."""
+    """One guess of a password or a code."""
 
     def __init__(self, database: Database, who: str, source: str) -> None:
         self._database, self._who, self._source = database, who, source
         self._failures = 0
+        self._noted = False
 
-    async def check(self) -> None:
-        """Raises TOO_MANY_ATTEMPTS while it is too early."""
-        count, last = await self._database.read(failures.of, self._who, self._source)
-        if last is None or clock.now() - last > FORGOTTEN:
-            return
-        self._failures = count
-        wait = min(LONGEST, 2.0 ** min(count - FREE, 10)) if count >= FREE else 0.0
-        left = wait - (clock.now() - last).total_seconds()
-        if left > 0:
-            raise too_many(left)
+    async def check(self, lockout: int) -> None:
+        """Raises TOO_MANY_ATTEMPTS while it is too early, or in a lock-out from a strange place."""
+        found = self._database.peek(_state, self._who, self._source, lockout)
+        count, last, strange, self._noted = await found
+        if last is not None and clock.now() - last <= FORGOTTEN:
+            self._failures = count
+            wait = min(LONGEST, 2.0 ** min(count - FREE, 10)) if count >= FREE else 0.0
+            left = wait - (clock.now() - last).total_seconds()
+            if left > 0:
+                raise too_many(left)
+        if strange:
+            raise too_many(LONGEST)
 
     async def failed(self) -> None:
         """The guess was wrong."""
         await self._database.write(failures.add, self._who, self._source, FORGOTTEN)
 
-    async def succeeded(self) -> None:
-        """The guess was right: earlier failures are forgiven, and the place is known from now on."""
+    async def passed(self) -> None:
+        """The guess was right: earlier failures are forgiven."""
         if self._failures:
             await self._database.write(failures.clear, self._who, self._source)
-        if not await self._database.read(login_sources.known, self._who, self._source, login_sources.FRESH):
+
+    async def succeeded(self) -> None:
+        """The same of a user's password: the place is known from now on."""
+        await self.passed()
+        if not self._noted:
             await self._database.write(login_sources.note, self._who, self._source)
 
 
@@ -88,9 +93,11 @@ def too_many(wait: float) -> CloudError:
     )
 
 
-def _refuse_stranger(connection: Any, who: str, source: str, lockout: int) -> None:
-    """Raises TOO_MANY_ATTEMPTS while the user is guessed at from everywhere, but for known places."""
-    if failures.everywhere(connection, who, FORGOTTEN) < lockout:
-        return
-    if not login_sources.known(connection, who, source):
-        raise too_many(LONGEST)
+def _state(connection: Any, who: str, source: str, lockout: int) -> tuple[int, datetime | None, bool, bool]:
+    """Failures in a row and the last; whether this is a strange place while the user is guessed at from
+    everywhere; whether it was written down lately as a known one.
+    """
+    count, last = failures.of(connection, who, source)
+    guessed_at = bool(lockout) and failures.everywhere(connection, who, FORGOTTEN) >= lockout
+    strange = guessed_at and not login_sources.known(connection, who, source)
+    return count, last, strange, login_sources.known(connection, who, source, login_sources.FRESH)

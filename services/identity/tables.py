@@ -71,6 +71,7 @@ users = Table(
     Column("password_expires_at", Timestamp, nullable=True),
     Column("password_change_due", Boolean, nullable=False, default=False, server_default=false()),
     Column("password_rules_exempt", Boolean, nullable=False, default=False, server_default=false()),
+    Column("second_factor_required", Boolean, nullable=False, default=False, server_default=false()),
     UniqueConstraint("domain_id", "name"),
     Index("users_by_age", "created_at", "id"),
     Index("users_of_domain_by_age", "domain_id", "created_at", "id"),
@@ -314,4 +315,16 @@ audit_events = Table(
     Index("audit_events_of_project", "project_id", "at", "id"),
     Index("audit_events_of_initiator", "initiator_id", "at", "id"),
     Index("audit_events_of_target", "target_id", "at", "id"),
+)
+
+# Devices that make one-time codes. A code belongs to a step of 30 seconds; the last one that was taken, and
+# all before it, are good no more. The secret is sealed.
+totp = Table(
+    "totp",
+    TABLES,
+    Id("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("secret", Text, nullable=False),
+    Column("confirmed", Boolean, nullable=False, default=False),
+    Column("last_step", BigInteger, nullable=False, default=0),
+    Column("created_at", Timestamp, nullable=False, default=clock.now),
 )

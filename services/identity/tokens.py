@@ -64,7 +64,7 @@ class Tokens:
     """Signs and reads the tokens of one cloud."""
 
     def __init__(self, ring: KeyRing, cloud: str, life: timedelta) -> None:
-        self.ring, self._cloud, self._life = ring, cloud, life
+        self.ring, self.cloud, self._life = ring, cloud, life
 
     @property
     def life(self) -> timedelta:
@@ -103,7 +103,7 @@ class Tokens:
 
     def _payload(self, claims: Claims) -> dict[str, Any]:
         said = {
-            "iss": self._cloud,
+            "iss": self.cloud,
             "aud": AUDIENCE,
             "sub": claims.user_id,
             "jti": claims.token_id,
@@ -139,7 +139,7 @@ class Tokens:
                 key.public,
                 algorithms=[ALGORITHM],
                 audience=AUDIENCE,
-                issuer=self._cloud,
+                issuer=self.cloud,
                 options={"require": _REQUIRED, "verify_exp": False, "verify_iat": False},
             )
         except (jwt.InvalidTokenError, ValueError) as error:

@@ -57,6 +57,7 @@ def user(row: Any) -> pb.User:
         password_expires_at=clock.to_proto(row.password_expires_at),
         password_change_due=row.password_change_due,
         password_rules_exempt=row.password_rules_exempt,
+        second_factor_required=row.second_factor_required,
         revision=row.revision,
         **_times(row),
     )

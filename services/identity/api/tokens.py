@@ -10,7 +10,7 @@ from mesh.errors import invalid
 from services.identity.api import messages, units
 from services.identity.api.source import source
 from services.identity.federated_login import FederatedLogin
-from services.identity.login import Login
+from services.identity.login import Login, Person
 from services.identity.model import DEFAULT_DOMAIN, Wanted, need_system
 from services.identity.new_passwords import NewPasswords
 from services.identity.programs import Programs, Said
@@ -43,18 +43,13 @@ class TokenService(TokenServiceServicer):
         wanted = _wanted(request.scope) if request.HasField("scope") else None
         match request.WhichOneof("credential"):
             case "password":
-                given = request.password
-                if bool(given.user_id) == bool(given.user_name):
-                    raise invalid("password.user_name", "give either user_id or user_name")
-                issued = await self._login.by_password(
-                    given.user_id,
-                    given.domain_name,
-                    given.user_name,
-                    given.password,
-                    wanted,
-                    source(context),
-                    given.domain_id,
-                )
+                person = _person("password", request.password, request.totp_code)
+                issued = await self._login.by_password(person, wanted, source(context))
+            case "receipt":
+                if not request.totp_code:
+                    raise invalid("totp_code", "is needed with a receipt")
+                receipt, code = request.receipt.receipt, request.totp_code
+                issued = await self._login.by_receipt(receipt, code, wanted, source(context))
             case "application_credential":
                 issued = await self._programs.by_secret(_program(request.application_credential), wanted)
             case "signed":
@@ -70,11 +65,8 @@ class TokenService(TokenServiceServicer):
 
     async def ChangePassword(self, request: pb.ChangePasswordRequest, context: Any) -> Empty:
         """Sets one's own password, by the one until now."""
-        given = request.user
-        if bool(given.user_id) == bool(given.user_name):
-            raise invalid("user.user_name", "give either user_id or user_name")
-        said = (given.user_id, given.domain_name, given.user_name, given.password)
-        user = await self._login.known(*said, source(context), given.domain_id)
+        person = _person("user", request.user, request.totp_code)
+        user = await self._login.known_fully(person, source(context))
         values = await self._setting.for_oneself(user.id, request.password)
         await self._database.write(self._setting.replace, user, values)
         return Empty()
@@ -111,6 +103,13 @@ async def describe(database: Database, verifier: LocalVerifier, token: str) -> r
     if claims.target.project_id:
         name = (await database.read(projects.get, claims.target.project_id)).name
     return messages.token_info(claims, name)
+
+
+def _person(field: str, given: pb.PasswordCredential, code: str) -> Person:
+    if bool(given.user_id) == bool(given.user_name):
+        raise invalid(f"{field}.user_name", "give either user_id or user_name")
+    named = (given.user_id, given.domain_name, given.user_name)
+    return Person(*named, given.password, code, given.domain_id)
 
 
 def _program(given: pb.ApplicationCredentialSecret) -> Said:

@@ -26,6 +26,7 @@ _CHANGEABLE = {
     "enabled": ...,
     "default_project_id": lambda id: id or None,
     "password_rules_exempt": ...,
+    "second_factor_required": ...,
 }
 
 
@@ -59,6 +60,7 @@ class Users(UserServiceServicer):
             "enabled": not request.disabled,
             "default_project_id": request.default_project_id or None,
             "password_rules_exempt": request.password_rules_exempt,
+            "second_factor_required": request.second_factor_required,
         }
         if request.password:
             values |= await self._setting.for_another(request.password)
@@ -77,7 +79,7 @@ class Users(UserServiceServicer):
         caller = current()
 
         def do(unit: Any) -> User:
-            _administered(unit, request.id, caller)
+            administered(unit, request.id, caller)
             return messages.user(users.update(unit, request.id, request.expected_revision, values))
 
         return await units.change(self._database, request, User, do)
@@ -87,7 +89,7 @@ class Users(UserServiceServicer):
         caller = current()
 
         def do(unit: Any) -> None:
-            _administered(unit, request.id, caller)
+            administered(unit, request.id, caller)
             users.remove(unit, request.id, request.expected_revision)
 
         return await units.delete(self._database, request, do)
@@ -108,7 +110,7 @@ class Users(UserServiceServicer):
 
         def do(unit: Any) -> Empty:
             if not own:
-                _administered(unit, request.id, caller)
+                administered(unit, request.id, caller)
             _local(unit, request.id)
             self._setting.put(unit, request.id, values)
             return Empty()
@@ -116,7 +118,7 @@ class Users(UserServiceServicer):
         return await units.change(self._database, request, Empty, do)
 
 
-def _administered(connection: Any, id: str, caller: Caller) -> None:
+def administered(connection: Any, id: str, caller: Caller) -> None:
     """Raises NOT_FOUND for a user out of the caller's reach.
 
     Who may set a password may become that user: a domain's administrator must not become the system's.

@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from mesh import clock
 from services.identity.model import Target, Wanted
-from services.identity.store import chains, scopes
+from services.identity.store import chains, memberships, scopes
 from services.identity.store.chains import Chain, Kind
 from services.identity.store.scopes import Delegated, Grant, refused
 
@@ -65,5 +65,7 @@ def grant(connection: Connection, chain: Chain, wanted: Wanted | None = None) ->
     user = users.pop(chain.user_id)
     others = {id for each in users.values() for id in (each.id, each.domain_id)} - {user.domain_id}
     ids = tuple(link.id for link in chain.links)
-    by = Delegated(ids, tuple(sorted(others)), chain.rules, chain.expires_at)
+    # What the owner has for some time only is handed on for no longer.
+    ends = [end for end in (chain.expires_at, memberships.first_end(connection, chain.owner_id)) if end]
+    by = Delegated(ids, tuple(sorted(others)), chain.rules, min(ends, default=None))
     return Grant(user, target, lineage[0].name, roles, at, by)

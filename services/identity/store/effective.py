@@ -2,10 +2,24 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, literal, null, or_, select, union, union_all
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    literal,
+    null,
+    or_,
+    select,
+    union,
+    union_all,
+)
 
+from mesh import clock
 from mesh.caller import Caller
 from mesh.paging import page
 from services.identity.model import Target
@@ -38,29 +52,49 @@ class Effective:
 
 def roles_on(connection: Connection, user_id: str, target: Target, lineage: list[Row[Any]]) -> frozenset[str]:
     """Names of all roles that the user has on the target, which has this `lineage` when it is a project."""
-    mine = member.groups_of(user_id)
-    who = (assignments.c.user_id == user_id, assignments.c.group_id.in_(mine))
+    above = [row.id for row in lineage[1:]]
+    domain_id = lineage[0].domain_id if lineage else target.domain_id
+    values = {"user_id": user_id, "now": clock.now(), "project_id": target.project_id, "domain_id": domain_id}
+    query = _roles_query(target.system, bool(target.project_id), bool(above))
+    return frozenset(connection.scalars(query, {**values, "above": above} if above else values))
+
+
+@cache
+def _roles_query(system: bool, project: bool, above: bool) -> Select[Any]:
+    """The names, for a kind of target. Made once: to make it takes longer than to ask."""
+    mine = member.groups_of(bindparam("user_id"), bindparam("now"))
+    who = (assignments.c.user_id == bindparam("user_id"), assignments.c.group_id.in_(mine))
+    there = _conditions(
+        system,
+        bindparam("project_id") if project else None,
+        bindparam("domain_id"),
+        bindparam("above", expanding=True) if above else None,
+    )
     # One look-up in an index for each way: how much else the user has does not matter.
-    given = [select(assignments.c.role_id).where(of, there) for of in who for there in _on(target, lineage)]
+    given = [select(assignments.c.role_id).where(of, on) for of in who for on in there]
     held = select(union(*given).subquery().c.role_id).cte("held", recursive=True)
     more = select(implications.c.implied_role_id).join(held, implications.c.role_id == held.c.role_id)
     held = held.union(more)
-    query = select(roles.c.name).where(roles.c.id.in_(select(held.c.role_id)))
-    return frozenset(connection.scalars(query))
+    return select(roles.c.name).where(roles.c.id.in_(select(held.c.role_id)))
 
 
 def _on(target: Target, lineage: list[Row[Any]]) -> list[Any]:
     """The conditions, any of which makes an assignment hold on the target."""
-    if target.system:
-        return [assignments.c.system]
-    if not target.project_id:
-        return [assignments.c.domain_id == target.domain_id]
     above = [row.id for row in lineage[1:]]
-    inherited = [assignments.c.domain_id == lineage[0].domain_id]
-    if above:
+    domain_id = lineage[0].domain_id if lineage else target.domain_id
+    return _conditions(target.system, target.project_id or None, domain_id, above or None)
+
+
+def _conditions(system: bool, project_id: Any, domain_id: Any, above: Any) -> list[Any]:
+    if system:
+        return [assignments.c.system]
+    if project_id is None:
+        return [assignments.c.domain_id == domain_id]
+    inherited = [assignments.c.domain_id == domain_id]
+    if above is not None:
         inherited.append(assignments.c.project_id.in_(above))
     return [
-        assignments.c.project_id == target.project_id,
+        assignments.c.project_id == project_id,
         *(and_(assignments.c.inherited, there) for there in inherited),
     ]
 

@@ -14,14 +14,15 @@ from services.identity.tables import assignments, memberships
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
-def hold() -> Any:
-    """The condition that a membership holds now."""
-    return or_(memberships.c.expires_at.is_(None), memberships.c.expires_at > clock.now())
+def hold(now: Any = None) -> Any:
+    """The condition that a membership holds, now unless another time is given."""
+    at = clock.now() if now is None else now
+    return or_(memberships.c.expires_at.is_(None), memberships.c.expires_at > at)
 
 
-def groups_of(user_id: str) -> Select[Any]:
+def groups_of(user_id: Any, now: Any = None) -> Select[Any]:
     """Ids of the groups that the user is in."""
-    return select(memberships.c.group_id).where(memberships.c.user_id == user_id, hold())
+    return select(memberships.c.group_id).where(memberships.c.user_id == user_id, hold(now))
 
 
 def add(connection: Connection, group_id: str, user_id: str, until: datetime | None = None) -> None:
@@ -34,6 +35,13 @@ def add(connection: Connection, group_id: str, user_id: str, until: datetime | N
         where=memberships.c.expires_at.is_not(None),
     )
     connection.execute(changed)
+
+
+def first_end(connection: Connection, user_id: str) -> datetime | None:
+    """When the first of the groups ends that the user is in for some time only; None for no such group."""
+    passing = (memberships.c.user_id == user_id, memberships.c.expires_at > clock.now())
+    query = select(memberships.c.expires_at).where(*passing).order_by(memberships.c.expires_at).limit(1)
+    return connection.scalar(query)
 
 
 def replace_passing(connection: Connection, user_id: str, group_ids: Iterable[str], until: datetime) -> None:

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, delete, or_, select
 
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import not_found
 from mesh.paging import page
 from services.identity.store import assignments, revocations, rows
-from services.identity.tables import domains, users
+from services.identity.tables import domains, totp, users
 
 
 def get(connection: Connection, id: str, reach: str | None = None) -> Row[Any]:
@@ -30,11 +30,13 @@ def for_login(
     connection: Connection, id: str, domain_name: str, name: str, domain_id: str = ""
 ) -> Row[Any] | None:
     """The user who logs in by id, or by name and domain; None when there is none who may. The domain's id,
-    where it is given, counts and not its name.
+    where it is given, counts and not its name. `second_factor` says whether the password is not enough.
 
     A disabled one is nobody from the beginning: the right password is then as wrong as any other.
     """
-    query = select(users).join(domains, domains.c.id == users.c.domain_id)
+    device = select(totp.c.user_id).where(totp.c.user_id == users.c.id, totp.c.confirmed).exists()
+    second_factor = or_(users.c.second_factor_required, device).label("second_factor")
+    query = select(users, second_factor).join(domains, domains.c.id == users.c.domain_id)
     query = query.where(users.c.enabled, domains.c.enabled)
     domain = domains.c.id == domain_id if domain_id else domains.c.name == domain_name
     said = (users.c.id == id,) if id else (domain, users.c.name == name)
@@ -69,7 +71,7 @@ def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:
 
 
 def update(connection: Connection, id: str, expected_revision: int, values: dict[str, Any]) -> Row[Any]:
-    """Change a user; disabling, or another password, revokes the user's tokens."""
+    """Change a user; disabling, another password, or to ask for more at logins, revokes the user's tokens."""
     before = rows.hold(connection, users, id, alone=True)
     if before is not None and "name" in values:
         other = named(connection, before.domain_id, values["name"])
@@ -77,7 +79,9 @@ def update(connection: Connection, id: str, expected_revision: int, values: dict
             raise rows.name_taken("user", values["name"])
     row = compare_and_swap(connection, users, id, expected_revision, values)
     if before is not None and (
-        (before.enabled and not row.enabled) or before.password_hash != row.password_hash
+        (before.enabled and not row.enabled)
+        or before.password_hash != row.password_hash
+        or (row.second_factor_required and not before.second_factor_required)
     ):
         revocations.add(connection, user_id=id)
     return row

@@ -9,6 +9,8 @@ from sqlalchemy import select
 from mesh import clock, ids
 from mesh.errors import CloudError
 from mesh.tables import requests
+from services.identity.model import Target
+from services.identity.store import assignments, groups, memberships, roles
 from services.identity.tables import delegations
 from tests.services.identity.conftest import PASSWORD, SYSTEM, Cloud, Scope
 from tests.services.identity.delegating import credential, credentials, program, program_login
@@ -116,6 +118,29 @@ async def test_it_never_gives_more_than_its_user_has_and_follows_what_that_is(ei
     assert list((await program(either, made)).info.roles) == ["reader"]
     await either.grant(ann.info.user_id, "admin", project_id=project.id)
     assert set((await program(either, made)).info.roles) == {"manager", "member", "reader"}
+
+
+async def test_what_its_user_has_for_some_time_only_it_gives_for_no_longer(either: Cloud) -> None:
+    ann, project = await either.member("ann")
+    database, until = either.runtime.database, clock.now() + timedelta(minutes=10)
+
+    def join(connection) -> None:
+        group = groups.create(connection, {"name": "passing", "domain_id": ann.info.user_domain_id})
+        role = roles.named(connection, "manager")
+        there = Target(project_id=project.id)
+        assignments.grant(connection, assignments.Holder(group_id=group.id), role, there, inherited=False)
+        memberships.add(connection, group.id, ann.info.user_id, until)
+
+    before = await program(either, await credential(ann, "before"))
+    await database.write(join)
+    made = await credential(await either.login("ann", Scope(project_id=project.id)))
+    robot = await program(either, made)
+    assert "manager" in robot.info.roles
+    assert (
+        robot.info.expires_at.ToDatetime() <= until.replace(tzinfo=None) < before.info.expires_at.ToDatetime()
+    )
+    with clock.told_by(lambda: until + timedelta(seconds=1)):
+        assert set((await program(either, made)).info.roles) == {"member", "reader"}
 
 
 async def test_nobody_hands_on_what_they_have_not(world: Cloud) -> None:

@@ -8,6 +8,7 @@ from mesh import clock, ids
 from tests.services.identity.conftest import PASSWORD, SYSTEM, Cloud, Person, Scope, password_login
 from tests.services.identity.delegating import credential, program, trust, trustee, trusts
 from tests.services.identity.test_login import reason
+from weft.identity.v1 import domain_service_pb2 as domain_pb
 from weft.identity.v1 import project_service_pb2 as project_pb
 from weft.identity.v1 import role_service_pb2 as role_pb
 from weft.identity.v1 import token_service_pb2 as token_pb
@@ -138,6 +139,26 @@ async def test_it_ends_with_everybody_in_the_chain(world: Cloud, who: str, chang
         assert again.info.delegation_id == second.id
     else:
         assert await reason(trustee(world, "carl", second.id)) == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize("impersonate", [True, False])
+async def test_it_ends_with_the_domain_of_anybody_in_the_chain(either: Cloud, impersonate: bool) -> None:
+    ann, _ = await either.member("ann")
+    north, carl = await either.domain("north"), await either.user("carl")
+    bob = await either.user("bob", domain_id=north.id)
+    made = await trust(ann, bob.id, redelegation=1, impersonate=impersonate)
+    login = password_login("bob", Scope(trust_id=made.id), domain_name="north")
+    bobs = either.bearer(await either.nobody().tokens.CreateToken(login))
+    second = await trust(bobs, carl.id, impersonate=impersonate)
+    carls = await trustee(either, "carl", second.id)
+    off = domain_pb.UpdateDomainRequest(id=north.id, domain={}, update_mask={"paths": ["enabled"]})
+    for acting in (bobs, carls):
+        await acting.tokens.GetToken(GET_TOKEN)
+    await (await either.admin()).domains.UpdateDomain(off)
+    for acting in (bobs, carls):
+        assert await reason(acting.tokens.GetToken(GET_TOKEN)) == "TOKEN_REVOKED"
+    assert await reason(trustee(either, "carl", second.id)) == "UNAUTHENTICATED"
+    await ann.tokens.GetToken(GET_TOKEN)
 
 
 async def test_it_ends_when_the_trustor_loses_the_role_or_the_project(either: Cloud) -> None:

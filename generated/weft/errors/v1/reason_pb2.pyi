@@ -90,6 +90,10 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The password is right, but must be changed before it gives a token.
     `cause`: `expired` or `first_use`.
     """
+    REASON_SECOND_FACTOR_REQUIRED: _Reason.ValueType  # 28
+    """The password is right, and a one-time code is needed too: CreateToken with
+    the receipt and the code. `receipt`, which is a secret, `expires_at`.
+    """
     REASON_LOCKED: _Reason.ValueType  # 27
     """The resource is locked against changes. `resource_type`, `id`, `locked_by`
     (`owner` or `admin`).
@@ -208,6 +212,10 @@ REASON_TOO_MANY_ATTEMPTS: Reason.ValueType  # 25
 REASON_PASSWORD_CHANGE_REQUIRED: Reason.ValueType  # 26
 """The password is right, but must be changed before it gives a token.
 `cause`: `expired` or `first_use`.
+"""
+REASON_SECOND_FACTOR_REQUIRED: Reason.ValueType  # 28
+"""The password is right, and a one-time code is needed too: CreateToken with
+the receipt and the code. `receipt`, which is a secret, `expires_at`.
 """
 REASON_LOCKED: Reason.ValueType  # 27
 """The resource is locked against changes. `resource_type`, `id`, `locked_by`

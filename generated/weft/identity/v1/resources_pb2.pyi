@@ -152,6 +152,7 @@ class User(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     PASSWORD_CHANGE_DUE_FIELD_NUMBER: _builtins.int
     PASSWORD_RULES_EXEMPT_FIELD_NUMBER: _builtins.int
+    SECOND_FACTOR_REQUIRED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     name: _builtins.str
@@ -173,6 +174,10 @@ class User(_message.Message):
     password_rules_exempt: _builtins.bool
     """The password neither expires nor must be changed at its first use: for
     accounts that programs use.
+    """
+    second_factor_required: _builtins.bool
+    """A password alone gives no token: a one-time code is needed too. So it is without this for who
+    has a confirmed device; with this, who has none cannot log in by password.
     """
     @_builtins.property
     def password_expires_at(self) -> _timestamp_pb2.Timestamp:
@@ -202,10 +207,11 @@ class User(_message.Message):
         revision: _builtins.int = ...,
         password_change_due: _builtins.bool = ...,
         password_rules_exempt: _builtins.bool = ...,
+        second_factor_required: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "password_expires_at", b"password_expires_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "default_project_id", b"default_project_id", "description", b"description", "domain_id", b"domain_id", "email", b"email", "enabled", b"enabled", "id", b"id", "name", b"name", "password_change_due", b"password_change_due", "password_expires_at", b"password_expires_at", "password_rules_exempt", b"password_rules_exempt", "revision", b"revision", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "default_project_id", b"default_project_id", "description", b"description", "domain_id", b"domain_id", "email", b"email", "enabled", b"enabled", "id", b"id", "name", b"name", "password_change_due", b"password_change_due", "password_expires_at", b"password_expires_at", "password_rules_exempt", b"password_rules_exempt", "revision", b"revision", "second_factor_required", b"second_factor_required", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

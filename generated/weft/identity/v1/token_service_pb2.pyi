@@ -29,8 +29,14 @@ class CreateTokenRequest(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     APPLICATION_CREDENTIAL_FIELD_NUMBER: _builtins.int
     SIGNED_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
     ID_TOKEN_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
+    TOTP_CODE_FIELD_NUMBER: _builtins.int
+    totp_code: _builtins.str
+    """The one-time code of a user who has a second factor, with a password or a receipt. Each code
+    is good for one login.
+    """
     @_builtins.property
     def password(self) -> Global___PasswordCredential:
         """Name and password."""
@@ -53,6 +59,10 @@ class CreateTokenRequest(_message.Message):
         """
 
     @_builtins.property
+    def receipt(self) -> Global___ReceiptCredential:
+        """What SECOND_FACTOR_REQUIRED answered, in the place of the password; with `totp_code`."""
+
+    @_builtins.property
     def id_token(self) -> Global___IdTokenCredential:
         """An ID token of an identity provider that this cloud knows."""
 
@@ -67,14 +77,16 @@ class CreateTokenRequest(_message.Message):
         token: Global___TokenCredential | None = ...,
         application_credential: Global___ApplicationCredentialSecret | None = ...,
         signed: Global___SignedHttp | None = ...,
+        receipt: Global___ReceiptCredential | None = ...,
         id_token: Global___IdTokenCredential | None = ...,
         scope: _resources_pb2.Scope | None = ...,
+        totp_code: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["application_credential", b"application_credential", "credential", b"credential", "id_token", b"id_token", "password", b"password", "scope", b"scope", "signed", b"signed", "token", b"token"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["application_credential", b"application_credential", "credential", b"credential", "id_token", b"id_token", "password", b"password", "receipt", b"receipt", "scope", b"scope", "signed", b"signed", "token", b"token"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_credential", b"application_credential", "credential", b"credential", "id_token", b"id_token", "password", b"password", "scope", b"scope", "signed", b"signed", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_credential", b"application_credential", "credential", b"credential", "id_token", b"id_token", "password", b"password", "receipt", b"receipt", "scope", b"scope", "signed", b"signed", "token", b"token", "totp_code", b"totp_code"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_credential: _TypeAlias = _typing.Literal["password", "token", "application_credential", "signed", "id_token"]  # noqa: Y015
+    _WhichOneofReturnType_credential: _TypeAlias = _typing.Literal["password", "token", "application_credential", "signed", "receipt", "id_token"]  # noqa: Y015
     _WhichOneofArgType_credential: _TypeAlias = _typing.Literal["credential", b"credential"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_credential) -> _WhichOneofReturnType_credential | None: ...
 
@@ -88,8 +100,11 @@ class ChangePasswordRequest(_message.Message):
 
     USER_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
+    TOTP_CODE_FIELD_NUMBER: _builtins.int
     password: _builtins.str
     """The new password."""
+    totp_code: _builtins.str
+    """The one-time code of a user who has a second factor."""
     @_builtins.property
     def user(self) -> Global___PasswordCredential:
         """Whose, with the password until now."""
@@ -99,10 +114,11 @@ class ChangePasswordRequest(_message.Message):
         *,
         user: Global___PasswordCredential | None = ...,
         password: _builtins.str = ...,
+        totp_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["password", b"password", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["password", b"password", "totp_code", b"totp_code", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -190,6 +206,28 @@ class PasswordCredential(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PasswordCredential: _TypeAlias = PasswordCredential  # noqa: Y015
+
+@_typing.final
+class ReceiptCredential(_message.Message):
+    """A part of a login that was right, for five minutes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    receipt: _builtins.str
+    """The receipt."""
+    def __init__(
+        self,
+        *,
+        receipt: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceiptCredential: _TypeAlias = ReceiptCredential  # noqa: Y015
 
 @_typing.final
 class TokenCredential(_message.Message):

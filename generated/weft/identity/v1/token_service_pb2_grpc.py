@@ -65,8 +65,9 @@ class TokenServiceServicer:
 
     def CreateToken(self, request, context):
         """Proves who somebody is, and gives a token for one scope. UNAUTHENTICATED
-        for every wrong user, domain, password or scope alike; TOO_MANY_ATTEMPTS
-        after repeated failures.
+        for every wrong user, domain, password, code or scope alike; TOO_MANY_ATTEMPTS
+        after repeated failures; SECOND_FACTOR_REQUIRED where the password alone is
+        not enough.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,8 +37,9 @@ class TokenServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TokenServiceAsyncStub: ...
     CreateToken: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.CreateTokenRequest, _token_service_pb2.CreateTokenResponse]
     """Proves who somebody is, and gives a token for one scope. UNAUTHENTICATED
-    for every wrong user, domain, password or scope alike; TOO_MANY_ATTEMPTS
-    after repeated failures.
+    for every wrong user, domain, password, code or scope alike; TOO_MANY_ATTEMPTS
+    after repeated failures; SECOND_FACTOR_REQUIRED where the password alone is
+    not enough.
     """
     ChangePassword: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.ChangePasswordRequest, _empty_pb2.Empty]
     """Changes one's own password without a token: for who was answered
@@ -59,8 +60,9 @@ class TokenServiceAsyncStub(TokenServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateToken: _aio.UnaryUnaryMultiCallable[_token_service_pb2.CreateTokenRequest, _token_service_pb2.CreateTokenResponse]  # type: ignore[assignment]
     """Proves who somebody is, and gives a token for one scope. UNAUTHENTICATED
-    for every wrong user, domain, password or scope alike; TOO_MANY_ATTEMPTS
-    after repeated failures.
+    for every wrong user, domain, password, code or scope alike; TOO_MANY_ATTEMPTS
+    after repeated failures; SECOND_FACTOR_REQUIRED where the password alone is
+    not enough.
     """
     ChangePassword: _aio.UnaryUnaryMultiCallable[_token_service_pb2.ChangePasswordRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Changes one's own password without a token: for who was answered
@@ -84,8 +86,9 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_token_service_pb2.CreateTokenResponse, _abc.Awaitable[_token_service_pb2.CreateTokenResponse]]:
         """Proves who somebody is, and gives a token for one scope. UNAUTHENTICATED
-        for every wrong user, domain, password or scope alike; TOO_MANY_ATTEMPTS
-        after repeated failures.
+        for every wrong user, domain, password, code or scope alike; TOO_MANY_ATTEMPTS
+        after repeated failures; SECOND_FACTOR_REQUIRED where the password alone is
+        not enough.
         """
 
     @_abc_1.abstractmethod

@@ -120,6 +120,7 @@ class CreateUserRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     PASSWORD_RULES_EXEMPT_FIELD_NUMBER: _builtins.int
+    SECOND_FACTOR_REQUIRED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Unique in its domain."""
     domain_id: _builtins.str
@@ -142,6 +143,8 @@ class CreateUserRequest(_message.Message):
     """Check everything and answer what would be, but change nothing."""
     password_rules_exempt: _builtins.bool
     """The password neither expires nor must be changed at its first use."""
+    second_factor_required: _builtins.bool
+    """A password alone gives no token: see User."""
     def __init__(
         self,
         *,
@@ -155,10 +158,11 @@ class CreateUserRequest(_message.Message):
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
         password_rules_exempt: _builtins.bool = ...,
+        second_factor_required: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_project_id", b"default_project_id", "description", b"description", "disabled", b"disabled", "domain_id", b"domain_id", "email", b"email", "name", b"name", "password", b"password", "password_rules_exempt", b"password_rules_exempt", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_project_id", b"default_project_id", "description", b"description", "disabled", b"disabled", "domain_id", b"domain_id", "email", b"email", "name", b"name", "password", b"password", "password_rules_exempt", b"password_rules_exempt", "request_id", b"request_id", "second_factor_required", b"second_factor_required", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -194,7 +198,7 @@ class UpdateUserRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change: name, description, email, enabled, default_project_id, password_rules_exempt. Empty means those that are set."""
+        """Which fields to change: name, description, email, enabled, default_project_id, password_rules_exempt, second_factor_required. Empty means those that are set."""
 
     def __init__(
         self,

@@ -95,7 +95,7 @@ class UserServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUser(self, request, context):
-        """Changes name, description, email, enabled, default_project_id, password_rules_exempt. Idempotent in request_id. Disabling revokes the user's tokens.
+        """Changes name, description, email, enabled, default_project_id, password_rules_exempt, second_factor_required. Idempotent in request_id. Disabling, and asking for a second factor, revokes the user's tokens.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,7 +42,7 @@ class UserServiceStub:
     CreateUser: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.CreateUserRequest, _resources_pb2.User]
     """Creates a user. Idempotent in request_id. ALREADY_EXISTS when the name is taken."""
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.UpdateUserRequest, _resources_pb2.User]
-    """Changes name, description, email, enabled, default_project_id, password_rules_exempt. Idempotent in request_id. Disabling revokes the user's tokens."""
+    """Changes name, description, email, enabled, default_project_id, password_rules_exempt, second_factor_required. Idempotent in request_id. Disabling, and asking for a second factor, revokes the user's tokens."""
     DeleteUser: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.DeleteUserRequest, _empty_pb2.Empty]
     """Deletes one user. Idempotent in request_id. Revokes the user's tokens."""
     SetPassword: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.SetPasswordRequest, _empty_pb2.Empty]
@@ -63,7 +63,7 @@ class UserServiceAsyncStub(UserServiceStub):
     CreateUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.CreateUserRequest, _resources_pb2.User]  # type: ignore[assignment]
     """Creates a user. Idempotent in request_id. ALREADY_EXISTS when the name is taken."""
     UpdateUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.UpdateUserRequest, _resources_pb2.User]  # type: ignore[assignment]
-    """Changes name, description, email, enabled, default_project_id, password_rules_exempt. Idempotent in request_id. Disabling revokes the user's tokens."""
+    """Changes name, description, email, enabled, default_project_id, password_rules_exempt, second_factor_required. Idempotent in request_id. Disabling, and asking for a second factor, revokes the user's tokens."""
     DeleteUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.DeleteUserRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes one user. Idempotent in request_id. Revokes the user's tokens."""
     SetPassword: _aio.UnaryUnaryMultiCallable[_user_service_pb2.SetPasswordRequest, _empty_pb2.Empty]  # type: ignore[assignment]
@@ -105,7 +105,7 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_service_pb2.UpdateUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.User, _abc.Awaitable[_resources_pb2.User]]:
-        """Changes name, description, email, enabled, default_project_id, password_rules_exempt. Idempotent in request_id. Disabling revokes the user's tokens."""
+        """Changes name, description, email, enabled, default_project_id, password_rules_exempt, second_factor_required. Idempotent in request_id. Disabling, and asking for a second factor, revokes the user's tokens."""
 
     @_abc_1.abstractmethod
     def DeleteUser(
