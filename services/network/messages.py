@@ -46,6 +46,7 @@ def subnet(value: model.Subnet, *, full: bool = True) -> pb.Subnet:
         dns_nameservers=value.dns_nameservers,
         allocation_pools=[pb.AllocationPool(start=s, end=e) for s, e in value.allocation_pools],
         host_routes=routes(value.host_routes),
+        tags=value.tags,
         **_common(value),
     )
 
@@ -82,6 +83,7 @@ def router(value: model.Router, *, full: bool) -> pb.Router:
         ],
         routes=routes(value.routes),
         host_id=value.host_id if full else "",
+        tags=value.tags,
         **_common(value),
     )
 
@@ -95,6 +97,7 @@ def floating_ip(value: model.FloatingIp, *, full: bool = True) -> pb.FloatingIp:
         fixed_ip=value.fixed_ip,
         router_id=value.router_id or "",
         status=pb.FLOATING_IP_STATUS_ACTIVE if value.port_id else pb.FLOATING_IP_STATUS_DOWN,
+        tags=value.tags,
         **_common(value),
     )
 
@@ -102,7 +105,7 @@ def floating_ip(value: model.FloatingIp, *, full: bool = True) -> pb.FloatingIp:
 def security_group(value: model.SecurityGroup, *, full: bool = True) -> pb.SecurityGroup:
     """With its rules."""
     rules = [rule(each) for each in value.rules]
-    return pb.SecurityGroup(name=value.name, stateful=True, rules=rules, **_common(value))
+    return pb.SecurityGroup(name=value.name, stateful=True, rules=rules, tags=value.tags, **_common(value))
 
 
 def rule(value: model.Rule, *, full: bool = True) -> pb.SecurityGroupRule:

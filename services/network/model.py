@@ -1,6 +1,6 @@
 """Values and rules of the network service: pure, without I/O."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from mesh import ids
@@ -60,6 +60,7 @@ class Subnet(Resource):
     dns_nameservers: list[str]
     allocation_pools: list[list[str]]
     host_routes: list[list[str]]
+    tags: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ class Router(Resource):
     snat_enabled: bool
     host_id: str
     gateway: Interface | None = None
+    tags: list[str] = field(default_factory=list)
     interfaces: tuple[Interface, ...] = ()
 
 
@@ -134,6 +136,7 @@ class FloatingIp(Resource):
     port_id: str | None
     fixed_ip: str
     router_id: str | None
+    tags: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +158,7 @@ class SecurityGroup(Resource):
     """A set of rules."""
 
     name: str
+    tags: list[str] = field(default_factory=list)
     rules: tuple[Rule, ...] = ()
 
 

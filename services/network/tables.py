@@ -37,6 +37,10 @@ def _list(name: str) -> Column[Any]:
     return Column(name, Json, nullable=False)
 
 
+def _tags() -> Column[Any]:
+    return Column("tags", Json, nullable=False, default=list)
+
+
 networks = Table(
     "networks",
     TABLES,
@@ -64,6 +68,7 @@ subnets = Table(
     _list("dns_nameservers"),
     _list("allocation_pools"),
     _list("host_routes"),
+    _tags(),
 )
 
 ports = Table(
@@ -98,6 +103,7 @@ security_groups = Table(
     "security_groups",
     TABLES,
     *_columns(*_LONG_WORK),
+    _tags(),
     info={"resource_type": "security_group"},
 )
 
@@ -134,6 +140,7 @@ routers = Table(
     Id("gateway_network_id", ForeignKey("networks.id"), index=True),
     _flag("snat_enabled"),
     Column("host_id", String(36), nullable=False, index=True),
+    _tags(),
 )
 
 floating_ips = Table(
@@ -145,6 +152,7 @@ floating_ips = Table(
     Id("port_id", ForeignKey("ports.id")),
     Column("fixed_ip", String(64), nullable=False),
     Id("router_id", ForeignKey("routers.id"), index=True),
+    _tags(),
     # One address of a port has at most one floating IP; those that lead nowhere have no port.
     UniqueConstraint("port_id", "fixed_ip"),
     info={"resource_type": "floating_ip"},

@@ -15,6 +15,8 @@ from weft.network.v1 import floating_ip_service_pb2 as verbs
 from weft.network.v1 import floating_ip_service_pb2_grpc as grpc_base
 from weft.network.v1 import resources_pb2 as pb
 
+_DESCRIBING = ("description", "tags")
+
 
 class FloatingIps(grpc_base.FloatingIpServiceServicer, Api):
     """Addresses that lead from outside to a port."""
@@ -45,7 +47,8 @@ class FloatingIps(grpc_base.FloatingIpServiceServicer, Api):
             network = networks.get(connection, request.network_id, who.reach, "share")
             if not network.external:
                 raise invalid("network_id", f"the network {network.id} is not external")
-            made = store.create(connection, network, project_id, request.address, request.description, limits)
+            described = {"description": request.description, "tags": list(request.tags)}
+            made = store.create(connection, network, project_id, request.address, described, limits)
             if request.port_id:
                 made = _lead(connection, made, request.port_id, request.fixed_ip, who)
             return messages.floating_ip(made)
@@ -55,11 +58,12 @@ class FloatingIps(grpc_base.FloatingIpServiceServicer, Api):
     async def UpdateFloatingIp(self, request: verbs.UpdateFloatingIpRequest, context: Any) -> pb.FloatingIp:
         """NOT_FOUND, REVISION_MISMATCH, ADDRESS_IN_USE."""
         who = current()
-        given = masks.apply(request.update_mask, request.floating_ip, ("port_id", "fixed_ip", "description"))
+        fields = ("port_id", "fixed_ip", *_DESCRIBING)
+        given = masks.apply(request.update_mask, request.floating_ip, fields)
 
         def update(connection: Any) -> pb.FloatingIp:
             before = store.get(connection, request.id, who.reach, "update")
-            described = {name: given[name] for name in ("description",) if name in given}
+            described = {name: given[name] for name in _DESCRIBING if name in given}
             after = store.update(connection, before, request.expected_revision, described)
             if "port_id" in given or "fixed_ip" in given:
                 port_id = given.get("port_id", before.port_id or "")

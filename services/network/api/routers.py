@@ -43,6 +43,7 @@ class Routers(grpc_base.RouterServiceServicer, Api):
             "name": request.name,
             "description": request.description,
             "admin_state_up": not request.admin_state_down,
+            "tags": list(request.tags),
         }
 
         def create(connection: Any) -> pb.Router:
@@ -56,7 +57,7 @@ class Routers(grpc_base.RouterServiceServicer, Api):
     async def UpdateRouter(self, request: verbs.UpdateRouterRequest, context: Any) -> pb.Router:
         """NOT_FOUND, REVISION_MISMATCH, IN_USE, and what SetRouterGateway answers."""
         who = current()
-        fields = dict.fromkeys(("name", "description", "admin_state_up", "gateway"), ...)
+        fields = dict.fromkeys(("name", "description", "admin_state_up", "gateway", "tags"), ...)
         converters = {**fields, "routes": messages.route_pairs}
         given = masks.apply(request.update_mask, request.router, converters)
 

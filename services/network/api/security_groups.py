@@ -43,6 +43,7 @@ class SecurityGroups(grpc_base.SecurityGroupServiceServicer, Api):
         project_id = model.project_of(current())
         limits = await self.limits.of(project_id)
         values = {"project_id": project_id, "name": request.name, "description": request.description}
+        values["tags"] = list(request.tags)
 
         def create(connection: Any) -> pb.SecurityGroup:
             return messages.security_group(store.create(connection, values, limits))
@@ -54,7 +55,7 @@ class SecurityGroups(grpc_base.SecurityGroupServiceServicer, Api):
     ) -> pb.SecurityGroup:
         """NOT_FOUND, REVISION_MISMATCH, ALREADY_EXISTS, WRONG_STATUS."""
         who = current()
-        values = masks.apply(request.update_mask, request.security_group, ("name", "description"))
+        values = masks.apply(request.update_mask, request.security_group, ("name", "description", "tags"))
         if values.get("name", "?") == "":
             raise invalid("security_group.name", "cannot be empty")
 

@@ -15,7 +15,7 @@ from weft.network.v1 import resources_pb2 as pb
 from weft.network.v1 import subnet_service_pb2 as verbs
 from weft.network.v1 import subnet_service_pb2_grpc as grpc_base
 
-_PLAIN = ("name", "description", "dhcp_enabled", "gateway_ip", "dns_nameservers")
+_PLAIN = ("name", "description", "dhcp_enabled", "gateway_ip", "dns_nameservers", "tags")
 
 
 class Subnets(grpc_base.SubnetServiceServicer, Api):
@@ -97,6 +97,7 @@ def _new(request: verbs.CreateSubnetRequest) -> dict[str, Any]:
         "dns_nameservers": list(request.dns_nameservers),
         "allocation_pools": addresses.choose_pools(cidr, pools, gateway),
         "host_routes": addresses.check_routes(routes, [str(cidr)], "host_routes"),
+        "tags": list(request.tags),
     }
 
 

@@ -39,7 +39,7 @@ def create(
     network: Network,
     project_id: str,
     address: str,
-    description: str,
+    described: Mapping[str, Any],
     limits: Mapping[str, int],
 ) -> FloatingIp:
     """A new one that leads nowhere yet. QUOTA_EXCEEDED, ADDRESSES_EXHAUSTED, ADDRESS_IN_USE."""
@@ -55,7 +55,7 @@ def create(
     else:
         given = addresses.take_first(connection, of_version, port_id)
     port_rows.created(connection, port_id)
-    values = {"id": id, "project_id": project_id, "description": description, "network_id": network.id}
+    values = {"id": id, "project_id": project_id, "network_id": network.id, **described}
     insert_unless_taken(connection, floating_ips, {**values, "address": given.ip_address, **_NOWHERE})
     floating_ip = get(connection, id, None)
     events.tell(connection, "CREATED", floating_ip)

@@ -125,6 +125,7 @@ class CreateFloatingIpRequest(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
     network_id: _builtins.str
     """The external network (UUID)."""
     address: _builtins.str
@@ -141,6 +142,10 @@ class CreateFloatingIpRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """Check everything and answer what would be, but change nothing."""
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Labels."""
+
     def __init__(
         self,
         *,
@@ -151,10 +156,11 @@ class CreateFloatingIpRequest(_message.Message):
         description: _builtins.str = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "description", b"description", "fixed_ip", b"fixed_ip", "network_id", b"network_id", "port_id", b"port_id", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "description", b"description", "fixed_ip", b"fixed_ip", "network_id", b"network_id", "port_id", b"port_id", "request_id", b"request_id", "tags", b"tags", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -190,7 +196,7 @@ class UpdateFloatingIpRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change: port_id, fixed_ip, description. Empty means those that are set."""
+        """Which fields to change: port_id, fixed_ip, description, tags. Empty means those that are set."""
 
     def __init__(
         self,

@@ -91,7 +91,7 @@ class FloatingIpServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateFloatingIp(self, request, context):
-        """Changes port_id, fixed_ip, description. Idempotent in request_id. An empty port_id named in the mask makes it lead nowhere.
+        """Changes port_id, fixed_ip, description, tags. Idempotent in request_id. An empty port_id named in the mask makes it lead nowhere.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,7 +44,7 @@ class FloatingIpServiceStub:
     ADDRESSES_EXHAUSTED.
     """
     UpdateFloatingIp: _grpc.UnaryUnaryMultiCallable[_floating_ip_service_pb2.UpdateFloatingIpRequest, _resources_pb2.FloatingIp]
-    """Changes port_id, fixed_ip, description. Idempotent in request_id. An empty port_id named in the mask makes it lead nowhere."""
+    """Changes port_id, fixed_ip, description, tags. Idempotent in request_id. An empty port_id named in the mask makes it lead nowhere."""
     DeleteFloatingIp: _grpc.UnaryUnaryMultiCallable[_floating_ip_service_pb2.DeleteFloatingIpRequest, _empty_pb2.Empty]
     """Deletes one floating ip. Idempotent in request_id."""
 
@@ -62,7 +62,7 @@ class FloatingIpServiceAsyncStub(FloatingIpServiceStub):
     ADDRESSES_EXHAUSTED.
     """
     UpdateFloatingIp: _aio.UnaryUnaryMultiCallable[_floating_ip_service_pb2.UpdateFloatingIpRequest, _resources_pb2.FloatingIp]  # type: ignore[assignment]
-    """Changes port_id, fixed_ip, description. Idempotent in request_id. An empty port_id named in the mask makes it lead nowhere."""
+    """Changes port_id, fixed_ip, description, tags. Idempotent in request_id. An empty port_id named in the mask makes it lead nowhere."""
     DeleteFloatingIp: _aio.UnaryUnaryMultiCallable[_floating_ip_service_pb2.DeleteFloatingIpRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes one floating ip. Idempotent in request_id."""
 
@@ -101,7 +101,7 @@ class FloatingIpServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _floating_ip_service_pb2.UpdateFloatingIpRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.FloatingIp, _abc.Awaitable[_resources_pb2.FloatingIp]]:
-        """Changes port_id, fixed_ip, description. Idempotent in request_id. An empty port_id named in the mask makes it lead nowhere."""
+        """Changes port_id, fixed_ip, description, tags. Idempotent in request_id. An empty port_id named in the mask makes it lead nowhere."""
 
     @_abc_1.abstractmethod
     def DeleteFloatingIp(

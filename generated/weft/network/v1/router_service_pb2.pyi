@@ -112,6 +112,7 @@ class CreateRouterRequest(_message.Message):
     ADMIN_STATE_DOWN_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name; need not be unique."""
     description: _builtins.str
@@ -128,6 +129,10 @@ class CreateRouterRequest(_message.Message):
     def gateway(self) -> _resources_pb2.ExternalGateway:
         """Its way out; unset: none."""
 
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Labels."""
+
     def __init__(
         self,
         *,
@@ -137,10 +142,11 @@ class CreateRouterRequest(_message.Message):
         admin_state_down: _builtins.bool = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["gateway", b"gateway"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin_state_down", b"admin_state_down", "description", b"description", "gateway", b"gateway", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin_state_down", b"admin_state_down", "description", b"description", "gateway", b"gateway", "name", b"name", "request_id", b"request_id", "tags", b"tags", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -176,7 +182,7 @@ class UpdateRouterRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change: name, description, admin_state_up, routes, gateway. Empty means those that are set."""
+        """Which fields to change: name, description, admin_state_up, routes, gateway, tags. Empty means those that are set."""
 
     def __init__(
         self,

@@ -110,7 +110,7 @@ class RouterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateRouter(self, request, context):
-        """Changes name, description, admin_state_up, routes, gateway. Idempotent in request_id.
+        """Changes name, description, admin_state_up, routes, gateway, tags. Idempotent in request_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

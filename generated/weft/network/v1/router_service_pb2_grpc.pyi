@@ -42,7 +42,7 @@ class RouterServiceStub:
     CreateRouter: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.CreateRouterRequest, _resources_pb2.Router]
     """Creates a router. Idempotent in request_id."""
     UpdateRouter: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.UpdateRouterRequest, _resources_pb2.Router]
-    """Changes name, description, admin_state_up, routes, gateway. Idempotent in request_id."""
+    """Changes name, description, admin_state_up, routes, gateway, tags. Idempotent in request_id."""
     DeleteRouter: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.DeleteRouterRequest, _empty_pb2.Empty]
     """Deletes one router. Idempotent in request_id. IN_USE while it has interfaces."""
     AddRouterInterface: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.AddRouterInterfaceRequest, _resources_pb2.Router]
@@ -68,7 +68,7 @@ class RouterServiceAsyncStub(RouterServiceStub):
     CreateRouter: _aio.UnaryUnaryMultiCallable[_router_service_pb2.CreateRouterRequest, _resources_pb2.Router]  # type: ignore[assignment]
     """Creates a router. Idempotent in request_id."""
     UpdateRouter: _aio.UnaryUnaryMultiCallable[_router_service_pb2.UpdateRouterRequest, _resources_pb2.Router]  # type: ignore[assignment]
-    """Changes name, description, admin_state_up, routes, gateway. Idempotent in request_id."""
+    """Changes name, description, admin_state_up, routes, gateway, tags. Idempotent in request_id."""
     DeleteRouter: _aio.UnaryUnaryMultiCallable[_router_service_pb2.DeleteRouterRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes one router. Idempotent in request_id. IN_USE while it has interfaces."""
     AddRouterInterface: _aio.UnaryUnaryMultiCallable[_router_service_pb2.AddRouterInterfaceRequest, _resources_pb2.Router]  # type: ignore[assignment]
@@ -115,7 +115,7 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _router_service_pb2.UpdateRouterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Router, _abc.Awaitable[_resources_pb2.Router]]:
-        """Changes name, description, admin_state_up, routes, gateway. Idempotent in request_id."""
+        """Changes name, description, admin_state_up, routes, gateway, tags. Idempotent in request_id."""
 
     @_abc_1.abstractmethod
     def DeleteRouter(

@@ -112,7 +112,7 @@ class SecurityGroupServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateSecurityGroup(self, request, context):
-        """Changes name, description. Idempotent in request_id.
+        """Changes name, description, tags. Idempotent in request_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

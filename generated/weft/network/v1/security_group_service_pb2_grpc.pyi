@@ -44,7 +44,7 @@ class SecurityGroupServiceStub:
     CreateSecurityGroup: _grpc.UnaryUnaryMultiCallable[_security_group_service_pb2.CreateSecurityGroupRequest, _resources_pb2.SecurityGroup]
     """Creates a security group. Idempotent in request_id. It begins with rules that allow everything out."""
     UpdateSecurityGroup: _grpc.UnaryUnaryMultiCallable[_security_group_service_pb2.UpdateSecurityGroupRequest, _resources_pb2.SecurityGroup]
-    """Changes name, description. Idempotent in request_id."""
+    """Changes name, description, tags. Idempotent in request_id."""
     DeleteSecurityGroup: _grpc.UnaryUnaryMultiCallable[_security_group_service_pb2.DeleteSecurityGroupRequest, _empty_pb2.Empty]
     """Deletes one security group. Idempotent in request_id. IN_USE while a port has it; WRONG_STATUS for `default`."""
     GetSecurityGroupRule: _grpc.UnaryUnaryMultiCallable[_security_group_service_pb2.GetSecurityGroupRuleRequest, _resources_pb2.SecurityGroupRule]
@@ -70,7 +70,7 @@ class SecurityGroupServiceAsyncStub(SecurityGroupServiceStub):
     CreateSecurityGroup: _aio.UnaryUnaryMultiCallable[_security_group_service_pb2.CreateSecurityGroupRequest, _resources_pb2.SecurityGroup]  # type: ignore[assignment]
     """Creates a security group. Idempotent in request_id. It begins with rules that allow everything out."""
     UpdateSecurityGroup: _aio.UnaryUnaryMultiCallable[_security_group_service_pb2.UpdateSecurityGroupRequest, _resources_pb2.SecurityGroup]  # type: ignore[assignment]
-    """Changes name, description. Idempotent in request_id."""
+    """Changes name, description, tags. Idempotent in request_id."""
     DeleteSecurityGroup: _aio.UnaryUnaryMultiCallable[_security_group_service_pb2.DeleteSecurityGroupRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes one security group. Idempotent in request_id. IN_USE while a port has it; WRONG_STATUS for `default`."""
     GetSecurityGroupRule: _aio.UnaryUnaryMultiCallable[_security_group_service_pb2.GetSecurityGroupRuleRequest, _resources_pb2.SecurityGroupRule]  # type: ignore[assignment]
@@ -117,7 +117,7 @@ class SecurityGroupServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _security_group_service_pb2.UpdateSecurityGroupRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.SecurityGroup, _abc.Awaitable[_resources_pb2.SecurityGroup]]:
-        """Changes name, description. Idempotent in request_id."""
+        """Changes name, description, tags. Idempotent in request_id."""
 
     @_abc_1.abstractmethod
     def DeleteSecurityGroup(

@@ -126,6 +126,7 @@ class CreateSubnetRequest(_message.Message):
     HOST_ROUTES_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
     network_id: _builtins.str
     """The network (UUID), the caller's own."""
     name: _builtins.str
@@ -158,6 +159,10 @@ class CreateSubnetRequest(_message.Message):
     def host_routes(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.HostRoute]:
         """Routes given by DHCP."""
 
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Labels."""
+
     def __init__(
         self,
         *,
@@ -173,10 +178,11 @@ class CreateSubnetRequest(_message.Message):
         host_routes: _abc.Iterable[_resources_pb2.HostRoute] | None = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocation_pools", b"allocation_pools", "cidr", b"cidr", "description", b"description", "dhcp_disabled", b"dhcp_disabled", "dns_nameservers", b"dns_nameservers", "gateway_ip", b"gateway_ip", "host_routes", b"host_routes", "name", b"name", "network_id", b"network_id", "no_gateway", b"no_gateway", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocation_pools", b"allocation_pools", "cidr", b"cidr", "description", b"description", "dhcp_disabled", b"dhcp_disabled", "dns_nameservers", b"dns_nameservers", "gateway_ip", b"gateway_ip", "host_routes", b"host_routes", "name", b"name", "network_id", b"network_id", "no_gateway", b"no_gateway", "request_id", b"request_id", "tags", b"tags", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -212,7 +218,7 @@ class UpdateSubnetRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change: name, description, dhcp_enabled, gateway_ip, dns_nameservers, allocation_pools, host_routes. Empty means those that are set."""
+        """Which fields to change: name, description, dhcp_enabled, gateway_ip, dns_nameservers, allocation_pools, host_routes, tags. Empty means those that are set."""
 
     def __init__(
         self,

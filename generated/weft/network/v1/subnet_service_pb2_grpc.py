@@ -90,7 +90,7 @@ class SubnetServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateSubnet(self, request, context):
-        """Changes name, description, dhcp_enabled, gateway_ip, dns_nameservers, allocation_pools, host_routes. Idempotent in request_id.
+        """Changes name, description, dhcp_enabled, gateway_ip, dns_nameservers, allocation_pools, host_routes, tags. Idempotent in request_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,7 +42,7 @@ class SubnetServiceStub:
     CreateSubnet: _grpc.UnaryUnaryMultiCallable[_subnet_service_pb2.CreateSubnetRequest, _resources_pb2.Subnet]
     """Creates a subnet. Idempotent in request_id. CIDR_OVERLAP with another subnet of the network."""
     UpdateSubnet: _grpc.UnaryUnaryMultiCallable[_subnet_service_pb2.UpdateSubnetRequest, _resources_pb2.Subnet]
-    """Changes name, description, dhcp_enabled, gateway_ip, dns_nameservers, allocation_pools, host_routes. Idempotent in request_id."""
+    """Changes name, description, dhcp_enabled, gateway_ip, dns_nameservers, allocation_pools, host_routes, tags. Idempotent in request_id."""
     DeleteSubnet: _grpc.UnaryUnaryMultiCallable[_subnet_service_pb2.DeleteSubnetRequest, _empty_pb2.Empty]
     """Deletes one subnet. Idempotent in request_id. IN_USE while a port has an address of it."""
 
@@ -58,7 +58,7 @@ class SubnetServiceAsyncStub(SubnetServiceStub):
     CreateSubnet: _aio.UnaryUnaryMultiCallable[_subnet_service_pb2.CreateSubnetRequest, _resources_pb2.Subnet]  # type: ignore[assignment]
     """Creates a subnet. Idempotent in request_id. CIDR_OVERLAP with another subnet of the network."""
     UpdateSubnet: _aio.UnaryUnaryMultiCallable[_subnet_service_pb2.UpdateSubnetRequest, _resources_pb2.Subnet]  # type: ignore[assignment]
-    """Changes name, description, dhcp_enabled, gateway_ip, dns_nameservers, allocation_pools, host_routes. Idempotent in request_id."""
+    """Changes name, description, dhcp_enabled, gateway_ip, dns_nameservers, allocation_pools, host_routes, tags. Idempotent in request_id."""
     DeleteSubnet: _aio.UnaryUnaryMultiCallable[_subnet_service_pb2.DeleteSubnetRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes one subnet. Idempotent in request_id. IN_USE while a port has an address of it."""
 
@@ -95,7 +95,7 @@ class SubnetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subnet_service_pb2.UpdateSubnetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Subnet, _abc.Awaitable[_resources_pb2.Subnet]]:
-        """Changes name, description, dhcp_enabled, gateway_ip, dns_nameservers, allocation_pools, host_routes. Idempotent in request_id."""
+        """Changes name, description, dhcp_enabled, gateway_ip, dns_nameservers, allocation_pools, host_routes, tags. Idempotent in request_id."""
 
     @_abc_1.abstractmethod
     def DeleteSubnet(
