@@ -1,6 +1,21 @@
 """Times as OpenStack writes them, always UTC."""
 
+from datetime import UTC, datetime
+
 from google.protobuf.timestamp_pb2 import Timestamp
+
+from gateway.openstack.faults import Refusal
+
+
+def read(text: str) -> Timestamp:
+    """A time in one of these ways. Raises Refusal."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Refusal(400, f"{text!r:.40} is no time.") from error
+    found = Timestamp()
+    found.FromDatetime(time if time.tzinfo else time.replace(tzinfo=UTC))
+    return found
 
 
 def seconds(time: Timestamp) -> str:

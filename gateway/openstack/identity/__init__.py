@@ -2,13 +2,33 @@
 
 from gateway.openstack import faults, versions
 from gateway.openstack.dialect import Dialect, Route, administered
-from gateway.openstack.identity import assignments, catalog, domains, projects, roles, tokens, users
+from gateway.openstack.identity import (
+    application_credentials,
+    assignments,
+    catalog,
+    domains,
+    groups,
+    inferences,
+    projects,
+    regions,
+    roles,
+    services,
+    tokens,
+    users,
+)
 
 
 def _grants(prefix: str) -> tuple[Route, ...]:
     """The routes of roles on one kind of target, also on all that is below it."""
-    plain = f"/v3/{prefix}/users/{{user_id}}/roles"
-    inherited = f"/v3/OS-INHERIT/{prefix}/users/{{user_id}}/roles/{{role_id}}/inherited_to_projects"
+    return (
+        *_grants_to(prefix, "users/{user_id}"),
+        *_grants_to(prefix, "groups/{group_id}"),
+    )
+
+
+def _grants_to(prefix: str, holder: str) -> tuple[Route, ...]:
+    plain = f"/v3/{prefix}/{holder}/roles"
+    inherited = f"/v3/OS-INHERIT/{prefix}/{holder}/roles/{{role_id}}/inherited_to_projects"
     one = f"{plain}/{{role_id}}"
     return (
         Route("GET", plain, assignments.listed),
@@ -25,6 +45,10 @@ def _grants(prefix: str) -> tuple[Route, ...]:
     )
 
 
+_CREDENTIALS = "/v3/users/{user_id}/application_credentials"
+_IMPLIED = "/v3/roles/{id}/implies/{implied_id}"
+_MEMBER = "/v3/groups/{id}/users/{user_id}"
+
 DIALECT = Dialect(
     name="identity",
     mount="/identity",
@@ -39,6 +63,10 @@ DIALECT = Dialect(
         Route("DELETE", "/v3/auth/tokens", tokens.revoke, 204),
         Route("GET", "/v3/auth/catalog", catalog.of_token),
         Route("GET", "/v3/auth/projects", projects.mine),
+        Route("GET", _CREDENTIALS, application_credentials.listed),
+        Route("POST", _CREDENTIALS, application_credentials.create, 201),
+        Route("GET", f"{_CREDENTIALS}/{{id}}", application_credentials.show),
+        Route("DELETE", f"{_CREDENTIALS}/{{id}}", application_credentials.delete, 204),
         *administered(
             (
                 Route("GET", "/v3/projects", projects.listed),
@@ -55,6 +83,17 @@ DIALECT = Dialect(
                 Route("DELETE", "/v3/users/{id}", users.delete, 204),
                 Route("POST", "/v3/users/{id}/password", users.set_password, 204),
                 Route("GET", "/v3/users/{id}/projects", users.projects_of),
+                Route("GET", "/v3/users/{id}/groups", groups.of_user),
+                Route("GET", "/v3/groups", groups.listed),
+                Route("POST", "/v3/groups", groups.create, 201),
+                Route("GET", "/v3/groups/{id}", groups.show),
+                Route("PATCH", "/v3/groups/{id}", groups.update),
+                Route("DELETE", "/v3/groups/{id}", groups.delete, 204),
+                Route("GET", "/v3/groups/{id}/users", groups.members),
+                Route("PUT", _MEMBER, groups.add, 204),
+                Route("HEAD", _MEMBER, groups.check, 204),
+                Route("GET", _MEMBER, groups.check, 204),
+                Route("DELETE", _MEMBER, groups.remove, 204),
                 Route("GET", "/v3/domains", domains.listed),
                 Route("POST", "/v3/domains", domains.create, 201),
                 Route("GET", "/v3/domains/{id}", domains.show),
@@ -64,14 +103,27 @@ DIALECT = Dialect(
                 Route("POST", "/v3/roles", roles.create, 201),
                 Route("GET", "/v3/roles/{id}", roles.show),
                 Route("DELETE", "/v3/roles/{id}", roles.delete, 204),
+                Route("GET", "/v3/role_inferences", inferences.everywhere),
+                Route("GET", "/v3/roles/{id}/implies", inferences.listed),
+                Route("PUT", _IMPLIED, inferences.create, 201),
+                Route("GET", _IMPLIED, inferences.show),
+                Route("HEAD", _IMPLIED, inferences.check, 204),
+                Route("DELETE", _IMPLIED, inferences.delete, 204),
                 Route("GET", "/v3/role_assignments", assignments.everywhere),
                 *_grants("projects/{project_id}"),
                 *_grants("domains/{domain_id}"),
                 *_grants("system"),
-                Route("GET", "/v3/services", catalog.services),
-                Route("GET", "/v3/services/{id}", catalog.service),
-                Route("GET", "/v3/regions", catalog.regions),
-                Route("GET", "/v3/regions/{name}", catalog.region),
+                Route("GET", "/v3/services", services.listed),
+                Route("POST", "/v3/services", services.create, 201),
+                Route("GET", "/v3/services/{id}", services.show),
+                Route("PATCH", "/v3/services/{id}", services.update),
+                Route("DELETE", "/v3/services/{id}", services.delete, 204),
+                Route("GET", "/v3/regions", regions.listed),
+                Route("POST", "/v3/regions", regions.create, 201),
+                Route("GET", "/v3/regions/{name}", regions.show),
+                Route("PUT", "/v3/regions/{name}", regions.create, 201),
+                Route("PATCH", "/v3/regions/{name}", regions.update),
+                Route("DELETE", "/v3/regions/{name}", regions.delete, 204),
                 Route("GET", "/v3/endpoints", catalog.endpoints),
                 Route("POST", "/v3/endpoints", catalog.create, 201),
                 Route("GET", "/v3/endpoints/{id}", catalog.endpoint),

@@ -7,9 +7,10 @@ from gateway.openstack.faults import Refusal
 from gateway.openstack.identity import roles
 from gateway.openstack.identity.documents import listing
 from gateway.openstack.lists import walk
-from weft.identity.v1 import domain_service_pb2, project_service_pb2, user_service_pb2
+from weft.identity.v1 import domain_service_pb2, group_service_pb2, project_service_pb2, user_service_pb2
 from weft.identity.v1 import role_service_pb2 as pb
 from weft.identity.v1.domain_service_pb2_grpc import DomainServiceStub
+from weft.identity.v1.group_service_pb2_grpc import GroupServiceStub
 from weft.identity.v1.project_service_pb2_grpc import ProjectServiceStub
 from weft.identity.v1.resources_pb2 import Assignment
 from weft.identity.v1.role_service_pb2_grpc import RoleServiceStub
@@ -19,24 +20,24 @@ Names = dict[str, dict[str, Any]]
 
 
 async def grant(call: Call) -> None:
-    """PUT …/users/{user_id}/roles/{role_id}."""
+    """PUT …/{users|groups}/{id}/roles/{role_id}."""
     await call.stub(RoleServiceStub).GrantRole(pb.GrantRoleRequest(**_named(call)))
 
 
 async def revoke(call: Call) -> None:
-    """DELETE …/users/{user_id}/roles/{role_id}."""
+    """DELETE …/{users|groups}/{id}/roles/{role_id}."""
     await call.stub(RoleServiceStub).RevokeRole(pb.RevokeRoleRequest(**_named(call)))
 
 
 async def check(call: Call) -> None:
-    """HEAD and GET …/users/{user_id}/roles/{role_id}."""
+    """HEAD and GET …/{users|groups}/{id}/roles/{role_id}."""
     inherited = _inherited(call)
     if not any(each.inherited == inherited for each in await _found(call, _path_filter(call))):
         raise Refusal(404, "Could not find role assignment.")
 
 
 async def listed(call: Call) -> dict[str, Any]:
-    """GET …/users/{user_id}/roles."""
+    """GET …/{users|groups}/{id}/roles."""
     ids = {each.role_id for each in await _found(call, _path_filter(call)) if not each.inherited}
     rpc = call.stub(RoleServiceStub).ListRoles
     known = walk(rpc, pb.ListRolesRequest(), "roles")
@@ -45,15 +46,15 @@ async def listed(call: Call) -> dict[str, Any]:
 
 async def everywhere(call: Call) -> dict[str, Any]:
     """GET /v3/role_assignments."""
-    if any(name in call.query for name in ("effective", "group.id", "include_subtree")):
+    if any(name in call.query for name in ("effective", "include_subtree")):
         raise Refusal(
             501,
-            "Assignments are listed as they were given: effective, group.id and "
-            "include_subtree are not known here.",
+            "Assignments are listed as they were given: effective and include_subtree are not known here.",
         )
     names: Names | None = {} if _asked(call, "include_names") else None
     request = pb.ListAssignmentsRequest(
         user_id=call.query.get("user.id", ""),
+        group_id=call.query.get("group.id", ""),
         role_id=call.query.get("role.id", ""),
         project_id=call.query.get("scope.project.id", ""),
         domain_id=call.query.get("scope.domain.id", ""),
@@ -65,22 +66,23 @@ async def everywhere(call: Call) -> dict[str, Any]:
 
 async def _document(call: Call, each: Assignment, names: Names | None) -> dict[str, Any]:
     kind, target = ("projects", each.project_id) if each.project_id else ("domains", each.domain_id)
-    shown: dict[str, Any] = {"role": {"id": each.role_id}, "user": {"id": each.user_id}}
+    who, id = ("group", each.group_id) if each.group_id else ("user", each.user_id)
+    shown: dict[str, Any] = {"role": {"id": each.role_id}, who: {"id": id}}
     where = "system" if each.system else f"{kind}/{target}"
     shown["scope"] = {"system": {"all": True}} if each.system else {kind[:-1]: {"id": target}}
     if each.inherited:
         shown["scope"]["OS-INHERIT:inherited_to"] = "projects"
     if names is not None:
         shown["role"]["name"] = each.role_name
-        shown["user"] = await _name(call, "user", each.user_id, names)
+        shown[who] = await _name(call, who, id, names)
         if not each.system:
             shown["scope"][kind[:-1]] = await _name(call, kind[:-1], target, names)
-    link = call.url(f"/v3/{where}/users/{each.user_id}/roles/{each.role_id}")
+    link = call.url(f"/v3/{where}/{who}s/{id}/roles/{each.role_id}")
     return {**shown, "links": {"assignment": link}}
 
 
 async def _name(call: Call, kind: str, id: str, names: Names) -> dict[str, Any]:
-    """A user, project or domain by id and name, each asked for once."""
+    """A user, group, project or domain by id and name, each asked for once."""
     if id in names:
         return names[id]
     found: Any
@@ -90,6 +92,8 @@ async def _name(call: Call, kind: str, id: str, names: Names) -> dict[str, Any]:
         return names[id]
     if kind == "user":
         found = await call.stub(UserServiceStub).GetUser(user_service_pb2.GetUserRequest(id=id))
+    elif kind == "group":
+        found = await call.stub(GroupServiceStub).GetGroup(group_service_pb2.GetGroupRequest(id=id))
     else:
         found = await call.stub(ProjectServiceStub).GetProject(project_service_pb2.GetProjectRequest(id=id))
     domain = await _name(call, "domain", found.domain_id, names)

@@ -1,6 +1,5 @@
-"""Services, regions and endpoints. The contract keeps endpoints alone; the other two are read off them."""
+"""Endpoints, and the catalogue that they make."""
 
-import uuid
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,8 +12,7 @@ from weft.identity.v1 import catalog_service_pb2 as pb
 from weft.identity.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from weft.identity.v1.resources_pb2 import Endpoint
 
-# A service has no row of its own: its id follows from its type and name.
-_NAMESPACE = uuid.UUID("7c1e2d0c-4e0c-5f8e-9a51-1d0b8f6f3c55")
+_CHANGEABLE = {"url": str, "enabled": bool, "region": str, "interface": str, "service_id": str}
 
 
 async def version(call: Call) -> dict[str, Any]:
@@ -26,7 +24,8 @@ def grouped(found: Iterable[Endpoint]) -> list[dict[str, Any]]:
     """Endpoints as a token's catalogue."""
     services: dict[str, dict[str, Any]] = {}
     for each in found:
-        service = services.setdefault(_service_id(each), {**_service(each), "endpoints": []})
+        said = {"id": each.service_id, "type": each.service_type, "name": each.service_name}
+        service = services.setdefault(each.service_id, {**said, "endpoints": []})
         service["endpoints"].append(_short(each))
     return list(services.values())
 
@@ -41,44 +40,14 @@ async def of_token(call: Call) -> dict[str, Any]:
     return listing(call, "catalog", grouped(await enabled(call)))
 
 
-async def services(call: Call) -> dict[str, Any]:
-    """GET /v3/services."""
-    wanted = {"type": call.query.get("type"), "name": call.query.get("name")}
-    found = [
-        each
-        for each in await _services(call)
-        if all(value in (None, each[key]) for key, value in wanted.items())
-    ]
-    return listing(call, "services", [linked(call, "services", each) for each in found])
-
-
-async def service(call: Call) -> dict[str, Any]:
-    """GET /v3/services/{id}."""
-    return {"service": linked(call, "services", await _known_service(call, call.params["id"]))}
-
-
-async def regions(call: Call) -> dict[str, Any]:
-    """GET /v3/regions."""
-    names = sorted({each.region for each in await _all(call, pb.ListEndpointsRequest())})
-    return listing(call, "regions", [_region(call, name) for name in names])
-
-
-async def region(call: Call) -> dict[str, Any]:
-    """GET /v3/regions/{name}."""
-    name = call.params["name"]
-    if not await _all(call, pb.ListEndpointsRequest(region=name)):
-        raise Refusal(404, f"Could not find region: {name}.")
-    return {"region": _region(call, name)}
-
-
 async def endpoints(call: Call) -> dict[str, Any]:
     """GET /v3/endpoints."""
     request = pb.ListEndpointsRequest(
-        region=call.query.get("region_id", ""), interface=call.query.get("interface", "")
+        region=call.query.get("region_id", ""),
+        interface=call.query.get("interface", ""),
+        service_id=call.query.get("service_id", ""),
     )
-    wanted = call.query.get("service_id")
-    found = [each for each in await _all(call, request) if wanted in (None, _service_id(each))]
-    return listing(call, "endpoints", [_document(call, each) for each in found])
+    return listing(call, "endpoints", [_document(call, each) for each in await _all(call, request)])
 
 
 async def endpoint(call: Call) -> dict[str, Any]:
@@ -92,12 +61,10 @@ async def create(call: Call) -> dict[str, Any]:
     body = await call.body("endpoint")
     if field(body, "enabled", bool, True) is False:
         raise Refusal(501, "An endpoint begins enabled; disable it by a change.")
-    of = await _known_service(call, field(body, "service_id", str))
     made = await call.stub(CatalogServiceStub).CreateEndpoint(
         pb.CreateEndpointRequest(
             region=field(body, "region_id", str, "") or field(body, "region", str),
-            service_type=of["type"],
-            service_name=of["name"],
+            service_id=field(body, "service_id", str),
             interface=field(body, "interface", str),
             url=field(body, "url", str),
         )
@@ -106,11 +73,13 @@ async def create(call: Call) -> dict[str, Any]:
 
 
 async def update(call: Call) -> dict[str, Any]:
-    """PATCH /v3/endpoints/{id}: its URL, and whether it is enabled."""
+    """PATCH /v3/endpoints/{id}; `region_id` is the region's name."""
     body = await call.body("endpoint")
-    if set(body) - {"url", "enabled", "id"}:
-        raise Refusal(501, "Only url and enabled of an endpoint can change.")
-    message, mask = changes(body, Endpoint(), {"url": str, "enabled": bool})
+    if "region_id" in body:
+        body = {**body, "region": body["region_id"]}
+    message, mask = changes(body, Endpoint(), _CHANGEABLE)
+    if not mask.paths:
+        return await endpoint(call)
     changed = await call.stub(CatalogServiceStub).UpdateEndpoint(
         pb.UpdateEndpointRequest(id=call.params["id"], endpoint=message, update_mask=mask)
     )
@@ -126,27 +95,6 @@ async def _all(call: Call, request: pb.ListEndpointsRequest) -> list[Endpoint]:
     return [each async for each in walk(call.stub(CatalogServiceStub).ListEndpoints, request, "endpoints")]
 
 
-async def _services(call: Call) -> list[dict[str, Any]]:
-    found = await _all(call, pb.ListEndpointsRequest())
-    kinds = {_service_id(each): _service(each) for each in found}
-    return [{**each, "enabled": True, "description": ""} for each in kinds.values()]
-
-
-async def _known_service(call: Call, id: str) -> dict[str, Any]:
-    for each in await _services(call):
-        if each["id"] == id:
-            return each
-    raise Refusal(404, f"Could not find service: {id}.")
-
-
-def _service_id(each: Endpoint) -> str:
-    return str(uuid.uuid5(_NAMESPACE, f"{each.service_type}\0{each.service_name}"))
-
-
-def _service(each: Endpoint) -> dict[str, Any]:
-    return {"id": _service_id(each), "type": each.service_type, "name": each.service_name}
-
-
 def _short(each: Endpoint) -> dict[str, Any]:
     return {
         "id": each.id,
@@ -158,9 +106,5 @@ def _short(each: Endpoint) -> dict[str, Any]:
 
 
 def _document(call: Call, each: Endpoint) -> dict[str, Any]:
-    more = {"service_id": _service_id(each), "enabled": each.enabled}
+    more = {"service_id": each.service_id, "enabled": each.enabled}
     return linked(call, "endpoints", {**_short(each), **more})
-
-
-def _region(call: Call, name: str) -> dict[str, Any]:
-    return linked(call, "regions", {"id": name, "description": "", "parent_region_id": None})

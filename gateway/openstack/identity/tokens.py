@@ -32,6 +32,9 @@ async def create(call: Call) -> Response:
             request.password.CopyFrom(_password(field(field(identity, "password", dict), "user", dict)))
         case ["token"]:
             request.token.token = field(field(identity, "token", dict), "id", str)
+        case ["application_credential"]:
+            said = field(identity, "application_credential", dict)
+            request.application_credential.CopyFrom(_application_credential(said))
         case methods:
             raise Refusal(401, f"There is no such way to prove who one is: {methods}.")
     if auth.get("scope"):
@@ -121,6 +124,21 @@ def _password(user: dict[str, Any]) -> token_service_pb2.PasswordCredential:
         user_name=field(user, "name", str, ""),
         **_domain_of(user),
         password=field(user, "password", str),
+    )
+
+
+def _application_credential(said: dict[str, Any]) -> token_service_pb2.ApplicationCredentialSecret:
+    user = field(said, "user", dict, {})
+    domain = _domain_of(user)
+    if "domain_id" in domain:
+        raise Refusal(501, "Here the user's domain is named by its name: send domain.name for domain.id.")
+    return token_service_pb2.ApplicationCredentialSecret(
+        id=field(said, "id", str, ""),
+        name=field(said, "name", str, ""),
+        user_id=field(user, "id", str, ""),
+        user_name=field(user, "name", str, ""),
+        secret=field(said, "secret", str),
+        **domain,
     )
 
 

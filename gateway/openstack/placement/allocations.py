@@ -47,6 +47,43 @@ async def replace(call: Call) -> None:
     await call.stub(AllocationServiceStub).SetAllocations(pb.SetAllocationsRequest(consumers=[consumer]))
 
 
+async def replace_many(call: Call) -> None:
+    """POST /allocations: all that several consumers have, in one change; one may be left with nothing."""
+    body = await call.body()
+    consumers = []
+    for id, each in body.items():
+        given = each if isinstance(each, dict) else {}
+        refuse_unknown(given, _FIELDS)
+        held = field(given, "allocations", dict)
+        consumers.append(
+            Consumer(
+                id=id,
+                consumer_type=field(given, "consumer_type", str, "")
+                if not held
+                else field(given, "consumer_type", str),
+                project_id=field(given, "project_id", str),
+                user_id=field(given, "user_id", str),
+                generation=field(given, "consumer_generation", int, 0),
+                allocations=[_allocation(provider, one) for provider, one in held.items()],
+            )
+        )
+    if not consumers:
+        raise Refusal(400, "The body names no consumer.")
+    await call.stub(AllocationServiceStub).SetAllocations(pb.SetAllocationsRequest(consumers=consumers))
+
+
+async def usages(call: Call) -> dict[str, Any]:
+    """GET /usages of a project, and of one user in it; all consumers together."""
+    refuse_unknown(call.query, {"project_id", "user_id", "consumer_type"})
+    if call.query.get("consumer_type", "all") != "all":
+        raise Refusal(501, "consumer_type: what is used is counted for all together.")
+    if not call.query.get("project_id"):
+        raise Refusal(400, "project_id is a required property.")
+    request = pb.GetUsagesRequest(project_id=call.query["project_id"], user_id=call.query.get("user_id", ""))
+    used = dict((await call.stub(AllocationServiceStub).GetUsages(request)).usages)
+    return {"usages": {"all": used} if used else {}}
+
+
 async def delete(call: Call) -> None:
     """DELETE /allocations/{consumer_id}; one that has none is not there."""
     stub, id = call.stub(AllocationServiceStub), call.params["consumer_id"]

@@ -37,6 +37,23 @@ async def delete_class(call: Call) -> None:
     )
 
 
+async def show_class(call: Call) -> dict[str, Any]:
+    """GET /resource_classes/{name}."""
+    for each in (await classes(call))["resource_classes"]:
+        if each["name"] == call.params["name"]:
+            return each
+    raise Refusal(404, f"No such resource class {call.params['name']}.")
+
+
+async def check_trait(call: Call) -> None:
+    """GET /traits/{name}."""
+    name = call.params["name"]
+    request = pb.ListTraitsRequest(prefix=name)
+    found = walk(call.stub(ClassServiceStub).ListTraits, request, "traits")
+    if name not in {each.name async for each in found}:
+        raise Refusal(404, f"No such trait(s): {name}.")
+
+
 async def traits(call: Call) -> dict[str, Any]:
     """GET /traits, also those whose names begin so (`name=startswith:`) or are among some (`name=in:`)."""
     kind, _, wanted = call.query.get("name", "").partition(":")

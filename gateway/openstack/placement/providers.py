@@ -2,9 +2,14 @@
 
 from typing import Any
 
+import orjson
+from starlette.responses import Response
+
 from gateway.openstack.call import Call, field, refuse_unknown
 from gateway.openstack.faults import Refusal
 from gateway.openstack.lists import walk
+from gateway.openstack.placement.queries import amounts, members
+from gateway.openstack.placement.queries import traits as traits_of
 from weft.placement.v1 import provider_service_pb2 as pb
 from weft.placement.v1.provider_service_pb2_grpc import ProviderServiceStub
 from weft.placement.v1.resources_pb2 import Inventory, Provider
@@ -41,7 +46,7 @@ async def listed(call: Call) -> dict[str, Any]:
 
 async def show(call: Call) -> dict[str, Any]:
     """GET /resource_providers/{id}."""
-    return document(await _get(call))
+    return document(await get(call))
 
 
 async def create(call: Call) -> dict[str, Any]:
@@ -79,17 +84,17 @@ async def delete(call: Call) -> None:
 
 async def inventories(call: Call) -> dict[str, Any]:
     """GET /resource_providers/{id}/inventories."""
-    return _inventories(await _get(call))
+    return inventories_of(await get(call))
 
 
 async def set_inventories(call: Call) -> dict[str, Any]:
     """PUT /resource_providers/{id}/inventories: all of them."""
     body = await call.body()
-    given = [_inventory(name, each) for name, each in field(body, "inventories", dict).items()]
+    given = [inventory(name, each) for name, each in field(body, "inventories", dict).items()]
     changed = await call.stub(ProviderServiceStub).SetInventories(
-        pb.SetInventoriesRequest(id=call.params["id"], generation=_generation(body), inventories=given)
+        pb.SetInventoriesRequest(id=call.params["id"], generation=generation(body), inventories=given)
     )
-    return _inventories(changed)
+    return inventories_of(changed)
 
 
 async def clear_inventories(call: Call) -> None:
@@ -99,67 +104,75 @@ async def clear_inventories(call: Call) -> None:
 
 async def usages(call: Call) -> dict[str, Any]:
     """GET /resource_providers/{id}/usages."""
-    found = await _get(call)
+    found = await get(call)
     used = {each.resource_class: each.used for each in found.inventories}
     return {_GENERATION: found.generation, "usages": used}
 
 
 async def traits(call: Call) -> dict[str, Any]:
     """GET /resource_providers/{id}/traits."""
-    return _traits(await _get(call))
+    return _traits(await get(call))
 
 
 async def set_traits(call: Call) -> dict[str, Any]:
     """PUT /resource_providers/{id}/traits: all of them."""
     body = await call.body()
     request = pb.SetTraitsRequest(
-        id=call.params["id"], generation=_generation(body), traits=_texts(body, "traits")
+        id=call.params["id"], generation=generation(body), traits=_texts(body, "traits")
     )
     return _traits(await call.stub(ProviderServiceStub).SetTraits(request))
 
 
 async def aggregates(call: Call) -> dict[str, Any]:
     """GET /resource_providers/{id}/aggregates."""
-    return _aggregates(await _get(call))
+    return _aggregates(await get(call))
 
 
 async def set_aggregates(call: Call) -> dict[str, Any]:
     """PUT /resource_providers/{id}/aggregates: all of them."""
     body = await call.body()
     request = pb.SetAggregatesRequest(
-        id=call.params["id"], generation=_generation(body), aggregate_ids=_texts(body, "aggregates")
+        id=call.params["id"], generation=generation(body), aggregate_ids=_texts(body, "aggregates")
     )
     return _aggregates(await call.stub(ProviderServiceStub).SetAggregates(request))
 
 
-async def _get(call: Call) -> Provider:
+async def get(call: Call) -> Provider:
     return await call.stub(ProviderServiceStub).GetProvider(pb.GetProviderRequest(id=call.params["id"]))
 
 
 def _filter(call: Call) -> pb.ListProvidersRequest:
-    request = pb.ListProvidersRequest(name=call.query.get("name", ""), in_tree=call.query.get("in_tree", ""))
-    for part in filter(None, call.query.get("resources", "").split(",")):
-        name, _, amount = part.partition(":")
-        if not amount.isdecimal() or len(amount) > 9:
-            raise Refusal(400, f"resources: {part!r} is not CLASS:amount.")
-        request.resources[name] = int(amount)
-    for name in filter(None, call.query.get("required", "").split(",")):
-        if name.startswith(("!", "in:")):
-            raise Refusal(501, "Providers are listed by traits that they all have: no ! and no in:.")
-        request.required_traits.append(name)
-    member = call.query.get("member_of", "")
-    if member.startswith("!") or len(call.queries("member_of")) > 1:
-        raise Refusal(501, "Providers are listed by one set of aggregates that they are in.")
-    request.member_of.extend(filter(None, member.removeprefix("in:").split(",")))
-    return request
+    needed, forbidden = traits_of(call)
+    within, outside = members(call)
+    if forbidden or outside:
+        raise Refusal(501, "Providers are listed by what they have, not by what they have not.")
+    return pb.ListProvidersRequest(
+        name=call.query.get("name", ""),
+        in_tree=call.query.get("in_tree", ""),
+        resources=amounts(call),
+        required_traits=needed,
+        member_of=within,
+    )
 
 
-def _generation(body: dict[str, Any]) -> int:
+def answer(document: dict[str, Any], status: int, headers: dict[str, str]) -> Response:
+    """An answer that has headers."""
+    return Response(orjson.dumps(document), status, headers, media_type="application/json")
+
+
+async def remove_traits(call: Call) -> None:
+    """DELETE /resource_providers/{id}/traits."""
+    found = await get(call)
+    request = pb.SetTraitsRequest(id=found.id, generation=found.generation, traits=[])
+    await call.stub(ProviderServiceStub).SetTraits(request)
+
+
+def generation(body: dict[str, Any]) -> int:
     """The generation that was read; a provider's first is 1, so that 0 never was."""
-    generation = field(body, _GENERATION, int)
-    if generation == 0:
+    found = field(body, _GENERATION, int)
+    if found == 0:
         raise Refusal(409, "resource provider generation conflict: no provider has generation 0.")
-    return generation
+    return found
 
 
 def _texts(body: dict[str, Any], name: str) -> list[str]:
@@ -169,7 +182,7 @@ def _texts(body: dict[str, Any], name: str) -> list[str]:
     return given
 
 
-def _inventory(name: str, given: Any) -> Inventory:
+def inventory(name: str, given: Any) -> Inventory:
     if not isinstance(given, dict):
         raise Refusal(400, f"inventories.{name}: must be an object.")
     refuse_unknown(given, {*_NUMBERS, "allocation_ratio"})
@@ -180,7 +193,7 @@ def _inventory(name: str, given: Any) -> Inventory:
     return Inventory(resource_class=name, total=field(given, "total", int), allocation_ratio=ratio, **numbers)
 
 
-def _inventories(provider: Provider) -> dict[str, Any]:
+def inventories_of(provider: Provider) -> dict[str, Any]:
     shown = {
         each.resource_class: {
             **{name: getattr(each, name) for name in _NUMBERS},

@@ -136,9 +136,115 @@ def test_services_regions_and_endpoints_agree_with_the_catalogue(keystone: httpx
     (image,) = (each for each in services.values() if each["type"] == "image")
     body = {"interface": "public", "region": "Elsewhere", "url": "http://x/", "service_id": image["id"]}
     made = keystone.post("/identity/v3/endpoints", json={"endpoint": body}).json()["endpoint"]
-    assert keystone.get("/identity/v3/regions/Elsewhere").status_code == 200
+    elsewhere = keystone.get("/identity/v3/regions/Elsewhere").json()["region"]
+    assert keystone.delete(elsewhere["links"]["self"]).status_code == 409
+    moved = keystone.patch(made["links"]["self"], json={"endpoint": {"region_id": "Nowhere"}}).json()
+    assert moved["endpoint"]["region"] == moved["endpoint"]["region_id"] == "Nowhere"
     assert keystone.delete(made["links"]["self"]).status_code == 204
-    assert keystone.get("/identity/v3/regions/Elsewhere").status_code == 404
+    for region in ("Elsewhere", "Nowhere"):
+        assert keystone.delete(f"/identity/v3/regions/{region}").status_code == 204
+        assert keystone.get(f"/identity/v3/regions/{region}").status_code == 404
+
+
+def test_services_and_regions_are_made_changed_and_deleted(keystone: httpx.Client, name: str) -> None:
+    body = {"type": "dns", "name": name, "description": "names", "enabled": True}
+    service = keystone.post("/identity/v3/services", json={"service": body}).json()["service"]
+    assert {key: service[key] for key in body} == body
+    again = keystone.patch(service["links"]["self"], json={"service": {"enabled": False}}).json()["service"]
+    assert again == {**service, "enabled": False}
+    (listed,) = keystone.get("/identity/v3/services", params={"name": name}).json()["services"]
+    assert listed == again
+    assert keystone.delete(service["links"]["self"]).status_code == 204
+    assert keystone.get(service["links"]["self"]).status_code == 404
+    above = keystone.post("/identity/v3/regions", json={"region": {"id": f"{name}-a"}}).json()["region"]
+    said = {"region": {"description": "in it", "parent_region_id": above["id"]}}
+    below = keystone.put(f"/identity/v3/regions/{name}-b", json=said).json()["region"]
+    assert (below["id"], below["parent_region_id"]) == (f"{name}-b", above["id"])
+    assert keystone.delete(above["links"]["self"]).status_code == 409
+    out = keystone.patch(below["links"]["self"], json={"region": {"parent_region_id": None}})
+    assert out.json()["region"] == {**below, "parent_region_id": None}
+    for region in (above, below):
+        assert keystone.delete(region["links"]["self"]).status_code == 204
+
+
+def test_groups_have_members_and_roles(keystone: httpx.Client, name: str) -> None:
+    group = keystone.post("/identity/v3/groups", json={"group": {"name": name}}).json()["group"]
+    assert keystone.get(group["links"]["self"]).json()["group"] == group
+    changed = keystone.patch(group["links"]["self"], json={"group": {"description": "some"}}).json()["group"]
+    assert changed == {**group, "description": "some"}
+    user = keystone.post("/identity/v3/users", json={"user": {"name": name, "password": name}}).json()["user"]
+    member = f"{group['links']['self']}/users/{user['id']}"
+    assert keystone.head(member).status_code == 404
+    assert keystone.put(member).status_code == 204
+    assert keystone.head(member).status_code == 204
+    people = keystone.get(f"{group['links']['self']}/users").json()["users"]
+    assert [each["id"] for each in people] == [user["id"]]
+    of_user = keystone.get(f"{user['links']['self']}/groups").json()["groups"]
+    assert of_user == [changed]
+    (role,) = keystone.get("/identity/v3/roles", params={"name": "member"}).json()["roles"]
+    project = keystone.post("/identity/v3/projects", json={"project": {"name": name}}).json()["project"]
+    grant = f"/identity/v3/projects/{project['id']}/groups/{group['id']}/roles/{role['id']}"
+    assert keystone.put(grant).status_code == 204
+    assert keystone.head(grant).status_code == 204
+    wanted = {"group.id": group["id"], "include_names": "1"}
+    (given,) = keystone.get("/identity/v3/role_assignments", params=wanted).json()["role_assignments"]
+    assert given["group"]["name"] == name
+    assert "user" not in given
+    scope = {"project": {"id": project["id"]}}
+    token = keystone.post("/identity/v3/auth/tokens", json=auth(name, name, scope)).json()["token"]
+    assert {each["name"] for each in token["roles"]} == {"member", "reader"}
+    assert keystone.delete(member).status_code == 204
+    refused = keystone.post("/identity/v3/auth/tokens", json=auth(name, name, scope))
+    assert refused.status_code == 401
+    assert keystone.delete(grant).status_code == 204
+    assert keystone.delete(group["links"]["self"]).status_code == 204
+    assert keystone.get(group["links"]["self"]).status_code == 404
+
+
+def test_a_role_can_come_with_another(keystone: httpx.Client, name: str) -> None:
+    made = [
+        keystone.post("/identity/v3/roles", json={"role": {"name": f"{name}-{n}"}}).json()["role"]
+        for n in range(2)
+    ]
+    pair = f"/identity/v3/roles/{made[0]['id']}/implies/{made[1]['id']}"
+    assert keystone.head(pair).status_code == 404
+    said = keystone.put(pair)
+    assert said.status_code == 201
+    assert said.json()["role_inference"]["implies"]["name"] == made[1]["name"]
+    assert keystone.get(pair).json() == said.json()
+    implied = keystone.get(f"/identity/v3/roles/{made[0]['id']}/implies").json()["role_inference"]["implies"]
+    assert [each["id"] for each in implied] == [made[1]["id"]]
+    every = keystone.get("/identity/v3/role_inferences").json()["role_inferences"]
+    found = {each["prior_role"]["name"]: [to["name"] for to in each["implies"]] for each in every}
+    assert found["admin"] == ["manager"]
+    assert found[made[0]["name"]] == [made[1]["name"]]
+    assert keystone.delete(pair).status_code == 204
+    assert keystone.get(pair).status_code == 404
+
+
+def test_an_application_credential_is_made_and_logs_in(cloud: Cloud, name: str) -> None:
+    with cloud.client() as client:
+        client.headers["x-auth-token"] = cloud.member_of_a_new_project(name)
+        headers = {"x-subject-token": client.headers["x-auth-token"]}
+        own = client.get("/identity/v3/auth/tokens", headers=headers).json()["token"]
+        path = f"/identity/v3/users/{own['user']['id']}/application_credentials"
+        body = {"name": name, "roles": [{"name": "reader"}], "expires_at": "2099-01-31T12:00:00Z"}
+        made = client.post(path, json={"application_credential": body})
+        assert made.status_code == 201
+        credential = made.json()["application_credential"]
+        assert [role["name"] for role in credential["roles"]] == ["reader"]
+        (listed,) = client.get(path).json()["application_credentials"]
+        assert listed == {key: value for key, value in credential.items() if key != "secret"}
+        said = {"id": credential["id"], "secret": credential["secret"]}
+        identity = {"methods": ["application_credential"], "application_credential": said}
+        login = {"auth": {"identity": identity}}
+        token = client.post("/identity/v3/auth/tokens", json=login).json()["token"]
+        assert token["project"] == own["project"]
+        assert [role["name"] for role in token["roles"]] == ["reader"]
+        said["secret"] += "x"
+        assert client.post("/identity/v3/auth/tokens", json=login).status_code == 401
+        assert client.delete(f"{path}/{credential['id']}").status_code == 204
+        assert client.get(f"{path}/{credential['id']}").status_code == 404
 
 
 @pytest.mark.parametrize("id", [NOBODY, "a-name"])
@@ -158,7 +264,8 @@ def test_what_is_not_there_is_not_found_by_id_or_by_name(keystone: httpx.Client,
         ("POST", "/identity/v3/projects", '{"project": {"name": "x", "is_domain": true}}', 501),
         ("POST", "/identity/v3/auth/tokens", '{"auth": {"identity": {"methods": ["magic"]}}}', 401),
         ("PUT", "/identity/v3/projects", "{}", 405),
-        ("GET", "/identity/v3/groups", "", 404),
+        ("GET", "/identity/v3/credentials", "", 404),
+        ("POST", "/identity/v3/regions", '{"region": {"parent_region_id": "nowhere"}}', 404),
     ],
 )
 def test_malformed_and_unsupported_calls_are_refused(

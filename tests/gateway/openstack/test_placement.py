@@ -87,3 +87,55 @@ def test_providers_are_not_for_ordinary_members(cloud: Cloud) -> None:
         client.headers["x-auth-token"] = cloud.member_of_a_new_project("placement-member")
         answer = client.get("/placement/resource_providers")
     assert answer.status_code == answer.json()["errors"][0]["status"] == 403
+
+
+def test_inventories_are_set_one_by_one(placement: httpx.Client) -> None:
+    path = f"/placement/resource_providers/{new(placement)['uuid']}/inventories"
+    body = {"resource_provider_generation": 1, "resource_class": "VCPU", "total": 2}
+    made = placement.post(path, json=body)
+    assert made.status_code == 201, made.text
+    assert made.headers["location"].endswith(f"{path}/VCPU")
+    assert placement.post(path, json=body).status_code == 409
+    shown = placement.get(f"{path}/VCPU").json()
+    assert shown["total"] == 2
+    stale = {"resource_provider_generation": 1, "total": 4}
+    assert placement.put(f"{path}/VCPU", json=stale).status_code == 409
+    current = {"resource_provider_generation": shown["resource_provider_generation"], "total": 4}
+    assert placement.put(f"{path}/VCPU", json=current).json()["total"] == 4
+    assert placement.delete(f"{path}/VCPU").status_code == 204
+    assert placement.get(f"{path}/VCPU").status_code == 404
+
+
+def test_candidates_have_room_and_many_allocations_are_set_at_once(placement: httpx.Client) -> None:
+    provider, name = new(placement)["uuid"], f"CUSTOM_{uuid.uuid4().hex.upper()}"
+    assert placement.put(f"/placement/resource_classes/{name}").status_code == 201
+    assert placement.get(f"/placement/resource_classes/{name}").json()["name"] == name
+    path = f"/placement/resource_providers/{provider}/inventories"
+    body = {"resource_provider_generation": 1, "resource_class": name, "total": 4}
+    assert placement.post(path, json=body).status_code == 201
+    found = placement.get("/placement/allocation_candidates", params={"resources": f"{name}:3"}).json()
+    assert found["allocation_requests"] == [
+        {"allocations": {provider: {"resources": {name: 3}}}, "mappings": {"": [provider]}}
+    ]
+    assert found["provider_summaries"][provider]["resources"][name] == {"capacity": 4, "used": 0}
+    none = placement.get("/placement/allocation_candidates", params={"resources": f"{name}:5"}).json()
+    assert none["allocation_requests"] == []
+    grouped = {"resources1": f"{name}:1", "group_policy": "none"}
+    assert placement.get("/placement/allocation_candidates", params=grouped).status_code == 501
+    assert placement.get("/placement/allocation_candidates").status_code == 400
+    owner, consumers = str(uuid.uuid4()), [str(uuid.uuid4()) for _ in range(2)]
+    common = {"project_id": owner, "user_id": owner, "consumer_generation": None, "consumer_type": "INSTANCE"}
+    claims = {
+        consumer: {**common, "allocations": {provider: {"resources": {name: 2}}}} for consumer in consumers
+    }
+    assert placement.post("/placement/allocations", json=claims).status_code == 204
+    used = placement.get("/placement/usages", params={"project_id": owner}).json()
+    assert used == {"usages": {"all": {name: 4}}}
+    more = {str(uuid.uuid4()): claims[consumers[0]]}
+    assert placement.post("/placement/allocations", json=more).status_code == 409
+
+
+def test_traits_are_asked_for_by_name(placement: httpx.Client) -> None:
+    assert placement.get("/placement/traits/HW_CPU_X86_AVX2").status_code == 204
+    assert placement.get("/placement/traits/HW_CPU_X86_AVX").status_code == 204
+    assert placement.get("/placement/traits/CUSTOM_NONE_SUCH").status_code == 404
