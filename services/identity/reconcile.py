@@ -6,7 +6,7 @@ from mesh.database import Database
 from mesh.reconcile import Sweep
 from services.identity import slowdown
 from services.identity.keys import KeyRing
-from services.identity.store import audit, failures, login_sources, memberships, revocations
+from services.identity.store import audit, failures, joins, login_sources, memberships, revocations
 
 EVERY = 600.0  # seconds
 
@@ -20,6 +20,7 @@ def upkeep(database: Database, ring: KeyRing, audit_days: int) -> Sweep:
         await database.write(failures.forget, slowdown.FORGOTTEN)
         await database.write(login_sources.forget)
         await database.write(audit.forget, audit_days)
+        await database.write(joins.forget)
         await database.write(memberships.forget)
 
     return Sweep("identity upkeep", EVERY, once)

@@ -1,8 +1,9 @@
 """Join tokens, and by them the rights of hosts to their certificates."""
 
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import Connection, Row, Select, delete, select, update
 
 from mesh import clock
 from mesh.caller import Caller
@@ -10,6 +11,9 @@ from mesh.errors import CloudError
 from mesh.paging import page
 from services.identity.store import revocations, rows
 from services.identity.tables import join_tokens as table
+
+# How long a token that was never used is still listed after its end.
+KEPT = timedelta(days=30)
 
 
 def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:
@@ -70,6 +74,12 @@ def revoked(connection: Connection, id: str) -> bool:
     """Whether the join does not hold any more."""
     row = rows.find(connection, table, id)
     return row is None or row.revoked_at is not None
+
+
+def forget(connection: Connection) -> int:
+    """Delete tokens that nobody ever used, a while after they could be; how many there were."""
+    unused = table.c.used_at.is_(None) & (table.c.expires_at < clock.now() - KEPT)
+    return connection.execute(delete(table).where(unused)).rowcount
 
 
 def status(row: Any) -> str:

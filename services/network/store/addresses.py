@@ -5,7 +5,7 @@ from functools import partial
 from ipaddress import ip_network
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from mesh.errors import CloudError, invalid, not_found
 from services.network import addresses, gaps
@@ -14,6 +14,15 @@ from services.network.store import rows
 from services.network.tables import fixed_ips
 
 _CHUNK = 500
+_TAKEN = (
+    select(fixed_ips.c.packed)
+    .where(
+        fixed_ips.c.subnet_id == bindparam("subnet_id"),
+        fixed_ips.c.packed.between(bindparam("low"), bindparam("high")),
+    )
+    .order_by(fixed_ips.c.packed)
+    .limit(_CHUNK)
+)
 
 
 def take(
@@ -88,12 +97,10 @@ def _take_any(connection: Connection, subnet: Subnet, row: dict[str, Any]) -> in
 
 def _taken(connection: Connection, subnet: Subnet, low: int, high: int) -> Iterator[int]:
     """Read as far as the search goes: it mostly ends within the first chunk."""
-    column = fixed_ips.c.packed
     last = addresses.packed(high, subnet.ip_version)
     while low <= high:
         first = addresses.packed(low, subnet.ip_version)
-        query = select(column).where(fixed_ips.c.subnet_id == subnet.id, column.between(first, last))
-        chunk = connection.scalars(query.order_by(column).limit(_CHUNK)).all()
+        chunk = connection.scalars(_TAKEN, {"subnet_id": subnet.id, "low": first, "high": last}).all()
         for data in chunk:
             low = int.from_bytes(data, "big") + 1
             yield low - 1

@@ -1,9 +1,9 @@
 """Ports as rows: what ports of users, routers, floating IPs and DHCP have in common."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 
 from mesh import ids
 from mesh.database import compare_and_swap
@@ -13,6 +13,17 @@ from services.network.model import FixedIp, Network, Port
 from services.network.store import events
 from services.network.store.rows import insert_unless_taken
 from services.network.tables import fixed_ips, port_security_groups, ports
+
+# Built once: each port is read with these several times in its life.
+_FIND = select(ports).where(ports.c.id == bindparam("id"))
+_IDS = bindparam("ids", expanding=True)
+_ADDRESSES = select(fixed_ips.c.port_id, fixed_ips.c.subnet_id, fixed_ips.c.ip_address)
+_ADDRESSES = _ADDRESSES.where(fixed_ips.c.port_id.in_(_IDS)).order_by(fixed_ips.c.position)
+_GROUPS = select(port_security_groups.c.port_id, port_security_groups.c.security_group_id)
+_GROUPS = _GROUPS.where(port_security_groups.c.port_id.in_(_IDS)).order_by(
+    port_security_groups.c.security_group_id
+)
+_ADD_GROUPS = insert(port_security_groups)
 
 
 def insert_port(connection: Connection, network: Network, values: Mapping[str, Any]) -> str:
@@ -48,7 +59,7 @@ def insert_own(connection: Connection, network: Network, project_id: str, owner:
 
 def find(connection: Connection, id: str) -> Port:
     """One port, whosever. NOT_FOUND."""
-    row = connection.execute(select(ports).where(ports.c.id == id)).one_or_none()
+    row = connection.execute(_FIND, {"id": id}).one_or_none()
     if row is None:
         raise not_found("port", id)
     return load(connection, [row])[0]
@@ -69,6 +80,15 @@ def created(connection: Connection, id: str) -> Port:
     return port
 
 
+def made(connection: Connection, id: str, given: Iterable[FixedIp], group_ids: Iterable[str]) -> Port:
+    """The same, where its addresses and groups are known."""
+    row = connection.execute(_FIND, {"id": id}).one()
+    groups = tuple(sorted(set(group_ids)))
+    port = Port(**row._mapping, fixed_ips=tuple(given), security_group_ids=groups)
+    events.tell(connection, "CREATED", port)
+    return port
+
+
 def remove(connection: Connection, port: Port) -> None:
     """Delete a port, whatever it is for; its addresses are free again."""
     connection.execute(delete(ports).where(ports.c.id == port.id))
@@ -78,21 +98,24 @@ def remove(connection: Connection, port: Port) -> None:
 def set_groups(connection: Connection, port_id: str, group_ids: Sequence[str]) -> None:
     """Replace a port's security groups."""
     connection.execute(delete(port_security_groups).where(port_security_groups.c.port_id == port_id))
+    add_groups(connection, port_id, group_ids)
+
+
+def add_groups(connection: Connection, port_id: str, group_ids: Sequence[str]) -> None:
+    """Give security groups to a port that has none."""
     if group_ids:
         pairs = [{"port_id": port_id, "security_group_id": group_id} for group_id in group_ids]
-        connection.execute(insert(port_security_groups), pairs)
+        connection.execute(_ADD_GROUPS, pairs)
 
 
 def load(connection: Connection, found: Sequence[Row[Any]]) -> list[Port]:
     """Rows of `ports` with their addresses and groups."""
-    of = [row.id for row in found]
+    of = {"ids": [row.id for row in found]}
     addresses: dict[str, list[FixedIp]] = {}
-    by_port = select(fixed_ips).where(fixed_ips.c.port_id.in_(of)).order_by(fixed_ips.c.position)
-    for ip in connection.execute(by_port):
-        addresses.setdefault(ip.port_id, []).append(FixedIp(ip.subnet_id, ip.ip_address))
+    for port_id, subnet_id, address in connection.execute(_ADDRESSES, of):
+        addresses.setdefault(port_id, []).append(FixedIp(subnet_id, address))
     groups: dict[str, list[str]] = {}
-    pairs = select(port_security_groups).where(port_security_groups.c.port_id.in_(of))
-    for port_id, group_id in connection.execute(pairs.order_by(port_security_groups.c.security_group_id)):
+    for port_id, group_id in connection.execute(_GROUPS, of):
         groups.setdefault(port_id, []).append(group_id)
     return [
         Port(

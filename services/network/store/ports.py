@@ -74,9 +74,9 @@ def create(
     security_groups.require_all(connection, group_ids, project_id)
     port_id = port_rows.insert_port(connection, network, {**values, "status": "UNBOUND"})
     have = subnets.of_network(connection, network.id)
-    addresses.take_wanted(connection, network, have, port_id, wanted_ips)
-    port_rows.set_groups(connection, port_id, group_ids)
-    return port_rows.created(connection, port_id)
+    given = addresses.take_wanted(connection, network, have, port_id, wanted_ips)
+    port_rows.add_groups(connection, port_id, group_ids)
+    return port_rows.made(connection, port_id, given, group_ids)
 
 
 def update(

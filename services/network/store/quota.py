@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, func, not_, select, true
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, func, not_, select, true
 
 from mesh import limits as mesh_limits
 from services.network import model
@@ -28,6 +28,12 @@ _COUNTED: dict[str, tuple[Table, ColumnElement[Any]]] = {
     "security_group_rules": (security_group_rules, true()),
 }
 
+_IDS = bindparam("ids", expanding=True)
+_USAGE = {
+    name: select(func.count()).select_from(table).where(table.c.project_id.in_(_IDS), counted)
+    for name, (table, counted) in _COUNTED.items()
+}
+
 
 def check(
     connection: Connection, project_id: str, limits: Mapping[str, int], resource: str, requested: int = 1
@@ -45,6 +51,4 @@ def check(
 
 def usage(connection: Connection, project_ids: Sequence[str], resource: str) -> int:
     """How many the projects have."""
-    table, counted = _COUNTED[resource]
-    query = select(func.count()).select_from(table).where(table.c.project_id.in_(project_ids), counted)
-    return connection.scalar(query) or 0
+    return connection.scalar(_USAGE[resource], {"ids": list(project_ids)}) or 0

@@ -1,5 +1,6 @@
 """What every table of resources is asked: one row that the caller may reach, pages, inserts that may meet."""
 
+from functools import cache
 from typing import Any, Literal
 
 from google.protobuf.message import Message
@@ -41,10 +42,14 @@ def get(
 
 def insert_unless_taken(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row unless one with the same key is there, also one that another is just committing."""
-    statement = _INSERT[connection.dialect.name](table).values(**values).on_conflict_do_nothing()
     # By what it returns: psycopg does not tell how many rows an INSERT made.
-    key = next(iter(table.primary_key))
-    return connection.execute(statement.returning(key)).one_or_none() is not None
+    statement = _insert(connection.dialect.name, table)
+    return connection.execute(statement, values).one_or_none() is not None
+
+
+@cache
+def _insert(dialect: str, table: Table) -> Any:
+    return _INSERT[dialect](table).on_conflict_do_nothing().returning(next(iter(table.primary_key)))
 
 
 def filtered(query: Select[Any], table: Table, **wanted: object) -> Select[Any]:

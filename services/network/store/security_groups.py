@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, bindparam, delete, select
 
 from mesh import ids
 from mesh.caller import Caller
@@ -15,6 +15,8 @@ from services.network.model import Rule, SecurityGroup
 from services.network.security_groups import RuleSpec, initial
 from services.network.store import events, quota, rows
 from services.network.tables import port_security_groups, security_group_rules, security_groups
+
+_EXISTS = select(security_groups.c.id).where(security_groups.c.id == bindparam("id"))
 
 
 def get(connection: Connection, id: str, reach: str | None, lock: rows.Lock = "") -> SecurityGroup:
@@ -43,7 +45,7 @@ def require_all(connection: Connection, group_ids: Iterable[str], project_id: st
 def has_default(connection: Connection, project_id: str) -> bool:
     """Whether the project has its `default` group yet."""
     id = model.default_group_id(project_id)
-    return connection.scalar(select(security_groups.c.id).where(security_groups.c.id == id)) is not None
+    return connection.scalar(_EXISTS, {"id": id}) is not None
 
 
 def ensure_default(connection: Connection, project_id: str) -> str:

@@ -18,6 +18,7 @@ from mesh.channel import Client, connect
 from mesh.errors import CloudError
 from mesh.joining import JoinToken
 from services.identity import slowdown
+from services.identity.store import joins
 from tests.services.identity.conftest import Cloud, Person
 from weft.identity.v1 import join_service_pb2 as pb
 from weft.identity.v1 import key_service_pb2
@@ -231,6 +232,18 @@ async def test_a_host_that_joins_again_keeps_its_id_and_ends_what_it_had(
         (made.id, pb.JOIN_TOKEN_STATUS_REVOKED),
         (again.id, pb.JOIN_TOKEN_STATUS_USED),
     ]
+
+
+async def test_tokens_that_nobody_used_are_forgotten_and_joins_are_not(world: Cloud, tmp_path: Path) -> None:
+    used, host = await joined(world, tmp_path)
+    unused, _ = await new_token(world)
+    database = world.runtime.database
+    assert await database.write(joins.forget) == 0
+    with clock.told_by(_later(timedelta(days=31, hours=2))):
+        assert await database.write(joins.forget) == 1
+    await host.renew(used.host_id)
+    admin = (await world.admin()).client.stub(JoinTokenServiceStub)
+    assert await refused(admin.GetJoinToken(pb.GetJoinTokenRequest(id=unused.id))) == ("NOT_FOUND", "")
 
 
 async def test_a_token_must_say_where_the_gateway_is(world: Cloud) -> None:

@@ -98,7 +98,7 @@ class HostAgent:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def until(self, holds: Any, seconds: float = 10) -> None:
+    async def until(self, holds: Any, seconds: float = 60) -> None:
         """Wait until what was sent makes `holds()` true."""
         async with asyncio.timeout(seconds):
             while not holds():
