@@ -74,6 +74,11 @@ class Call:
         """The project that the caller's token says it is for; "" where it says none."""
         return str(_claims(self.token).get("prj") or "")
 
+    @property
+    def domain_id(self) -> str:
+        """The domain of the user whom the caller's token names."""
+        return str(_claims(self.token).get("udm") or "")
+
     def saying(self, document: Any, **params: str) -> "Call":
         """The same call with another body, and other parameters of the path."""
         other = Call(self.request, params or self.params, self._services, self.mount, self.microversion)

@@ -15,6 +15,7 @@ from gateway.openstack.compute import (
     keypairs,
     operators,
     quotas,
+    security_groups,
     servers,
 )
 from gateway.openstack.dialect import Dialect, Microversions, Route
@@ -73,6 +74,7 @@ ROUTES = (
     *instance_actions.ROUTES,
     *flavors.ROUTES,
     *keypairs.ROUTES,
+    *security_groups.ROUTES,
     *quotas.ROUTES,
     *operators.ROUTES,
     Route("GET", "/v2.1/os-server-groups", no_groups),

@@ -9,11 +9,15 @@ from google.protobuf.message import Message
 from mesh import replay
 from mesh.caller import Caller, current
 from mesh.database import Connection, Database, Row
+from mesh.errors import CloudError
 from services.compute import messages, model, other_work
 from services.compute.api.visibility import shown
 from services.compute.flows.app import App
 from services.compute.store import servers
 from weft.compute.v1.resources_pb2 import Server
+from weft.image.v1.image_service_pb2 import GetImageRequest
+from weft.image.v1.image_service_pb2_grpc import ImageServiceStub
+from weft.image.v1.resources_pb2 import Image
 
 # A call that meets another one's last moments waits for it this long, in seconds, before it is refused.
 PATIENCE = 5.0
@@ -55,6 +59,22 @@ class Acting:
             except model.Busy as busy:
                 if not await self._over(busy.operation_id, patience):
                     raise
+
+    async def _image(self, id: str) -> Image:
+        """An image that the caller sees. NOT_FOUND."""
+        stub: Any = self._app.peers.stub(ImageServiceStub, service="image")
+        return await stub.GetImage(GetImageRequest(id=id))
+
+    async def _image_if_there(self, id: str) -> Image:
+        """An empty one where the server's image is gone, or is not the caller's to see any more."""
+        if not id:
+            return Image()
+        try:
+            return await self._image(id)
+        except CloudError as error:
+            if error.reason != "NOT_FOUND":
+                raise
+            return Image()
 
     async def _over(self, operation_id: str, until: float) -> bool:
         """Whether the operation ended in time: a volume is seen IN_USE just before its attachment ends."""

@@ -7,7 +7,7 @@ from typing import Any
 from mesh import ids, replay
 from mesh.caller import Caller, current
 from mesh.database import Connection, Row
-from mesh.errors import CloudError, invalid
+from mesh.errors import invalid
 from services.compute import messages, model, other_work
 from services.compute.admission import check_image, image_facts
 from services.compute.api.acting import PATIENCE, Acting
@@ -22,8 +22,6 @@ from weft.compute.v1.server_service_pb2 import (
     SnapshotServerRequest,
     SnapshotServerResponse,
 )
-from weft.image.v1.image_service_pb2 import GetImageRequest
-from weft.image.v1.image_service_pb2_grpc import ImageServiceStub
 from weft.image.v1.resources_pb2 import Image
 
 
@@ -55,21 +53,6 @@ class Images(Acting):
             await self._until_there(before.server.operation_id)
         shown(before.server, caller)
         return before
-
-    async def _image(self, id: str) -> Image:
-        stub: Any = self._app.peers.stub(ImageServiceStub, service="image")
-        return await stub.GetImage(GetImageRequest(id=id))
-
-    async def _image_if_there(self, id: str) -> Image:
-        """An empty one where the server's image is gone, or is not the caller's to see any more."""
-        if not id:
-            return Image()
-        try:
-            return await self._image(id)
-        except CloudError as error:
-            if error.reason != "NOT_FOUND":
-                raise
-            return Image()
 
     async def _until_there(self, operation_id: str) -> None:
         """Whoever is answered an image's id will ask for it: it is there, unless that takes long."""

@@ -22,6 +22,7 @@ from weft.compute.v1.server_service_pb2 import (
     ResizeServerRequest,
     RevertResizeRequest,
 )
+from weft.image.v1.resources_pb2 import Image
 
 
 class Resizing(Acting):
@@ -35,24 +36,35 @@ class Resizing(Acting):
             return shown(before, current())
         server = await self._database.read(servers.get, request.id, current().reach)
         limits = await self._limits.of(server.project_id)
+        image = await self._image_if_there(server.image_id)
 
         def begin(connection: Connection, row: Row[Any], caller: Caller) -> Row[Any]:
             model.require(row, model.RESIZABLE)
             flavor = messages.flavor_copy(_flavor(connection, row, caller, request.flavor_id))
             more = {name: max(0, flavor[name] - row.flavor[name]) for name in ("vcpus", "memory_mib")}
             usage.claim(connection, row.project_id, limits, more)
-            return _begin(connection, row, caller, flavor, same_host=True)
+            needs = _needs(row, flavor, image)
+            return _begin(connection, row, caller, flavor, needs, same_host=True)
 
         return await self._act(request, begin)
 
     async def MigrateServer(self, request: MigrateServerRequest, context: Any) -> Server:
+        before = await self._database.read(replay.answered, current(), request, Server)
+        if before is not None:
+            return shown(before, current())
+        server = await self._database.read(servers.get, request.id, current().reach)
+        image = await self._image_if_there(server.image_id)
+
         def begin(connection: Connection, row: Row[Any], caller: Caller) -> Row[Any]:
             model.require(row, model.RESIZABLE)
             if request.host_id:
                 hosts.get(connection, request.host_id)
             if request.host_id == row.host_id:
                 raise invalid("host_id", "is the host that the server is on already.")
-            return _begin(connection, row, caller, row.flavor, same_host=False, target_id=request.host_id)
+            needs = _needs(row, row.flavor, image)
+            return _begin(
+                connection, row, caller, row.flavor, needs, same_host=False, target_id=request.host_id
+            )
 
         return await self._act(request, begin)
 
@@ -87,11 +99,18 @@ def _flavor(connection: Connection, row: Row[Any], caller: Caller, id: str) -> R
     return flavor
 
 
+def _needs(row: Row[Any], flavor: dict[str, Any], image: Image) -> model.Needs:
+    """Its disks are on the host unless it boots from a volume; its image's traits are those at this time."""
+    root_gib = flavor["disk_gib"] if row.image_id else 0
+    return model.needs(flavor, root_gib, dict(image.properties))
+
+
 def _begin(
     connection: Connection,
     row: Row[Any],
     caller: Caller,
     flavor: dict[str, Any],
+    needs: model.Needs,
     *,
     same_host: bool,
     target_id: str = "",
@@ -99,7 +118,6 @@ def _begin(
     """Until it is confirmed or reverted the project's quota has the larger of both."""
     claim_id = ids.new()
     larger = {name: max(flavor[name], row.flavor[name]) for name in ("vcpus", "memory_mib")}
-    root_gib = flavor["disk_gib"] if row.image_id else 0
     return endings.begin(
         connection,
         row,
@@ -111,7 +129,7 @@ def _begin(
         host_name=row.host_name,
         flavor=flavor,
         old_flavor=row.flavor,
-        needs=model.needs(flavor, root_gib, {}).as_input(),
+        needs=needs.as_input(),
         claim_id=claim_id,
         same_host=same_host,
         target_id=target_id,

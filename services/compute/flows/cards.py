@@ -14,6 +14,7 @@ from mesh.database import Connection
 from mesh.errors import CloudError
 from mesh.flow import Flow, Run, Step
 from services.compute.flows import endings, ports
+from services.compute.flows.app import GRACE
 from services.compute.nodes import reaching
 from services.compute.store import servers
 from weft.node.v1.guest_service_pb2 import AttachPortRequest, DetachPortRequest
@@ -77,8 +78,8 @@ ATTACH_PORT = Flow(
     kind="server.attach_port",
     target_type="server",
     steps=(
-        Step("create ports", ports.create, ports.uncreate),
-        Step("bind ports", ports.bind, ports.unbind),
+        Step("create ports", ports.create, ports.uncreate, grace=GRACE),
+        Step("bind ports", ports.bind, ports.unbind, grace=GRACE),
         Step("attach in guest", attach_in_guest, take_back, _GUEST),
     ),
     deadline=600,

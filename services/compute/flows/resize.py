@@ -26,7 +26,7 @@ from mesh.database import Connection
 from mesh.errors import CloudError
 from mesh.flow import Flow, Run, Step
 from services.compute import guest
-from services.compute.flows import claims, endings, moves, power
+from services.compute.flows import app, claims, endings, moves, power
 from services.compute.model import GIB
 from services.compute.nodes import reaching
 from services.compute.store import servers
@@ -283,14 +283,14 @@ RESIZE = Flow(
     kind="server.resize",
     target_type="server",
     steps=(
-        Step("claim host", claim_host, unclaim_host),
+        Step("claim host", claim_host, unclaim_host, grace=app.GRACE),
         Step("stop guest", power.stop_guest, power.start_guest, _STOP + _START, when=was_running),
         Step("resize guest", resize_guest, revert_guest, _COPY),
         Step("offer disks", offer_disks, withdraw_disks, 120),
-        Step("move volumes", move_volumes, return_volumes, 300),
+        Step("move volumes", move_volumes, return_volumes, 300, grace=app.GRACE),
         Step("define guest", define_guest, delete_guest, _COPY),
         Step("withdraw disks", withdraw_disks, None, 120),
-        Step("move ports", move_ports, return_ports),
+        Step("move ports", move_ports, return_ports, grace=app.GRACE),
         Step("start guest", start_guest, power_off, _START, when=was_running),
         Step("confirm volumes", confirm_volumes),
     ),

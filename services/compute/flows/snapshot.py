@@ -12,6 +12,7 @@ from typing import Any
 from mesh.database import Connection
 from mesh.flow import Flow, Run, Step
 from services.compute.flows import endings
+from services.compute.flows.app import GRACE
 from services.compute.nodes import reaching
 from weft.image.v1.image_service_pb2 import CreateImageRequest, DeleteImageRequest
 from weft.image.v1.image_service_pb2_grpc import ImageServiceStub
@@ -83,7 +84,7 @@ SNAPSHOT = Flow(
     kind="server.snapshot",
     target_type="server",
     steps=(
-        Step(CREATE_IMAGE, create_image, delete_image),
+        Step(CREATE_IMAGE, create_image, delete_image, grace=GRACE),
         Step("copy disk", copy_disk, drop_copy, _COPY),
         Step("upload image", upload_image, None, _UPLOAD),
         Step("drop copy", drop_copy, None, 120),

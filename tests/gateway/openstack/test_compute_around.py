@@ -92,3 +92,24 @@ def test_operators_see_hypervisors_services_and_zones(one: httpx.Client, operato
     for path in ("os-hypervisors", "os-services", "os-availability-zone/detail"):
         assert one.get(f"/compute/v2.1/{path}").status_code == 403
     assert one.get("/compute/v2.1/os-availability-zone").status_code == 200
+
+
+def test_security_groups_are_passed_on_until_neutron_is_asked(one: httpx.Client, two: httpx.Client) -> None:
+    place, rules = "/compute/v2.1/os-security-groups", "/compute/v2.1/os-security-group-rules"
+    body = {"security_group": {"name": "old", "description": "way"}}
+    group = one.post(place, json=body).json()["security_group"]
+    assert (group["name"], group["description"], group["rules"]) == ("old", "way", [])
+    rule = {"parent_group_id": group["id"], "ip_protocol": "tcp", "from_port": 80, "to_port": 81}
+    made = one.post(rules, json={"security_group_rule": {**rule, "cidr": "10.0.0.0/8"}})
+    assert made.status_code == 200, made.text
+    assert made.json()["security_group_rule"]["ip_range"] == {"cidr": "10.0.0.0/8"}
+    shown = one.get(f"{place}/{group['id']}").json()["security_group"]["rules"]
+    assert [(each["from_port"], each["to_port"]) for each in shown] == [(80, 81)]
+    assert two.get(f"{place}/{group['id']}").status_code == 404
+    assert one.get(place, headers=at("2.36")).status_code == 404
+    assert one.delete(f"{rules}/{shown[0]['id']}").status_code == 202
+    assert one.delete(f"{place}/{group['id']}").status_code == 202
+
+
+def test_the_first_domain_is_found_by_the_id_that_keystone_gives_it(one: httpx.Client) -> None:
+    assert one.get("/identity/v3/domains/default").json()["domain"]["name"] == "Default"

@@ -55,7 +55,7 @@ class User:
 
     async def settled(self, server: Server) -> Server:
         """The server once nothing is under way on it."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (server := await self.get(server.id)).operation_id:
                 await self.over(server.operation_id)
         return server
@@ -72,7 +72,7 @@ class User:
     async def delete(self, server: Server) -> None:
         """The server is gone."""
         begun = await self.servers.DeleteServer(DeleteServerRequest(id=server.id))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self.over(begun.operation_id)
         assert await self.gone(server)
 

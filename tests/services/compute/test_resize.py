@@ -143,6 +143,20 @@ async def test_no_host_with_room_leaves_it_as_it_was_and_running(compute: Cloud)
     await compute.assert_consistent()
 
 
+async def test_what_its_image_asks_of_a_host_holds_where_it_moves_to(compute: Cloud) -> None:
+    compute.image.properties["trait:HW_CPU_X86_AVX2"] = "required"
+    for node in compute.nodes:
+        compute.placement.providers[node.id].traits.append("HW_CPU_X86_AVX2")
+    server, _ = await booted(compute, from_image=True)
+    other = next(node for node in compute.nodes if node is not compute.host_of(server))
+    compute.placement.providers[other.id].traits[:] = []
+    kept = await migrated(compute, server)
+    assert (status(kept), "AVX2" in kept.status_reason) == ("ACTIVE", True)
+    del compute.images.images[compute.image.id]  # nobody knows any more what it asked for
+    assert status(await migrated(compute, server)) == "VERIFY_RESIZE"
+    await compute.assert_consistent()
+
+
 async def test_the_quota_counts_the_larger_size_until_it_is_decided(compute: Cloud) -> None:
     compute.house.limits.limits = {"vcpus": 2}
     server = await compute.member.boot(**compute.wish)

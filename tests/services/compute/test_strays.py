@@ -72,6 +72,18 @@ async def test_a_guest_of_a_server_that_runs_on_another_host_is_destroyed(comput
     assert (list(node.guests), list(second.guests)) == ([made.id], [])
 
 
+async def test_a_guest_that_a_resize_can_be_reverted_to_is_let_be(compute: Cloud) -> None:
+    made = await compute.member.boot(**compute.wish)
+    node = compute.host_of(made)
+    second = other_than(compute, node)
+    second.guests[made.id] = Machine(node.guests[made.id].spec)
+    change = servers.update().where(servers.c.id == made.id).values(spare_claim_id=ids.new())
+    await compute.runtime.database.write(lambda connection: connection.execute(change).rowcount)
+    await reconciler(compute).compare_guests()
+    assert (list(node.guests), list(second.guests)) == ([made.id], [made.id])
+    assert compute.telemetry.warnings == set()
+
+
 async def test_a_guest_of_a_server_whose_own_is_not_seen_is_left_alone_and_told(compute: Cloud) -> None:
     made = await compute.member.boot(**compute.wish)
     node = compute.host_of(made)
