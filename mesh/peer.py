@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from mesh import caller
 from mesh.caller import ANONYMOUS, Caller, Kind
@@ -51,7 +52,8 @@ def _service(name: str, acting_for: bytes | None) -> Caller | None:
 
 
 def address(context: Any, metadata: Mapping[str, Any], who: Caller) -> str:
-    """Where a call comes from: the client as the gateway saw it, else the peer; `unix` for a socket.
+    """Where a call comes from: the client as the gateway saw it, else the peer; `unix` for a socket of this
+    machine, `direct` for a service of the same process.
 
     The gateway appends the address that it saw to x-forwarded-for: what clients put before that counts for
     nothing, and what services and hosts put there neither.
@@ -59,4 +61,4 @@ def address(context: Any, metadata: Mapping[str, Any], who: Caller) -> str:
     if who.kind not in (Kind.SERVICE, Kind.NODE) and (forwarded := metadata.get("x-forwarded-for")):
         return str(forwarded).rsplit(",", 1)[-1].strip()[:255]
     kind, _, place = context.peer().partition(":")
-    return kind if kind == "unix" else place.rpartition(":")[0][:255]
+    return kind if kind in ("unix", "direct") else unquote(place).rpartition(":")[0].strip("[]")[:255]

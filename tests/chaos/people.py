@@ -31,6 +31,11 @@ class Person(VolumeDeeds, AddressDeeds):
         }  # fmt: skip
         self.idle = asyncio.Event()
 
+    async def furnish(self) -> None:
+        """Begin with a server and a volume, so that there is something to lose."""
+        await self.boot()
+        await self.create_volume()
+
     async def live(self, working: asyncio.Event) -> None:
         """Do something again and again while `working` is set, until cancelled."""
         while True:

@@ -51,6 +51,7 @@ class Run:
             found = await settle.people(
                 self.cloud, self._people, self._image, self.told, self.figures, self._seed
             )
+            await asyncio.gather(*(person.furnish() for person in found))
             self._say("people have moved in")
             lives = [asyncio.create_task(person.live(self._working)) for person in found]
             broken = await self._stretches(found)

@@ -18,3 +18,4 @@ def test_a_cloud_under_fire_keeps_its_word() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "every invariant held" in done.stdout
+    assert "server.boot SUCCEEDED" in done.stdout

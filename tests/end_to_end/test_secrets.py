@@ -14,13 +14,19 @@ import pytest
 from cli.cloud import health
 from cli.cloud.processes import parts
 from mesh import ids
-from mesh.channel import connect
+from mesh.channel import Client, connect
 from mesh.errors import CloudError
 from tests.end_to_end.clouds import Cloud, Person
 from weft.compute.v1 import key_pair_service_pb2, key_pair_service_pb2_grpc
 from weft.identity.v1 import token_service_pb2 as tokens
 from weft.identity.v1 import token_service_pb2_grpc
 from weft.identity.v1 import user_service_pb2 as users
+from weft.identity.v1.application_credential_service_pb2 import CreateApplicationCredentialRequest
+from weft.identity.v1.application_credential_service_pb2_grpc import ApplicationCredentialServiceStub
+from weft.identity.v1.ec2_credential_service_pb2 import CreateEc2CredentialRequest
+from weft.identity.v1.ec2_credential_service_pb2_grpc import Ec2CredentialServiceStub
+from weft.identity.v1.join_service_pb2 import CreateJoinTokenRequest
+from weft.identity.v1.join_service_pb2_grpc import JoinTokenServiceStub
 from weft.identity.v1.user_service_pb2_grpc import UserServiceStub
 
 # Long enough to be nowhere by chance, and in the middle of the secret, so that base64 of it is found too.
@@ -43,6 +49,7 @@ class Told:
     user_data: str = field(default_factory=lambda: marked("user-data"))
     tokens: list[str] = field(default_factory=list)
     private_key: str = ""
+    made: dict[str, str] = field(default_factory=dict)
     refusals: list[str] = field(default_factory=list)
 
     def secrets(self) -> dict[str, bytes]:
@@ -52,6 +59,7 @@ class Told:
             for name in ("password", "newer", "newest", "guess", "user_data")
         }
         found |= {f"token {n}": token.rpartition(".")[2].encode() for n, token in enumerate(self.tokens)}
+        found |= {name: secret.encode() for name, secret in self.made.items()}
         lines = self.private_key.splitlines()
         return found | {"private key": max(lines[1:-1], key=len).encode()}
 
@@ -77,8 +85,12 @@ async def tell_all(cloud: Cloud, person: Person) -> Told:
         async with connect(cloud.layout.endpoint, cloud.layout.ca) as anybody:
             await passwords(told, name, anybody.stub(token_service_pb2_grpc.TokenServiceStub))
         await stub.SetPassword(users.SetPasswordRequest(id=user.id, password=told.newest))
+        await joining(told, admin)
+    await credentials(told, person)
     pairs = person.client.stub(key_pair_service_pb2_grpc.KeyPairServiceStub)
-    made = await pairs.CreateKeyPair(key_pair_service_pb2.CreateKeyPairRequest(name=name))
+    made = await pairs.CreateKeyPair(
+        key_pair_service_pb2.CreateKeyPairRequest(name=name, request_id=ids.new())
+    )
     told.private_key = made.private_key
     await servers(told, person)
     by_rest(told, cloud, name)
@@ -98,6 +110,31 @@ async def passwords(told: Told, name: str, own: token_service_pb2_grpc.TokenServ
     await told.refused(own.ChangePassword(tokens.ChangePasswordRequest(user=right, password=told.newest)))
     too_long = tokens.ChangePasswordRequest(user=right, password=told.newest * 100)
     await told.refused(own.ChangePassword(too_long))
+
+
+async def joining(told: Told, admin: Client) -> None:
+    """A machine may become a host by what this says."""
+    request = CreateJoinTokenRequest(name="marked", request_id=ids.new())
+    text = (await admin.stub(JoinTokenServiceStub).CreateJoinToken(request)).text
+    told.made["join token"] = text[-32:]
+
+
+async def credentials(told: Told, person: Person) -> None:
+    """What programs log in with, each told once in an answer that is kept for who asks again."""
+    programs = person.client.stub(ApplicationCredentialServiceStub)
+    wanted = CreateApplicationCredentialRequest(name="marked", request_id=ids.new())
+    program = await programs.CreateApplicationCredential(wanted)
+    told.made["application credential"] = program.secret
+    anybody = person.client.stub(token_service_pb2_grpc.TokenServiceStub)
+    said = {"id": program.id, "secret": program.secret}
+    answer = await anybody.CreateToken(tokens.CreateTokenRequest(application_credential=said))
+    told.tokens.append(answer.token)
+    wrong = {"id": program.id, "secret": told.guess}
+    await told.refused(anybody.CreateToken(tokens.CreateTokenRequest(application_credential=wrong)))
+    signing = person.client.stub(Ec2CredentialServiceStub)
+    made = await signing.CreateEc2Credential(CreateEc2CredentialRequest(request_id=ids.new()))
+    told.made["EC2 credential"] = made.secret
+    await told.refused(anybody.CreateToken(tokens.CreateTokenRequest(id_token={"token": told.guess})))
 
 
 async def servers(told: Told, person: Person) -> None:
@@ -197,8 +234,9 @@ async def test_no_secret_is_in_a_log_a_span_an_event_an_error_or_a_dump(
 ) -> None:
     async with simulated.person("keeper") as person:
         told = await tell_all(simulated, person)
-    assert len(told.secrets()) == 10
-    assert len(told.refusals) == 12
+    assert len(told.secrets()) == 14
+    assert len(told.refusals) == 14
+    assert all(len(secret) >= 32 for secret in told.secrets().values())
     for said in told.refusals:
         assert found_in(said.encode(), told) == set(), said
     state = simulated.layout.state

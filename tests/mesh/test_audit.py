@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mesh import audit, contract
+from mesh import audit, contract, peer
 from mesh.audit import Entry, Recorder, Subject, Trail
 from mesh.caller import ANONYMOUS, Caller, Kind
 from mesh.errors import CloudError
@@ -65,6 +65,29 @@ async def test_an_entry_becomes_an_event_in_the_form_of_cadf(trail: Trail, taker
         "192.0.2.1",
     )
     assert not event.HasField("reason")
+
+
+class At:
+    """A call from somewhere."""
+
+    def __init__(self, peer: str) -> None:
+        self.peer = lambda: peer
+
+
+@pytest.mark.parametrize(
+    ("at", "forwarded", "who", "address"),
+    [
+        ("ipv4:192.0.2.7:4711", "", USER, "192.0.2.7"),
+        ("ipv6:%5B2001:db8::7%5D:4711", "", USER, "2001:db8::7"),
+        ("unix:", "", USER, "unix"),
+        ("direct:", "", Caller(Kind.SERVICE, service="compute"), "direct"),
+        ("unix:", "198.51.100.1, 203.0.113.9", ANONYMOUS, "203.0.113.9"),  # the gateway's word is the last
+        ("ipv4:192.0.2.7:4711", "203.0.113.9", Caller(Kind.NODE, host_id="h"), "192.0.2.7"),
+        ("ipv4:192.0.2.7:4711", "203.0.113.9", USER.through("compute"), "192.0.2.7"),
+    ],
+)
+def test_where_a_call_comes_from(at: str, forwarded: str, who: Caller, address: str) -> None:
+    assert peer.address(At(at), {"x-forwarded-for": forwarded} if forwarded else {}, who) == address
 
 
 async def test_who_is_told_of(trail: Trail, taker: Taker) -> None:

@@ -140,13 +140,14 @@ async def test_hostile_tokens_of_a_provider_never_pass(world: Cloud, odd: OddPro
 
 async def test_a_key_is_fetched_once_and_again_when_it_rotates(world: Cloud, odd: OddProvider) -> None:
     await trust(world, odd.issuer)
-    for _ in range(3):
-        await login(world, odd.token())
-    assert odd.asked.count("/jwks") == 1
     newer = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    odd.publish(one=odd.key, two=newer)
     turned = odd.token(newer, kid="two")
-    assert await reason(login(world, turned)) == "UNAUTHENTICATED"  # so soon nobody makes us ask again
+    with clock.told_by(_in(seconds=0)):
+        for _ in range(3):
+            await login(world, odd.token())
+        assert odd.asked.count("/jwks") == 1
+        odd.publish(one=odd.key, two=newer)
+        assert await reason(login(world, turned)) == "UNAUTHENTICATED"  # so soon nobody makes us ask again
     with clock.told_by(_in(seconds=11)):
         assert (await login(world, turned)).token
         assert await reason(login(world, odd.token(kid="three"))) == "UNAUTHENTICATED"

@@ -189,7 +189,9 @@ class AuditHost(_message.Message):
 
     ADDRESS_FIELD_NUMBER: _builtins.int
     address: _builtins.str
-    """The address of the client as the gateway saw it, or of the service; `unix` for a socket of the machine."""
+    """The address of the client as the gateway saw it, or of the service; `unix` for a socket of the
+    machine, `direct` for a service of the same process.
+    """
     def __init__(
         self,
         *,
