@@ -21,7 +21,7 @@ def installed(name: str) -> Path:
     if not stamp.exists() or stamp.read_text() != digest:
         print(f"[compat] installing {name}", flush=True)
         venv.create(place, with_pip=True, clear=True)
-        command = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--requirement", wanted]
+        command = [place / "bin" / "python", "-m", "pip", "install", "-qq", "--requirement", wanted]
         subprocess.run(command, check=True)
         stamp.write_text(digest)
     return place / "bin"

@@ -1,0 +1,100 @@
+"""Tempest against a cloud: its configuration, a run, and what came of each test."""
+
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.compat.clients import Client
+
+# Only what weft says itself that it has: see docs/openstack.md.
+_CONFIG = """
+[oslo_concurrency]
+lock_path = {folder}/lock
+[auth]
+use_dynamic_credentials = true
+create_isolated_networks = false
+admin_username = admin
+admin_password = {password}
+admin_project_name = admin
+admin_domain_name = Default
+[identity]
+auth_version = v3
+uri_v3 = {auth}/v3
+ca_certificates_file = {ca}
+[identity-feature-enabled]
+api_v2 = false
+application_credentials = false
+security_compliance = false
+[service_available]
+cinder = true
+glance = true
+neutron = true
+nova = true
+swift = false
+horizon = false
+[compute]
+image_ref = {image}
+image_ref_alt = {image}
+flavor_ref = {flavor}
+flavor_ref_alt = {other_flavor}
+build_timeout = 120
+build_interval = 1
+[compute-feature-enabled]
+enable_instance_password = false
+vnc_console = false
+rescue = false
+shelve = false
+personality = false
+live_migration = false
+attach_encrypted_volume = false
+[network]
+public_network_id = {network}
+floating_network_name = outside
+[network-feature-enabled]
+ipv6 = false
+api_extensions = router,ext-gw-mode,extraroute,external-net,security-group,port-security,net-mtu,quotas
+[volume]
+catalog_type = block-storage
+build_timeout = 120
+build_interval = 1
+[volume-feature-enabled]
+backup = false
+manage_snapshot = false
+manage_volume = false
+consistency_group = false
+[validation]
+run_validation = false
+"""
+_RESULT = re.compile(r"^\{\d+\} (.+?) \[[\d.]+s\] \.\.\. (ok|FAILED|SKIPPED)")
+
+
+def configured(folder: Path, commands: Path, admin: Client, image_file: Path) -> None:
+    """A workspace in `folder` for the cloud of that administrator; puts the images there that tests boot."""
+    subprocess.run(
+        [commands / "tempest", "init", folder], check=True, capture_output=True, stdin=subprocess.DEVNULL
+    )
+    words = ["--public", "--file", str(image_file), "--disk-format", "qcow2", "judged"]
+    said = {
+        "folder": folder,
+        "auth": admin.variables["OS_AUTH_URL"],
+        "ca": admin.variables["OS_CACERT"],
+        "password": admin.variables["OS_PASSWORD"],
+        "image": admin.get("image", "create", *words)["id"],
+        "flavor": admin.get("flavor", "show", "tiny")["id"],
+        "other_flavor": admin.get("flavor", "show", "small")["id"],
+        "network": admin.get("network", "show", "outside")["id"],
+    }
+    (folder / "etc" / "tempest.conf").write_text(_CONFIG.format(**said))
+
+
+def run(folder: Path, commands: Path, tests: str) -> Mapping[str, str]:
+    """What came of each test whose name matches: ok, FAILED or SKIPPED."""
+    words = [commands / "tempest", "run", "--regex", tests, "--concurrency", "2"]
+    done = subprocess.run(
+        words, cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    (folder / "run.log").write_text(done.stdout + done.stderr)
+    found = dict(match.groups() for line in done.stdout.splitlines() if (match := _RESULT.match(line)))
+    assert found, done.stdout[-3000:] + done.stderr[-3000:]
+    return found
