@@ -422,6 +422,7 @@ def _roles(c: Any) -> None:
             implications.put(c, made[name], made[each])
 
 
+@pytest.mark.timeout(300)  # much goes through the database: on a busy machine that takes its time
 def test_what_was_handed_on_never_exceeds_outlives_or_leaves_what_its_owner_has(world: World) -> None:
     Delegation.world = world
     run_state_machine_as_test(
