@@ -15,10 +15,28 @@ system, the token is exchanged for one of that scope, which its user must have a
 Made from the route tables by `python -m gateway.openstack.table`.
 """
 
+_TAIL = """## What is taken and what comes of it
+- `adminPass` of a new server is taken and not heeded, and no answer has one: use a key pair or user data.
+  `OS-DCF:diskConfig` likewise; what it would do is the guest's affair.
+- The `device` of an attachment is the guest's choice, not the caller's.
+- Names are filtered by text with `.*` in it and `^` and `$` at its ends, not by every regular expression.
+- What is made in Neutron is the project's that the token is for; `project_id` may say that and nothing else.
+- The availability zone without a name is called `nova`.
+
+## Judges
+`make compat` installs programs that others wrote, each in an environment of its own below `.cache/compat`, in
+the versions of `tests/compat/judges/`, and lets them judge:
+
+- the `openstack` command and openstacksdk, unmodified, each do the whole job of the demo, on a simulated host
+  and with real guests, which are logged in to by SSH through a floating IP;
+- Tempest's smoke tests, on a simulated host; those that fail are in `tests/compat/judges/`, each with its
+  reason, and the list may only shrink.
+"""
+
 
 def page() -> str:
     """The whole document."""
-    return "\n".join([_HEAD, *(_section(dialect) for dialect in DIALECTS)])
+    return "\n".join([_HEAD, *(_section(dialect) for dialect in DIALECTS), _TAIL])
 
 
 def _section(dialect: Dialect) -> str:

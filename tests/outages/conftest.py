@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "outages" in item.path.parts:
             item.add_marker(pytest.mark.system)
             item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.timeout(420))
+            item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture(scope="package")

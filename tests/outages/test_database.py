@@ -22,9 +22,8 @@ async def test_boots_go_on_when_a_database_that_was_stopped_is_back(
     before = cloud.pids
     begun = await somebody.boots()
     await asyncio.to_thread(cloud.database.stop)
-    error, seconds = await somebody.refused()
+    error = await somebody.refused(within=60)
     assert (error.reason, error.message.split(":")[0]) == ("UNAVAILABLE", "The database does not answer")
-    assert seconds < 15
     await asyncio.sleep(AWAY_SECONDS)
     await asyncio.to_thread(cloud.database.start)
     await somebody.finds_whole(begun)
@@ -51,9 +50,8 @@ async def test_boots_go_on_when_a_database_that_stood_still_goes_on(
     before = cloud.pids
     begun = await somebody.boots()
     with paused(cloud.database.pid):
-        error, seconds = await somebody.refused()
+        error = await somebody.refused(within=15)
         assert error.reason in ("UNAVAILABLE", "DEADLINE_EXCEEDED")
-        assert seconds < 20
         await asyncio.sleep(AWAY_SECONDS)
     await somebody.finds_whole(begun)
     assert cloud.pids == before, "nothing had to be begun again"

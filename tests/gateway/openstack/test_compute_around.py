@@ -2,6 +2,9 @@
 
 import httpx
 
+from tests.gateway.conftest import Cloud
+from tests.gateway.openstack.conftest import speaking
+
 FLAVORS = "/compute/v2.1/flavors"
 
 
@@ -113,3 +116,23 @@ def test_security_groups_are_passed_on_until_neutron_is_asked(one: httpx.Client,
 
 def test_the_first_domain_is_found_by_the_id_that_keystone_gives_it(one: httpx.Client) -> None:
     assert one.get("/identity/v3/domains/default").json()["domain"]["name"] == "Default"
+
+
+def test_who_administers_a_project_alone_does_not_administer_the_cloud(
+    cloud: Cloud, operator: httpx.Client
+) -> None:
+    """The exchange of a project's token for the system's gives what its user has, and no more."""
+    with speaking(cloud, cloud.member_of_a_new_project("own-boss")) as boss:
+        project = boss.get("/identity/v3/auth/projects").json()["projects"][0]["id"]
+        user = operator.get("/identity/v3/users", params={"name": "own-boss"}).json()["users"][0]["id"]
+        role = operator.get("/identity/v3/roles", params={"name": "admin"}).json()["roles"][0]["id"]
+        grant = f"/identity/v3/projects/{project}/users/{user}/roles/{role}"
+        assert operator.put(grant).status_code == 204
+    with speaking(cloud, cloud.login("own-boss", "password of own-boss", project_id=project)) as boss:
+        assert boss.get(f"/compute/v2.1/os-quota-sets/{project}").status_code == 200
+        body = {"flavor": {"name": "bossy", "ram": 1, "vcpus": 1, "disk": 1}}
+        assert boss.post(FLAVORS, json=body).status_code == 403
+        assert boss.get("/compute/v2.1/os-hypervisors").status_code == 403
+        more = {"quota_set": {"volumes": 9}}
+        assert boss.put(f"/volume/v3/os-quota-sets/{project}", json=more).status_code == 403
+        assert boss.get("/placement/resource_providers").status_code == 403

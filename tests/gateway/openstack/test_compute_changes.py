@@ -1,0 +1,82 @@
+"""Compute v2.1: a server is paused, suspended, locked, given ports, resized, rebuilt."""
+
+import httpx
+import pytest
+
+from tests.gateway.openstack.conftest import until
+from tests.gateway.openstack.test_compute import SERVERS, at, boot, image_of, network_of, until_status
+
+
+@pytest.fixture(scope="module")
+def flavors(operator: httpx.Client) -> list[str]:
+    """A small one and a larger one."""
+    made = []
+    for name, ram in (("changes-1", 64), ("changes-2", 128)):
+        body = {"flavor": {"name": name, "ram": ram, "vcpus": 1, "disk": 1}}
+        made.append(operator.post("/compute/v2.1/flavors", json=body).json()["flavor"]["id"])
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(two: httpx.Client, flavors: list[str]) -> dict:
+    """A server that runs."""
+    parts = {"imageRef": image_of(two), "flavorRef": flavors[0], "net": network_of(two, "10.31.0.0/24")}
+    return {**boot(two, parts, name="changing"), **{"net": parts["net"]}}
+
+
+def act(
+    client: httpx.Client, server: dict, deed: dict, status: int = 202, version: str = "2.1"
+) -> httpx.Response:
+    answer = client.post(f"{SERVERS}/{server['id']}/action", json=deed, headers=at(version))
+    assert answer.status_code == status, answer.text
+    return answer
+
+
+def test_it_is_paused_and_suspended_and_goes_on(two: httpx.Client, server: dict) -> None:
+    place = f"{SERVERS}/{server['id']}"
+    for deed, then in (
+        ("pause", "PAUSED"),
+        ("unpause", "ACTIVE"),
+        ("suspend", "SUSPENDED"),
+        ("resume", "ACTIVE"),
+    ):
+        act(two, server, {deed: None})
+        until_status(two, place, then)
+    act(two, server, {"resume": None}, 409)
+
+
+def test_a_lock_is_shown_and_holds_changes_off(two: httpx.Client, server: dict) -> None:
+    place = f"{SERVERS}/{server['id']}"
+    act(two, server, {"lock": {"locked_reason": "mine"}}, version="2.73")
+    shown = two.get(place, headers=at("2.73")).json()["server"]
+    assert (shown["locked"], shown["locked_reason"]) == (True, "mine")
+    act(two, server, {"unlock": None})
+    assert two.get(place, headers=at("2.9")).json()["server"]["locked"] is False
+
+
+def test_it_is_given_another_port_and_loses_it(two: httpx.Client, server: dict) -> None:
+    place = f"{SERVERS}/{server['id']}/os-interface"
+    answer = two.post(place, json={"interfaceAttachment": {"net_id": server["net"]}})
+    assert answer.status_code == 200, answer.text
+    port = answer.json()["interfaceAttachment"]
+    assert port["fixed_ips"][0]["ip_address"].startswith("10.31.0.")
+    assert len(two.get(place).json()["interfaceAttachments"]) == 2
+    assert two.delete(f"{place}/{port['port_id']}").status_code == 202
+    until(two, place, "interfaceAttachments", lambda found: len(found) == 1)
+    assert two.post(place, json={"interfaceAttachment": {}}).status_code == 400
+
+
+def test_it_is_resized_and_confirmed(two: httpx.Client, server: dict, flavors: list[str]) -> None:
+    place = f"{SERVERS}/{server['id']}"
+    act(two, server, {"resize": {"flavorRef": flavors[1]}})
+    until_status(two, place, "VERIFY_RESIZE")
+    act(two, server, {"confirmResize": None}, 204)
+    assert until_status(two, place, "ACTIVE")["flavor"]["id"] == flavors[1]
+
+
+def test_it_is_rebuilt_with_its_addresses(two: httpx.Client, server: dict) -> None:
+    image = image_of(two)
+    act(two, server, {"rebuild": {"imageRef": image, "name": "rebuilt", "metadata": {"a": "b"}}})
+    shown = until_status(two, f"{SERVERS}/{server['id']}", "ACTIVE")
+    assert (shown["image"]["id"], shown["name"], shown["metadata"]) == (image, "rebuilt", {"a": "b"})
+    assert shown["addresses"] == server["addresses"]
