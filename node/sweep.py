@@ -64,8 +64,8 @@ class HostSweep:
 
     async def _report(self) -> None:
         found = {*await self._of_guests(), *await asyncio.to_thread(self._of_files)}
-        # What is being made or removed just now looks strange for a moment: a second round decides. Until then
-        # what an agent before this one has told holds.
+        # What is being made or removed just now looks strange for a moment: a second round decides. Until
+        # then what an agent before this one has told holds.
         if self._before is not None:
             await self._warnings.tell("host", found & self._before)
         self._before = found
