@@ -41,7 +41,7 @@ async def _singly(bench: Bench, cloud: Cloud, boot: measure.Work, delete: measur
     times, warm_up = bench.of(50, 200), 5
     with cloud.spending() as spent:
         samples = await measure.one_by_one(boot, times, warm_up)
-    bench.tell("to ACTIVE, one at a time", "ms", samples, Goal(60), spent.each(times + warm_up))
+    bench.tell("to ACTIVE, one at a time", "ms", samples, Goal(50), spent.each(times + warm_up))
     with cloud.spending() as spent:
         samples = await measure.one_by_one(delete, times + warm_up)
     bench.tell("deleted, one at a time", "ms", samples, None, spent.each(times + warm_up))

@@ -24,9 +24,13 @@ _NEXT = {
     "QUOTA_EXCEEDED": "see the limits: weft limit list",
     "REVISION_MISMATCH": "somebody changed it: look at it again, then repeat",
     "IN_USE": "free it first: it is used by {used_by_type} {used_by_id}",
+    "SECOND_FACTOR_REQUIRED": "weft login asks for the code; WEFT_TOTP_CODE gives it",
     "OPERATION_FAILED": "see its steps: weft operation show {operation_id}",
     "HYPERVISOR_FAILED": "on the host: weft doctor",
 }
+
+# Metadata that proves something: for programs, and for nobody's terminal or log.
+_SECRET = frozenset({"receipt"})
 
 
 def status(error: "CloudError") -> int:
@@ -41,7 +45,8 @@ def tell(error: "CloudError") -> None:
     for name, wrong in error.fields.items():
         if wrong not in error.message:
             click.echo(f"  {name}: {wrong}", err=True)
-    facts = " ".join(f"{key}={value}" for key, value in error.metadata.items() if value)
+    shown = {key: value for key, value in error.metadata.items() if value and key not in _SECRET}
+    facts = " ".join(f"{key}={value}" for key, value in shown.items())
     click.echo(f"  reason: {error.reason}{'  ' + facts if facts else ''}", err=True)
     if hint := _hint(error):
         click.echo(f"  next:   {hint}", err=True)

@@ -5,6 +5,8 @@ from collections.abc import Collection
 
 # Verbs of the contract that people know by another word.
 _SAID = {"Get": "show"}
+# What a service is about, where that is not its name.
+_CONSISTS_OF = {"Audit": "Events"}
 _STANDARD = ("Get", "List", "Create", "Update", "Delete")
 
 
@@ -19,7 +21,7 @@ def command(service: str, rpc: str, rpcs: set[str]) -> tuple[str, str]:
     said, other = _SAID.get(verb, verb.lower()), singular(rest)
     if verb in _STANDARD and other != noun and f"Create{other}" in rpcs:
         return dashed(other), said
-    for part in (plural(noun), noun):
+    for part in (plural(noun), noun, _CONSISTS_OF.get(noun, noun)):
         if part in rest:
             rest = rest.replace(part, "", 1)
             break

@@ -41,7 +41,7 @@ class HostSweep:
         self._images = images
         self._sharing = sharing
         self._warnings = warnings
-        self._before: set[Finding] = set()
+        self._before: set[Finding] | None = None
 
     def clear_debris(self) -> None:
         """Remove files that an agent before this one was making. Only before this one begins. Blocks."""
@@ -64,8 +64,10 @@ class HostSweep:
 
     async def _report(self) -> None:
         found = {*await self._of_guests(), *await asyncio.to_thread(self._of_files)}
-        # What is being made or removed just now looks strange for a moment: a second round decides.
-        await self._warnings.tell("host", found & self._before)
+        # What is being made or removed just now looks strange for a moment: a second round decides. Until
+        # then what an agent before this one has told holds.
+        if self._before is not None:
+            await self._warnings.tell("host", found & self._before)
         self._before = found
 
     async def _of_guests(self) -> list[Finding]:

@@ -7,7 +7,7 @@ this, says what each login must give and which tokens may still hold.
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -52,33 +52,10 @@ from services.identity.store.chains import Kind
 from services.identity.tables import TABLES
 from services.identity.tokens import Tokens
 from services.identity.verifier import refuse_revoked
+from tests.services.identity.delegation_model import Facts, Link
 
 PICK = st.integers(0, 99)
 ROLES = ("manager", "member", "reader")
-
-
-@dataclass
-class Link:
-    """A delegation, as the model knows it."""
-
-    id: str
-    kind: Kind
-    owner: str
-    trustee: str
-    impersonate: bool
-    roles: frozenset[str]
-    ends: datetime | None
-    parent: "Link | None"
-    unrestricted: bool
-    redelegation: int
-
-    def chain(self) -> list["Link"]:
-        """From the first to this one."""
-        return [*(self.parent.chain() if self.parent else []), self]
-
-    def people(self) -> set[str]:
-        """Everybody in the chain."""
-        return {id for link in self.chain() for id in (link.owner, link.trustee) if id}
 
 
 @dataclass
@@ -93,21 +70,6 @@ class World:
     def do(self, fn: Any, *args: Any, **more: Any) -> Any:
         """One unit of work."""
         return self.loop.run(self.database.write(fn, *args, **more))
-
-
-@dataclass
-class Facts:
-    """What is so, by the model."""
-
-    given: set[tuple[str, str]] = field(default_factory=set)  # role, and "direct" or "group"
-    in_group: bool = True
-    off: set[str] = field(default_factory=set)  # ids of users, projects, domains that are disabled
-    gone: set[str] = field(default_factory=set)  # ids of what was deleted
-    passwords: dict[str, datetime] = field(default_factory=dict)
-
-    def held(self) -> frozenset[str]:
-        """The owner's roles on the project."""
-        return closure(role for role, way in self.given if way == "direct" or self.in_group)
 
 
 class Delegation(RuleBasedStateMachine):
@@ -422,6 +384,7 @@ def _roles(c: Any) -> None:
             implications.put(c, made[name], made[each])
 
 
+@pytest.mark.timeout(300)  # much goes through the database: on a busy machine that takes its time
 def test_what_was_handed_on_never_exceeds_outlives_or_leaves_what_its_owner_has(world: World) -> None:
     Delegation.world = world
     run_state_machine_as_test(
