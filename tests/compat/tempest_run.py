@@ -71,9 +71,12 @@ _RESULT = re.compile(r"^\{\d+\} (.+?) \[[\d.]+s\] \.\.\. (ok|FAILED|SKIPPED)")
 
 def configured(folder: Path, commands: Path, admin: Client, image_file: Path) -> None:
     """A workspace in `folder` for the cloud of that administrator; puts the images there that tests boot."""
+    # Else it would keep the workspace in the home directory, and refuse a second of that name.
+    register = folder.with_suffix(".yaml")
     subprocess.run(
-        [commands / "tempest", "init", folder], check=True, capture_output=True, stdin=subprocess.DEVNULL
-    )
+        [commands / "tempest", "init", "--workspace-path", register, folder],
+        check=True, capture_output=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
     words = ["--public", "--file", str(image_file), "--disk-format", "qcow2", "judged"]
     said = {
         "folder": folder,
