@@ -33,17 +33,31 @@ def scope(*, project: str = "", domain: str = "Default", system: bool = False) -
 @click.option("--domain", envvar="WEFT_DOMAIN", default="Default", show_default=True, help="Your domain.")
 @click.option("--system", is_flag=True, help="For the whole system, which administrators need.")
 @click.option("--password-file", type=click.Path(exists=True, dir_okay=False), help="Read the password here.")
+@click.option("--application-credential", metavar="ID", help="Log in as a program, by this and its secret.")
 @click.pass_obj
-def login(session: Session, user: str | None, domain: str, system: bool, password_file: str | None) -> None:
+def login(
+    session: Session,
+    user: str | None,
+    domain: str,
+    system: bool,
+    password_file: str | None,
+    application_credential: str | None,
+) -> None:
     """Log in to a cloud, and keep the token for the commands to come.
 
     The password is asked for, or taken from WEFT_PASSWORD or a file; so is the one-time code of who has a
-    second factor, or taken from WEFT_TOTP_CODE. `weft --endpoint ... --ca ... login`
-    names a cloud once; it is remembered as --cloud NAME, or `default`.
+    second factor, or taken from WEFT_TOTP_CODE. The secret of an application credential is taken for the
+    password. `weft --endpoint ... --ca ... login` names a cloud once; it is remembered as --cloud NAME, or
+    `default`.
     """
     cloud = session.resolved()
-    user = user or click.prompt("User", default=cloud.user or None, err=True)
-    answer = asyncio.run(_token(session, user, domain, _password(password_file), system))
+    if application_credential:
+        asking = _program(session, application_credential, _password(password_file, "Secret"))
+    else:
+        user = user or click.prompt("User", default=cloud.user or None, err=True)
+        asking = _token(session, user, domain, _password(password_file), system)
+    answer = asyncio.run(asking)
+    user = answer.info.user_name
     clouds = Clouds.read()
     clouds.current = session.cloud or clouds.current
     kept = replace(
@@ -56,10 +70,20 @@ def login(session: Session, user: str | None, domain: str, system: bool, passwor
     click.echo(f"Logged in to {kept.endpoint} as {user}, {what}, until {kept.expires_at}.", err=True)
 
 
-def _password(file: str | None) -> str:
+def _password(file: str | None, prompt: str = "Password") -> str:
     if file:
         return Path(file).read_text().strip()
-    return os.environ.get("WEFT_PASSWORD") or click.prompt("Password", hide_input=True, err=True)
+    return os.environ.get("WEFT_PASSWORD") or click.prompt(prompt, hide_input=True, err=True)
+
+
+async def _program(session: Session, id: str, secret: str) -> "pb.CreateTokenResponse":
+    from weft.identity.v1 import token_service_pb2 as pb
+    from weft.identity.v1.token_service_pb2_grpc import TokenServiceStub
+
+    credential = pb.ApplicationCredentialSecret(id=id, secret=secret)
+    async with session.client(anonymous=True) as client:
+        request = pb.CreateTokenRequest(application_credential=credential)
+        return await client.stub(TokenServiceStub).CreateToken(request)
 
 
 async def _token(

@@ -38,6 +38,23 @@ def test_login_keeps_a_token_that_says_who_one_is(cloud: Cloud) -> None:
     assert (said["user_name"], said["project_name"], said["scope"]) == ("admin", "admin", "project")
 
 
+def test_a_program_logs_in_with_an_application_credential_and_does_what_its_rules_say(cloud: Cloud) -> None:
+    listing, itself = "method=GET,path=/compute/v1/servers", "rpc=weft.identity.v1.TokenService/*"
+    rules = ("--access-rule", listing, "--access-rule", itself)
+    made = cloud.run("application-credential", "create", "robot", "--role", "reader", *rules, "-o", "json")
+    assert made.status == 0, made.err
+    own = {"XDG_CONFIG_HOME": str(cloud.home / "robot")}
+    where = ("--endpoint", cloud.layout.endpoint, "--ca", str(cloud.layout.ca))
+    words = (*where, "login", "--application-credential", made.json["id"])
+    assert cloud.run(*words, WEFT_PASSWORD="wrong", **own).status == 4
+    found = cloud.run(*words, WEFT_PASSWORD=made.json["secret"], **own)
+    assert found.status == 0, found.err
+    kept = cloud.run("whoami", "-o", "json", **own).json
+    assert (kept["delegation_id"], kept["roles"]) == (made.json["id"], ["reader"])
+    assert cloud.run("server", "list", **own).status == 0
+    assert cloud.run("flavor", "list", **own).status == 4
+
+
 def test_a_project_is_changed_for_one_command(cloud: Cloud) -> None:
     system = cloud.run(
         "--cloud", "root", "--endpoint", cloud.layout.endpoint, "--ca", str(cloud.layout.ca),
