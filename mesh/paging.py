@@ -3,9 +3,7 @@
 import base64
 import hashlib
 import hmac
-import secrets
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,18 +14,12 @@ from sqlalchemy.sql.operators import desc_op
 
 from mesh.caller import Caller
 from mesh.errors import CloudError
-from mesh.shared_key import shared_key
+from mesh.shared_key import Seal
 
 DEFAULT_SIZE = 100
 MAXIMUM_SIZE = 1000
 _SIGNATURE_BYTES = 16
-_key = secrets.token_bytes(32)
-
-
-def use_key(path: Path) -> None:
-    """Sign tokens with the key in this file (made if absent), so that they outlive this process."""
-    global _key
-    _key = shared_key(path)
+seal = Seal()
 
 
 def page(
@@ -87,7 +79,7 @@ def _binding(request: Message, caller: Caller, filter_parts: Sequence[object]) -
 
 
 def _sign(body: bytes, binding: bytes) -> bytes:
-    return hmac.digest(_key, binding + body, "sha256")[:_SIGNATURE_BYTES]
+    return seal.of(binding + body)[:_SIGNATURE_BYTES]
 
 
 def _seal(values: Sequence[Any], binding: bytes) -> str:

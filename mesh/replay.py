@@ -1,6 +1,5 @@
 """Replays: a mutation sent again with the same request_id answers what the first one did."""
 
-import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -12,10 +11,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from mesh import clock
 from mesh.caller import Caller
 from mesh.errors import CloudError
+from mesh.shared_key import Seal
 from mesh.tables import requests
 
 KEPT = timedelta(hours=24)
 _INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+seal = Seal()
 _TAKEN_BACK = b"taken back"
 M = TypeVar("M", bound=Message)
 
@@ -76,7 +77,8 @@ def _whose(caller: Caller) -> dict[str, str]:
 
 
 def _digest(request: Message) -> bytes:
-    return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+    """By a key, as requests hold passwords: without it nobody can try guesses on a copy of the database."""
+    return seal.of(request.SerializeToString(deterministic=True))
 
 
 def _before(row: Row[Any], request: Any, response_type: type[M]) -> M:

@@ -18,7 +18,7 @@ from opentelemetry.trace import Tracer
 from sqlalchemy import MetaData
 
 from mesh import logging as weft_logging
-from mesh import paging, tracing
+from mesh import paging, replay, tracing
 from mesh.audit import Trail, to_identity
 from mesh.certificates import Authority, Identity, Leaf
 from mesh.channel import Peers
@@ -113,7 +113,8 @@ async def running(settings: Settings, parts: Iterable[Part]) -> AsyncIterator[di
     authority: Any = None
     if not parts or any(part.leaf is None for part in parts):
         authority = Authority.open_or_create(settings.state / "pki", settings.cloud.name)
-        paging.use_key(settings.state / "pki" / "paging.key")
+        paging.seal.use(settings.state / "pki" / "paging.key")
+        replay.seal.use(settings.state / "pki" / "replay.key")
     async with AsyncExitStack() as stack:
         exporting = tracing.Exporting(settings, parts[0].certificate(authority))
         stack.push_async_callback(asyncio.to_thread, exporting.close)

@@ -1,7 +1,9 @@
 """The same mutation sent again answers what the first one did."""
 
 import asyncio
+import hashlib
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, func, select
@@ -10,6 +12,7 @@ from mesh import clock, ids, replay, tables
 from mesh.caller import Caller, Kind
 from mesh.database import Database
 from mesh.errors import CloudError
+from mesh.shared_key import Seal
 from weft.compute.v1 import flavor_service_pb2, resources_pb2
 
 ADA = Caller(kind=Kind.USER, user_id="ada", project_id="p", scope="project")
@@ -103,3 +106,29 @@ async def test_answers_are_forgotten_after_a_day_and_not_before(database: Databa
     tomorrow = real() + timedelta(hours=25)
     with clock.told_by(lambda: tomorrow):
         assert await database.write(replay.forget) == 1
+
+
+async def test_what_was_sent_cannot_be_guessed_by_a_copy_of_the_database(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But by those who share the key it is known again."""
+    monkeypatch.setattr(replay, "seal", keyed(tmp_path / "one"))
+    maker, request_id = Maker(), ids.new()
+    first = await database.write(maker.make, ADA, "x", request_id)
+    sent = flavor_service_pb2.CreateFlavorRequest(name="x", request_id=request_id)
+    kept = await database.read(lambda c: c.scalar(select(tables.requests.c.digest)))
+    assert kept != hashlib.sha256(sent.SerializeToString(deterministic=True)).digest()
+
+    monkeypatch.setattr(replay, "seal", keyed(tmp_path / "one"))
+    assert await database.write(maker.make, ADA, "x", request_id) == first
+    monkeypatch.setattr(replay, "seal", keyed(tmp_path / "another"))
+    with pytest.raises(CloudError) as caught:
+        await database.write(maker.make, ADA, "x", request_id)
+    assert caught.value.reason == "REQUEST_ID_REUSED"
+
+
+def keyed(path: Path) -> Seal:
+    """A seal by the key in this file."""
+    seal = Seal()
+    seal.use(path)
+    return seal
