@@ -10,10 +10,11 @@ import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, MetaData, Row, Table, select, update
+from sqlalchemy import ClauseElement, Connection, MetaData, Row, Table, Update, bindparam, select, update
 from sqlalchemy.exc import DBAPIError
 
 from mesh import backends, clock, migrate
@@ -143,11 +144,13 @@ def compare_and_swap(
     else was first. The table's `info["resource_type"]`, else its name without the plural s, names it in
     errors.
     """
-    change = update(table).where(table.c.id == id).returning(table)
-    if expected_revision:
-        change = change.where(table.c.revision == expected_revision)
-    bumped = {**values, "revision": table.c.revision + 1, "updated_at": clock.now()}
-    row = connection.execute(change.values(bumped)).one_or_none()
+    plain = {name: value for name, value in values.items() if not isinstance(value, ClauseElement)}
+    change = _swap(table, tuple(plain), bool(expected_revision))
+    if len(plain) < len(values):  # what the database itself is to compute is part of the statement
+        change = change.values({name: value for name, value in values.items() if name not in plain})
+    given = {f"new_{name}": value for name, value in plain.items()}
+    held = {"held_id": id, "held_revision": expected_revision} if expected_revision else {"held_id": id}
+    row = connection.execute(change, {**given, **held, "new_updated_at": clock.now()}).one_or_none()
     if row is not None:
         return row
     kind = table.info.get("resource_type") or table.name.removesuffix("s")
@@ -162,3 +165,13 @@ def compare_and_swap(
         expected=expected_revision,
         actual=actual,
     )
+
+
+@lru_cache(maxsize=1024)
+def _swap(table: Table, names: tuple[str, ...], checked: bool) -> Update:
+    """The statement that sets these columns, built once."""
+    change = update(table).where(table.c.id == bindparam("held_id")).returning(table)
+    if checked:
+        change = change.where(table.c.revision == bindparam("held_revision"))
+    changed = {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in (*names, "updated_at")}
+    return change.values({**changed, "revision": table.c.revision + 1})
