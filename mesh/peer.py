@@ -10,6 +10,7 @@ from mesh.caller import ANONYMOUS, Caller, Kind
 _SAN = "x509_subject_alternative_name"
 # In a host's certificate, beside who it is: by which join it came about.
 JOIN = "urn:weft:join:"
+CLIENT_CERTIFICATE = "x-forwarded-client-cert"
 
 
 def of(context: Any, cloud: str, metadata: dict[str, Any]) -> Caller | None:
@@ -49,6 +50,16 @@ def _service(name: str, acting_for: bytes | None) -> Caller | None:
         return caller.decode(acting_for).through(name)
     except ValueError:
         return None
+
+
+def client_certificate(context: Any, cloud: str, metadata: Iterable[tuple[str, Any]]) -> str:
+    """What the gateway says of the certificate that its client has shown (x-forwarded-client-cert, as Envoy
+    writes it); "" where it says nothing. Whoever else sends such a header is not believed.
+    """
+    if of(context, cloud, {}) is not ANONYMOUS:
+        return ""
+    said = [str(value) for key, value in metadata if key == CLIENT_CERTIFICATE]
+    return said[0] if len(said) == 1 else ""
 
 
 def address(context: Any, metadata: Mapping[str, Any], who: Caller) -> str:

@@ -18,6 +18,7 @@ _RUNTIME = {
     "tracing.opentelemetry.flush_interval_ms": 500,
     "tracing.opentelemetry.min_flush_spans": 512,
 }
+_LOGIN = "/weft.identity.v1.TokenService/CreateToken"
 _ORIGINAL = "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"
 
 
@@ -46,6 +47,9 @@ def _listener(settings: Settings, secrets: Path) -> Config:
             "tls_certificate_sds_secret_configs": [
                 {"name": "edge", "sds_config": {"path_config_source": {"path": str(secrets)}}}
             ],
+            # A client may show a certificate. Here it proves that it has the key; whose authority signed it
+            # is looked at by identity, and only at a login by that.
+            "validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED"},
         },
     }
     return {
@@ -66,6 +70,9 @@ def _http(settings: Settings) -> Config:
         "@type": _TYPE + "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "edge",
         "use_remote_address": True,
+        # What the client has shown, and nothing that it says of that.
+        "forward_client_cert_details": "SANITIZE_SET",
+        "set_current_client_cert_details": {"cert": True},
         "normalize_path": True,
         "merge_slashes": True,
         "path_with_escaped_slashes_action": "REJECT_REQUEST",
@@ -127,18 +134,8 @@ _UNSENT: Config = {
 
 
 def _virtual_host() -> Config:
-    calls = [
-        {
-            "match": {"prefix": f"/weft.{name}.v1."},
-            "route": {
-                "cluster": name,
-                "timeout": "0s",
-                "max_stream_duration": {"grpc_timeout_header_max": "0s"},
-                "retry_policy": _UNSENT,
-            },
-        }
-        for name in PACKAGES
-    ]
+    calls = [_calls(name, {"prefix": f"/weft.{name}.v1."}) for name in PACKAGES]
+    pages = [_unseen("/telemetry/"), _pages("/image/v2/", "0s"), _pages("/")]
     return {
         "name": "cloud",
         "domains": ["*"],
@@ -149,8 +146,27 @@ def _virtual_host() -> Config:
             _header("strict-transport-security", "max-age=31536000"),
         ],
         "response_headers_to_remove": ["x-envoy-upstream-service-time"],
-        "routes": [*calls, _unseen("/telemetry/"), _pages("/image/v2/", "0s"), _pages("/")],
+        "routes": [
+            _calls("identity", {"path": _LOGIN}),
+            *map(_without_certificate, [*calls, *pages]),
+        ],
     }
+
+
+def _calls(name: str, match: Config) -> Config:
+    """RPCs of a service."""
+    route = {
+        "cluster": name,
+        "timeout": "0s",
+        "max_stream_duration": {"grpc_timeout_header_max": "0s"},
+        "retry_policy": _UNSENT,
+    }
+    return {"match": match, "route": route}
+
+
+def _without_certificate(route: Config) -> Config:
+    """Nobody needs to know the client's certificate but who logs it in."""
+    return route | {"request_headers_to_remove": ["x-forwarded-client-cert"]}
 
 
 def _pages(prefix: str, timeout: str = "60s") -> Config:

@@ -1,6 +1,7 @@
 """Logging in: from a password, or a token that holds, to a token for one scope."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from mesh import audit
@@ -125,10 +126,11 @@ def issue(
     catalog: list[Any],
     methods: tuple[str, ...],
     parent: Claims | None = None,
+    until: datetime | None = None,
 ) -> Issued:
-    """A token for what was granted."""
+    """A token for what was granted, which ends `until` then."""
     audit.about(grant.user.id, grant.user.name, grant.user.domain_id)
-    token, claims = tokens.sign(grant, methods, parent)
+    token, claims = tokens.sign(grant, methods, parent, until)
     return Issued(token, claims, grant.project_name, catalog if grant.target.scope != "none" else [])
 
 

@@ -96,7 +96,7 @@ memberships = Table(
     Column("expires_at", Timestamp, nullable=True, index=True),
 )
 
-# Who vouches for users elsewhere, by OpenID Connect.
+# Who vouches for users elsewhere, by OpenID Connect or by the certificates of its authorities (PEM).
 identity_providers = Table(
     "identity_providers",
     TABLES,
@@ -107,6 +107,7 @@ identity_providers = Table(
     Column("audiences", Json, nullable=False),
     Column("jwks_url", String(1024), nullable=False),
     Column("rules", Json, nullable=False),
+    Column("certificate_authorities", Text, nullable=False, default="", server_default=""),
     UniqueConstraint("name"),
     UniqueConstraint("issuer"),
     info={"resource_type": "identity provider"},

@@ -72,15 +72,20 @@ class Tokens:
         return self._life
 
     def sign(
-        self, grant: Grant, methods: tuple[str, ...], parent: Claims | None = None
+        self,
+        grant: Grant,
+        methods: tuple[str, ...],
+        parent: Claims | None = None,
+        until: datetime | None = None,
     ) -> tuple[str, Claims]:
-        """A new token and what it says. It ends after the usual life, and at the latest with its `parent` and
-        the delegation that it came about by.
+        """A new token and what it says. It ends after the usual life, and at the latest `until` then, with
+        its `parent`, and with the delegation that it came about by.
 
         Raises UNAUTHENTICATED when the token was exchanged too often.
         """
         by = grant.delegated or _BY_NOBODY
-        end = min(grant.at + self._life, by.expires_at or _NEVER, parent.expires_at if parent else _NEVER)
+        ends = (by.expires_at, parent and parent.expires_at, until)
+        end = min(grant.at + self._life, *(each or _NEVER for each in ends))
         claims = Claims(
             token_id=ids.new(),
             user_id=grant.user.id,

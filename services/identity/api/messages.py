@@ -134,6 +134,7 @@ def identity_provider(row: Any) -> IdentityProvider:
         issuer=row.issuer,
         audiences=row.audiences,
         jwks_url=row.jwks_url,
+        certificate_authorities=row.certificate_authorities,
         rules=[MappingRule(**rule) for rule in row.rules],
         revision=row.revision,
         **_times(row),

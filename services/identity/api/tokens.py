@@ -4,6 +4,7 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
+from mesh import peer
 from mesh.caller import Kind, current
 from mesh.database import Database
 from mesh.errors import invalid
@@ -59,6 +60,10 @@ class TokenService(TokenServiceServicer):
             case "id_token":
                 given_id = request.id_token
                 issued = await self._federated.by_id_token(given_id.token, given_id.nonce, wanted)
+            case "client_certificate":
+                shown = peer.client_certificate(context, self._federated.cloud, context.invocation_metadata())
+                name = request.client_certificate.provider
+                issued = await self._federated.by_certificate(name, shown, wanted, source(context))
             case _:
                 raise invalid("credential", "give one of those that the contract knows")
         return messages.issued(issued)

@@ -8,13 +8,15 @@ from sqlalchemy import Connection, Row, delete, insert, select
 from mesh import locks
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
-from mesh.errors import CloudError, not_found, wrong_status
+from mesh.errors import CloudError, invalid, not_found, wrong_status
 from mesh.paging import page
 from services.identity.mapping import Mapped
 from services.identity.store import revocations, rows, scopes, users
 from services.identity.tables import domains, federated_users, groups
 from services.identity.tables import identity_providers as providers
 from services.identity.tables import users as user_table
+
+_OF_ID_TOKENS, _OF_CERTIFICATES = frozenset({"audiences", "jwks_url"}), frozenset({"certificate_authorities"})
 
 
 def get(connection: Connection, id: str) -> Row[Any]:
@@ -23,9 +25,17 @@ def get(connection: Connection, id: str) -> Row[Any]:
 
 
 def of_issuer(connection: Connection, issuer: str) -> Row[Any] | None:
-    """The enabled provider of that issuer, or None."""
-    query = select(providers).where(providers.c.issuer == issuer, providers.c.enabled)
-    return connection.execute(query).one_or_none()
+    """The enabled provider that issues such ID tokens, or None."""
+    return _enabled(connection, providers.c.issuer == issuer, providers.c.certificate_authorities == "")
+
+
+def of_certificates(connection: Connection, name: str) -> Row[Any] | None:
+    """The enabled provider of that name that has certificate authorities, or None."""
+    return _enabled(connection, providers.c.name == name, providers.c.certificate_authorities != "")
+
+
+def _enabled(connection: Connection, *which: Any) -> Row[Any] | None:
+    return connection.execute(select(providers).where(providers.c.enabled, *which)).one_or_none()
 
 
 def listed(connection: Connection, request: Any, caller: Caller) -> tuple[list[Row[Any]], str]:
@@ -54,15 +64,25 @@ def _refuse_taken(connection: Connection, id: str, values: dict[str, Any]) -> No
 
 
 def update(connection: Connection, id: str, expected_revision: int, values: dict[str, Any]) -> Row[Any]:
-    """Change a provider; disabling it revokes the tokens of its users. Raises ALREADY_EXISTS."""
+    """Change a provider; disabling it revokes the tokens of its users. Raises ALREADY_EXISTS, and
+    INVALID_ARGUMENT for what one of its kind has not.
+    """
     _refuse_taken(connection, id, values)
     before = rows.hold(connection, providers, id, alone=True)
+    if before is not None:
+        _refuse_other_kind(before, values)
     row = compare_and_swap(connection, providers, id, expected_revision, values)
     if before is not None and before.enabled and not row.enabled:
         for user_id in _users_of(connection, id):
             revocations.hold_user(connection, user_id)
             revocations.add(connection, user_id=user_id)
     return row
+
+
+def _refuse_other_kind(row: Row[Any], values: dict[str, Any]) -> None:
+    others = _OF_ID_TOKENS if row.certificate_authorities else _OF_CERTIFICATES
+    for name in others & values.keys():
+        raise invalid(f"identity_provider.{name}", "is not for a provider of this kind")
 
 
 def remove(connection: Connection, id: str, expected_revision: int) -> None:

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+weft/identity/v1/federation_resources.proto\x12\x10weft.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x03\n\x10IdentityProvider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x11\n\tdomain_id\x18\x03 \x01(\t\x12\x1d\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x0f\n\x07\x65nabled\x18\x05 \x01(\x08\x12\x18\n\x06issuer\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12&\n\taudiences\x18\x07 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10\x10\x18\x01\"\x07r\x05\x10\x01\x18\xff\x01\x12\x1a\n\x08jwks_url\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x36\n\x05rules\x18\t \x03(\x0b\x32\x1d.weft.identity.v1.MappingRuleB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x0c \x01(\x03\"\x92\x02\n\x0bMappingRule\x12>\n\nconditions\x18\x01 \x03(\x0b\x32 .weft.identity.v1.ClaimConditionB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12?\n\tuser_name\x18\x02 \x01(\tB,\xbaH)r\'\x18\xff\x01\x32\"^([^{}]|[{][A-Za-z0-9_.:/-]+[}])*$\x12;\n\x05\x65mail\x18\x03 \x01(\tB,\xbaH)r\'\x18\xff\x01\x32\"^([^{}]|[{][A-Za-z0-9_.:/-]+[}])*$\x12\x45\n\x06groups\x18\x04 \x03(\tB5\xbaH2\x92\x01/\x10\x32\"+r)\x10\x01\x18\xff\x01\x32\"^([^{}]|[{][A-Za-z0-9_.:/-]+[}])*$\"\x81\x01\n\x0e\x43laimCondition\x12,\n\x05\x63laim\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xff\x01\x32\x13^[A-Za-z0-9_.:/-]+$\x12\x1f\n\x06\x61ny_of\x18\x02 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\x18\xff\x01\x12 \n\x07none_of\x18\x03 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\x18\xff\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+weft/identity/v1/federation_resources.proto\x12\x10weft.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x03\n\x10IdentityProvider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x11\n\tdomain_id\x18\x03 \x01(\t\x12\x1d\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x0f\n\x07\x65nabled\x18\x05 \x01(\x08\x12\x18\n\x06issuer\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12&\n\taudiences\x18\x07 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10\x10\x18\x01\"\x07r\x05\x10\x01\x18\xff\x01\x12\x1a\n\x08jwks_url\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x36\n\x05rules\x18\t \x03(\x0b\x32\x1d.weft.identity.v1.MappingRuleB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x0c \x01(\x03\x12*\n\x17\x63\x65rtificate_authorities\x18\r \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x01\"\x92\x02\n\x0bMappingRule\x12>\n\nconditions\x18\x01 \x03(\x0b\x32 .weft.identity.v1.ClaimConditionB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12?\n\tuser_name\x18\x02 \x01(\tB,\xbaH)r\'\x18\xff\x01\x32\"^([^{}]|[{][A-Za-z0-9_.:/-]+[}])*$\x12;\n\x05\x65mail\x18\x03 \x01(\tB,\xbaH)r\'\x18\xff\x01\x32\"^([^{}]|[{][A-Za-z0-9_.:/-]+[}])*$\x12\x45\n\x06groups\x18\x04 \x03(\tB5\xbaH2\x92\x01/\x10\x32\"+r)\x10\x01\x18\xff\x01\x32\"^([^{}]|[{][A-Za-z0-9_.:/-]+[}])*$\"\x81\x01\n\x0e\x43laimCondition\x12,\n\x05\x63laim\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xff\x01\x32\x13^[A-Za-z0-9_.:/-]+$\x12\x1f\n\x06\x61ny_of\x18\x02 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\x18\xff\x01\x12 \n\x07none_of\x18\x03 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\x18\xff\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +45,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IDENTITYPROVIDER'].fields_by_name['jwks_url']._serialized_options = b'\272H\005r\003\030\200\010'
   _globals['_IDENTITYPROVIDER'].fields_by_name['rules']._loaded_options = None
   _globals['_IDENTITYPROVIDER'].fields_by_name['rules']._serialized_options = b'\272H\005\222\001\002\020d'
+  _globals['_IDENTITYPROVIDER'].fields_by_name['certificate_authorities']._loaded_options = None
+  _globals['_IDENTITYPROVIDER'].fields_by_name['certificate_authorities']._serialized_options = b'\272H\006r\004(\200\200\001'
   _globals['_MAPPINGRULE'].fields_by_name['conditions']._loaded_options = None
   _globals['_MAPPINGRULE'].fields_by_name['conditions']._serialized_options = b'\272H\005\222\001\002\020\024'
   _globals['_MAPPINGRULE'].fields_by_name['user_name']._loaded_options = None
@@ -60,9 +62,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLAIMCONDITION'].fields_by_name['none_of']._loaded_options = None
   _globals['_CLAIMCONDITION'].fields_by_name['none_of']._serialized_options = b'\272H\014\222\001\t\020d\"\005r\003\030\377\001'
   _globals['_IDENTITYPROVIDER']._serialized_start=128
-  _globals['_IDENTITYPROVIDER']._serialized_end=513
-  _globals['_MAPPINGRULE']._serialized_start=516
-  _globals['_MAPPINGRULE']._serialized_end=790
-  _globals['_CLAIMCONDITION']._serialized_start=793
-  _globals['_CLAIMCONDITION']._serialized_end=922
+  _globals['_IDENTITYPROVIDER']._serialized_end=557
+  _globals['_MAPPINGRULE']._serialized_start=560
+  _globals['_MAPPINGRULE']._serialized_end=834
+  _globals['_CLAIMCONDITION']._serialized_start=837
+  _globals['_CLAIMCONDITION']._serialized_end=966
 # @@protoc_insertion_point(module_scope)

@@ -21,7 +21,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class IdentityProvider(_message.Message):
-    """Somebody elsewhere who says who people are, by OpenID Connect."""
+    """Somebody elsewhere who says who people are: by ID tokens of OpenID Connect, or by certificates
+    that its authorities issue to them.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -37,6 +39,7 @@ class IdentityProvider(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_AUTHORITIES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     name: _builtins.str
@@ -48,11 +51,17 @@ class IdentityProvider(_message.Message):
     enabled: _builtins.bool
     """The ID tokens of a disabled one are refused."""
     issuer: _builtins.str
-    """The issuer, as in the claim `iss`. Does not change."""
+    """The issuer, as in the claim `iss`; of one with certificate authorities a URN of no meaning.
+    Does not change.
+    """
     jwks_url: _builtins.str
     """Where its keys are; empty where its discovery document says."""
     revision: _builtins.int
     """Grows with each change; for expected_revision."""
+    certificate_authorities: _builtins.str
+    """The certificates (PEM) of the authorities that issue its users' client certificates; empty
+    where it gives ID tokens. Which of the two does not change.
+    """
     @_builtins.property
     def audiences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Whom its ID tokens must be for."""
@@ -84,10 +93,11 @@ class IdentityProvider(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
+        certificate_authorities: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audiences", b"audiences", "created_at", b"created_at", "description", b"description", "domain_id", b"domain_id", "enabled", b"enabled", "id", b"id", "issuer", b"issuer", "jwks_url", b"jwks_url", "name", b"name", "revision", b"revision", "rules", b"rules", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audiences", b"audiences", "certificate_authorities", b"certificate_authorities", "created_at", b"created_at", "description", b"description", "domain_id", b"domain_id", "enabled", b"enabled", "id", b"id", "issuer", b"issuer", "jwks_url", b"jwks_url", "name", b"name", "revision", b"revision", "rules", b"rules", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -102,6 +112,10 @@ class MappingRule(_message.Message):
     In templates `{claim}` stands for a claim, by its name or, within objects, by a path
     with dots. A template is nothing where a claim is missing, and one for each of the
     values where a claim is a list (of user_name and email the claim may be none).
+
+    The claims of a certificate are lists: of the subject `subject.CN`, `subject.O`, `subject.OU` and
+    so on, of its further names `san.email`, `san.uri` and `san.dns`, of who signed it `issuer.CN` and
+    so on.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -112,7 +126,7 @@ class MappingRule(_message.Message):
     GROUPS_FIELD_NUMBER: _builtins.int
     user_name: _builtins.str
     """Template of the user's name, e.g. `{email}`. It names somebody at the first login;
-    later the provider's `sub` tells who it is.
+    later the provider's `sub`, or the subject of the certificate, tells who it is.
     """
     email: _builtins.str
     """Template of the user's email address."""

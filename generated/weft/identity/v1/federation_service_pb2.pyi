@@ -118,6 +118,7 @@ class CreateIdentityProviderRequest(_message.Message):
     AUDIENCES_FIELD_NUMBER: _builtins.int
     JWKS_URL_FIELD_NUMBER: _builtins.int
     RULES_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_AUTHORITIES_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
@@ -132,11 +133,16 @@ class CreateIdentityProviderRequest(_message.Message):
     """
     issuer: _builtins.str
     """The issuer, as in the claim `iss` of its ID tokens: a URL of https, or of
-    this machine's loopback. Unique in the cloud.
+    this machine's loopback. Unique in the cloud. Needed, unless
+    certificate_authorities is given.
     """
     jwks_url: _builtins.str
     """Where its keys are (https, or loopback); empty means where its discovery
-    document says.
+    document says. Goes with issuer.
+    """
+    certificate_authorities: _builtins.str
+    """The certificates (PEM) of the authorities that issue its users' client
+    certificates, instead of issuer: each that signs those, intermediates too.
     """
     request_id: _builtins.str
     """Makes the call safe to repeat: the same id within 24 hours answers what the
@@ -147,7 +153,7 @@ class CreateIdentityProviderRequest(_message.Message):
     @_builtins.property
     def audiences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Whom its ID tokens must be for (claim `aud`): the ids that it knows this
-        cloud by.
+        cloud by. Goes with issuer, and is needed then.
         """
 
     @_builtins.property
@@ -165,12 +171,13 @@ class CreateIdentityProviderRequest(_message.Message):
         audiences: _abc.Iterable[_builtins.str] | None = ...,
         jwks_url: _builtins.str = ...,
         rules: _abc.Iterable[_federation_resources_pb2.MappingRule] | None = ...,
+        certificate_authorities: _builtins.str = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audiences", b"audiences", "description", b"description", "disabled", b"disabled", "domain_id", b"domain_id", "issuer", b"issuer", "jwks_url", b"jwks_url", "name", b"name", "request_id", b"request_id", "rules", b"rules", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audiences", b"audiences", "certificate_authorities", b"certificate_authorities", "description", b"description", "disabled", b"disabled", "domain_id", b"domain_id", "issuer", b"issuer", "jwks_url", b"jwks_url", "name", b"name", "request_id", b"request_id", "rules", b"rules", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -207,7 +214,7 @@ class UpdateIdentityProviderRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Which fields to change: name, description, enabled, audiences, jwks_url,
-        rules. Empty means those that are set.
+        rules, certificate_authorities. Empty means those that are set.
         """
 
     def __init__(

@@ -28,7 +28,8 @@ if _version_not_supported:
 
 
 class FederationServiceStub:
-    """Identity providers elsewhere, whose users log in here with an OpenID Connect ID token.
+    """Identity providers elsewhere, whose users log in here with an OpenID Connect ID token, or with a
+    client certificate.
     """
 
     def __init__(self, channel):
@@ -65,7 +66,8 @@ class FederationServiceStub:
 
 
 class FederationServiceServicer:
-    """Identity providers elsewhere, whose users log in here with an OpenID Connect ID token.
+    """Identity providers elsewhere, whose users log in here with an OpenID Connect ID token, or with a
+    client certificate.
     """
 
     def GetIdentityProvider(self, request, context):
@@ -91,8 +93,9 @@ class FederationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateIdentityProvider(self, request, context):
-        """Changes name, description, enabled, audiences, jwks_url, rules. Idempotent in
-        request_id. Disabling revokes the tokens of its users.
+        """Changes name, description, enabled, audiences, jwks_url, rules,
+        certificate_authorities. Idempotent in request_id. Disabling revokes the tokens
+        of its users.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,7 +146,8 @@ def add_FederationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class FederationService:
-    """Identity providers elsewhere, whose users log in here with an OpenID Connect ID token.
+    """Identity providers elsewhere, whose users log in here with an OpenID Connect ID token, or with a
+    client certificate.
     """
 
     @staticmethod

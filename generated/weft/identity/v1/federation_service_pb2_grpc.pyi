@@ -29,7 +29,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class FederationServiceStub:
-    """Identity providers elsewhere, whose users log in here with an OpenID Connect ID token."""
+    """Identity providers elsewhere, whose users log in here with an OpenID Connect ID token, or with a
+    client certificate.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -44,8 +46,9 @@ class FederationServiceStub:
     the name or the issuer is taken.
     """
     UpdateIdentityProvider: _grpc.UnaryUnaryMultiCallable[_federation_service_pb2.UpdateIdentityProviderRequest, _federation_resources_pb2.IdentityProvider]
-    """Changes name, description, enabled, audiences, jwks_url, rules. Idempotent in
-    request_id. Disabling revokes the tokens of its users.
+    """Changes name, description, enabled, audiences, jwks_url, rules,
+    certificate_authorities. Idempotent in request_id. Disabling revokes the tokens
+    of its users.
     """
     DeleteIdentityProvider: _grpc.UnaryUnaryMultiCallable[_federation_service_pb2.DeleteIdentityProviderRequest, _empty_pb2.Empty]
     """Deletes one identity provider with the users that it brought, who have no
@@ -54,7 +57,9 @@ class FederationServiceStub:
 
 @_typing.type_check_only
 class FederationServiceAsyncStub(FederationServiceStub):
-    """Identity providers elsewhere, whose users log in here with an OpenID Connect ID token."""
+    """Identity providers elsewhere, whose users log in here with an OpenID Connect ID token, or with a
+    client certificate.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetIdentityProvider: _aio.UnaryUnaryMultiCallable[_federation_service_pb2.GetIdentityProviderRequest, _federation_resources_pb2.IdentityProvider]  # type: ignore[assignment]
@@ -66,8 +71,9 @@ class FederationServiceAsyncStub(FederationServiceStub):
     the name or the issuer is taken.
     """
     UpdateIdentityProvider: _aio.UnaryUnaryMultiCallable[_federation_service_pb2.UpdateIdentityProviderRequest, _federation_resources_pb2.IdentityProvider]  # type: ignore[assignment]
-    """Changes name, description, enabled, audiences, jwks_url, rules. Idempotent in
-    request_id. Disabling revokes the tokens of its users.
+    """Changes name, description, enabled, audiences, jwks_url, rules,
+    certificate_authorities. Idempotent in request_id. Disabling revokes the tokens
+    of its users.
     """
     DeleteIdentityProvider: _aio.UnaryUnaryMultiCallable[_federation_service_pb2.DeleteIdentityProviderRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes one identity provider with the users that it brought, who have no
@@ -75,7 +81,9 @@ class FederationServiceAsyncStub(FederationServiceStub):
     """
 
 class FederationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Identity providers elsewhere, whose users log in here with an OpenID Connect ID token."""
+    """Identity providers elsewhere, whose users log in here with an OpenID Connect ID token, or with a
+    client certificate.
+    """
 
     @_abc_1.abstractmethod
     def GetIdentityProvider(
@@ -109,8 +117,9 @@ class FederationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _federation_service_pb2.UpdateIdentityProviderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_federation_resources_pb2.IdentityProvider, _abc.Awaitable[_federation_resources_pb2.IdentityProvider]]:
-        """Changes name, description, enabled, audiences, jwks_url, rules. Idempotent in
-        request_id. Disabling revokes the tokens of its users.
+        """Changes name, description, enabled, audiences, jwks_url, rules,
+        certificate_authorities. Idempotent in request_id. Disabling revokes the tokens
+        of its users.
         """
 
     @_abc_1.abstractmethod

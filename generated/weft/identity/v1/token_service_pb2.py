@@ -29,7 +29,7 @@ from weft.identity.v1 import resources_pb2 as weft_dot_identity_dot_v1_dot_resou
 from weft.options.v1 import access_pb2 as weft_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/identity/v1/token_service.proto\x12\x10weft.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a weft/identity/v1/resources.proto\x1a\x1cweft/options/v1/access.proto\"\xd6\x03\n\x12\x43reateTokenRequest\x12\x38\n\x08password\x18\x01 \x01(\x0b\x32$.weft.identity.v1.PasswordCredentialH\x00\x12\x32\n\x05token\x18\x02 \x01(\x0b\x32!.weft.identity.v1.TokenCredentialH\x00\x12O\n\x16\x61pplication_credential\x18\x04 \x01(\x0b\x32-.weft.identity.v1.ApplicationCredentialSecretH\x00\x12.\n\x06signed\x18\x05 \x01(\x0b\x32\x1c.weft.identity.v1.SignedHttpH\x00\x12\x36\n\x07receipt\x18\x06 \x01(\x0b\x32#.weft.identity.v1.ReceiptCredentialH\x00\x12\x37\n\x08id_token\x18\n \x01(\x0b\x32#.weft.identity.v1.IdTokenCredentialH\x00\x12&\n\x05scope\x18\x03 \x01(\x0b\x32\x17.weft.identity.v1.Scope\x12*\n\ttotp_code\x18\x07 \x01(\tB\x17\x80\x01\x01\xbaH\x11r\x0f\x32\r^([0-9]{6})?$B\x0c\n\ncredential\"\xa0\x01\n\x15\x43hangePasswordRequest\x12:\n\x04user\x18\x01 \x01(\x0b\x32$.weft.identity.v1.PasswordCredentialB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\x08password\x18\x02 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01(\x80\x08\x12*\n\ttotp_code\x18\x03 \x01(\tB\x17\x80\x01\x01\xbaH\x11r\x0f\x32\r^([0-9]{6})?$\"\x11\n\x0fGetTokenRequest\"P\n\x12RevokeTokenRequest\x12\x19\n\x08token_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\xaf\x01\n\x12PasswordCredential\x12\x1c\n\x07user_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1b\n\tuser_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\x0b\x64omain_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1f\n\x08password\x18\x04 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01(\x80\x08\x12\x1e\n\tdomain_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"3\n\x11ReceiptCredential\x12\x1e\n\x07receipt\x18\x01 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\x80@\"/\n\x0fTokenCredential\x12\x1c\n\x05token\x18\x01 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\x80@\"\xc7\x01\n\x1b\x41pplicationCredentialSecret\x12\x17\n\x02id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x16\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1c\n\x07user_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1b\n\tuser_name\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\x0b\x64omain_name\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\x06secret\x18\x06 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01(\x80\x08\"\xb5\x01\n\nSignedHttp\x12\x19\n\x06method\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x10\x12\x18\n\x04path\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80@\x12\x18\n\x05query\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x01\x12\x38\n\x07headers\x18\x04 \x03(\x0b\x32\x1c.weft.identity.v1.HttpHeaderB\t\xbaH\x06\x92\x01\x03\x10\x80\x01\x12\x1e\n\x0cpayload_hash\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"B\n\nHttpHeader\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1a\n\x05value\x18\x02 \x01(\tB\x0b\x80\x01\x01\xbaH\x05r\x03\x18\x80@\"K\n\x11IdTokenCredential\x12\x1d\n\x05token\x18\x01 \x01(\tB\x0e\x80\x01\x01\xbaH\x08r\x06\x10\x01\x18\x80\x80\x01\x12\x17\n\x05nonce\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\"\x81\x01\n\x13\x43reateTokenResponse\x12\x12\n\x05token\x18\x01 \x01(\tB\x03\x80\x01\x01\x12)\n\x04info\x18\x02 \x01(\x0b\x32\x1b.weft.identity.v1.TokenInfo\x12+\n\x07\x63\x61talog\x18\x03 \x03(\x0b\x32\x1a.weft.identity.v1.Endpoint2\xef\x04\n\x0cTokenService\x12\x98\x01\n\x0b\x43reateToken\x12$.weft.identity.v1.CreateTokenRequest\x1a%.weft.identity.v1.CreateTokenResponse\"<\xaa\xbb\x18\x1a\n\x16identity.tokens.create\x18\x01\x82\xd3\xe4\x93\x02\x18\"\x13/identity/v1/tokens:\x01*\x12\x9c\x01\n\x0e\x43hangePassword\x12\'.weft.identity.v1.ChangePasswordRequest\x1a\x16.google.protobuf.Empty\"I\xaa\xbb\x18\x1d\n\x19identity.passwords.change\x18\x01\x82\xd3\xe4\x93\x02\"\"\x1d/identity/v1/passwords:change:\x01*\x12\x8f\x01\n\x08GetToken\x12!.weft.identity.v1.GetTokenRequest\x1a\x1b.weft.identity.v1.TokenInfo\"C\x90\x02\x01\xaa\xbb\x18\x19\n\x13identity.tokens.get\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x1d\x12\x1b/identity/v1/tokens/current\x12\x92\x01\n\x0bRevokeToken\x12$.weft.identity.v1.RevokeTokenRequest\x1a\x16.google.protobuf.Empty\"E\xaa\xbb\x18\x1c\n\x16identity.tokens.revoke\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x1f\"\x1a/identity/v1/tokens:revoke:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/identity/v1/token_service.proto\x12\x10weft.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a weft/identity/v1/resources.proto\x1a\x1cweft/options/v1/access.proto\"\xa3\x04\n\x12\x43reateTokenRequest\x12\x38\n\x08password\x18\x01 \x01(\x0b\x32$.weft.identity.v1.PasswordCredentialH\x00\x12\x32\n\x05token\x18\x02 \x01(\x0b\x32!.weft.identity.v1.TokenCredentialH\x00\x12O\n\x16\x61pplication_credential\x18\x04 \x01(\x0b\x32-.weft.identity.v1.ApplicationCredentialSecretH\x00\x12.\n\x06signed\x18\x05 \x01(\x0b\x32\x1c.weft.identity.v1.SignedHttpH\x00\x12\x36\n\x07receipt\x18\x06 \x01(\x0b\x32#.weft.identity.v1.ReceiptCredentialH\x00\x12\x37\n\x08id_token\x18\n \x01(\x0b\x32#.weft.identity.v1.IdTokenCredentialH\x00\x12K\n\x12\x63lient_certificate\x18\x0b \x01(\x0b\x32-.weft.identity.v1.ClientCertificateCredentialH\x00\x12&\n\x05scope\x18\x03 \x01(\x0b\x32\x17.weft.identity.v1.Scope\x12*\n\ttotp_code\x18\x07 \x01(\tB\x17\x80\x01\x01\xbaH\x11r\x0f\x32\r^([0-9]{6})?$B\x0c\n\ncredential\"\xa0\x01\n\x15\x43hangePasswordRequest\x12:\n\x04user\x18\x01 \x01(\x0b\x32$.weft.identity.v1.PasswordCredentialB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\x08password\x18\x02 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01(\x80\x08\x12*\n\ttotp_code\x18\x03 \x01(\tB\x17\x80\x01\x01\xbaH\x11r\x0f\x32\r^([0-9]{6})?$\"\x11\n\x0fGetTokenRequest\"P\n\x12RevokeTokenRequest\x12\x19\n\x08token_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\xaf\x01\n\x12PasswordCredential\x12\x1c\n\x07user_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1b\n\tuser_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\x0b\x64omain_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1f\n\x08password\x18\x04 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01(\x80\x08\x12\x1e\n\tdomain_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"3\n\x11ReceiptCredential\x12\x1e\n\x07receipt\x18\x01 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\x80@\"/\n\x0fTokenCredential\x12\x1c\n\x05token\x18\x01 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\x80@\"\xc7\x01\n\x1b\x41pplicationCredentialSecret\x12\x17\n\x02id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x16\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1c\n\x07user_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1b\n\tuser_name\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\x0b\x64omain_name\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\x06secret\x18\x06 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01(\x80\x08\"\xb5\x01\n\nSignedHttp\x12\x19\n\x06method\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x10\x12\x18\n\x04path\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80@\x12\x18\n\x05query\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x01\x12\x38\n\x07headers\x18\x04 \x03(\x0b\x32\x1c.weft.identity.v1.HttpHeaderB\t\xbaH\x06\x92\x01\x03\x10\x80\x01\x12\x1e\n\x0cpayload_hash\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"B\n\nHttpHeader\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1a\n\x05value\x18\x02 \x01(\tB\x0b\x80\x01\x01\xbaH\x05r\x03\x18\x80@\"K\n\x11IdTokenCredential\x12\x1d\n\x05token\x18\x01 \x01(\tB\x0e\x80\x01\x01\xbaH\x08r\x06\x10\x01\x18\x80\x80\x01\x12\x17\n\x05nonce\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\";\n\x1b\x43lientCertificateCredential\x12\x1c\n\x08provider\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\"\x81\x01\n\x13\x43reateTokenResponse\x12\x12\n\x05token\x18\x01 \x01(\tB\x03\x80\x01\x01\x12)\n\x04info\x18\x02 \x01(\x0b\x32\x1b.weft.identity.v1.TokenInfo\x12+\n\x07\x63\x61talog\x18\x03 \x03(\x0b\x32\x1a.weft.identity.v1.Endpoint2\xef\x04\n\x0cTokenService\x12\x98\x01\n\x0b\x43reateToken\x12$.weft.identity.v1.CreateTokenRequest\x1a%.weft.identity.v1.CreateTokenResponse\"<\xaa\xbb\x18\x1a\n\x16identity.tokens.create\x18\x01\x82\xd3\xe4\x93\x02\x18\"\x13/identity/v1/tokens:\x01*\x12\x9c\x01\n\x0e\x43hangePassword\x12\'.weft.identity.v1.ChangePasswordRequest\x1a\x16.google.protobuf.Empty\"I\xaa\xbb\x18\x1d\n\x19identity.passwords.change\x18\x01\x82\xd3\xe4\x93\x02\"\"\x1d/identity/v1/passwords:change:\x01*\x12\x8f\x01\n\x08GetToken\x12!.weft.identity.v1.GetTokenRequest\x1a\x1b.weft.identity.v1.TokenInfo\"C\x90\x02\x01\xaa\xbb\x18\x19\n\x13identity.tokens.get\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x1d\x12\x1b/identity/v1/tokens/current\x12\x92\x01\n\x0bRevokeToken\x12$.weft.identity.v1.RevokeTokenRequest\x1a\x16.google.protobuf.Empty\"E\xaa\xbb\x18\x1c\n\x16identity.tokens.revoke\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x1f\"\x1a/identity/v1/tokens:revoke:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -92,6 +92,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IDTOKENCREDENTIAL'].fields_by_name['token']._serialized_options = b'\200\001\001\272H\010r\006\020\001\030\200\200\001'
   _globals['_IDTOKENCREDENTIAL'].fields_by_name['nonce']._loaded_options = None
   _globals['_IDTOKENCREDENTIAL'].fields_by_name['nonce']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_CLIENTCERTIFICATECREDENTIAL'].fields_by_name['provider']._loaded_options = None
+  _globals['_CLIENTCERTIFICATECREDENTIAL'].fields_by_name['provider']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
   _globals['_CREATETOKENRESPONSE'].fields_by_name['token']._loaded_options = None
   _globals['_CREATETOKENRESPONSE'].fields_by_name['token']._serialized_options = b'\200\001\001'
   _globals['_TOKENSERVICE'].methods_by_name['CreateToken']._loaded_options = None
@@ -103,29 +105,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOKENSERVICE'].methods_by_name['RevokeToken']._loaded_options = None
   _globals['_TOKENSERVICE'].methods_by_name['RevokeToken']._serialized_options = b'\252\273\030\034\n\026identity.tokens.revoke\020\004\030\002\202\323\344\223\002\037\"\032/identity/v1/tokens:revoke:\001*'
   _globals['_CREATETOKENREQUEST']._serialized_start=211
-  _globals['_CREATETOKENREQUEST']._serialized_end=681
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=684
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=844
-  _globals['_GETTOKENREQUEST']._serialized_start=846
-  _globals['_GETTOKENREQUEST']._serialized_end=863
-  _globals['_REVOKETOKENREQUEST']._serialized_start=865
-  _globals['_REVOKETOKENREQUEST']._serialized_end=945
-  _globals['_PASSWORDCREDENTIAL']._serialized_start=948
-  _globals['_PASSWORDCREDENTIAL']._serialized_end=1123
-  _globals['_RECEIPTCREDENTIAL']._serialized_start=1125
-  _globals['_RECEIPTCREDENTIAL']._serialized_end=1176
-  _globals['_TOKENCREDENTIAL']._serialized_start=1178
-  _globals['_TOKENCREDENTIAL']._serialized_end=1225
-  _globals['_APPLICATIONCREDENTIALSECRET']._serialized_start=1228
-  _globals['_APPLICATIONCREDENTIALSECRET']._serialized_end=1427
-  _globals['_SIGNEDHTTP']._serialized_start=1430
-  _globals['_SIGNEDHTTP']._serialized_end=1611
-  _globals['_HTTPHEADER']._serialized_start=1613
-  _globals['_HTTPHEADER']._serialized_end=1679
-  _globals['_IDTOKENCREDENTIAL']._serialized_start=1681
-  _globals['_IDTOKENCREDENTIAL']._serialized_end=1756
-  _globals['_CREATETOKENRESPONSE']._serialized_start=1759
-  _globals['_CREATETOKENRESPONSE']._serialized_end=1888
-  _globals['_TOKENSERVICE']._serialized_start=1891
-  _globals['_TOKENSERVICE']._serialized_end=2514
+  _globals['_CREATETOKENREQUEST']._serialized_end=758
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=761
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=921
+  _globals['_GETTOKENREQUEST']._serialized_start=923
+  _globals['_GETTOKENREQUEST']._serialized_end=940
+  _globals['_REVOKETOKENREQUEST']._serialized_start=942
+  _globals['_REVOKETOKENREQUEST']._serialized_end=1022
+  _globals['_PASSWORDCREDENTIAL']._serialized_start=1025
+  _globals['_PASSWORDCREDENTIAL']._serialized_end=1200
+  _globals['_RECEIPTCREDENTIAL']._serialized_start=1202
+  _globals['_RECEIPTCREDENTIAL']._serialized_end=1253
+  _globals['_TOKENCREDENTIAL']._serialized_start=1255
+  _globals['_TOKENCREDENTIAL']._serialized_end=1302
+  _globals['_APPLICATIONCREDENTIALSECRET']._serialized_start=1305
+  _globals['_APPLICATIONCREDENTIALSECRET']._serialized_end=1504
+  _globals['_SIGNEDHTTP']._serialized_start=1507
+  _globals['_SIGNEDHTTP']._serialized_end=1688
+  _globals['_HTTPHEADER']._serialized_start=1690
+  _globals['_HTTPHEADER']._serialized_end=1756
+  _globals['_IDTOKENCREDENTIAL']._serialized_start=1758
+  _globals['_IDTOKENCREDENTIAL']._serialized_end=1833
+  _globals['_CLIENTCERTIFICATECREDENTIAL']._serialized_start=1835
+  _globals['_CLIENTCERTIFICATECREDENTIAL']._serialized_end=1894
+  _globals['_CREATETOKENRESPONSE']._serialized_start=1897
+  _globals['_CREATETOKENRESPONSE']._serialized_end=2026
+  _globals['_TOKENSERVICE']._serialized_start=2029
+  _globals['_TOKENSERVICE']._serialized_end=2652
 # @@protoc_insertion_point(module_scope)

@@ -31,6 +31,7 @@ class CreateTokenRequest(_message.Message):
     SIGNED_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
     ID_TOKEN_FIELD_NUMBER: _builtins.int
+    CLIENT_CERTIFICATE_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
     TOTP_CODE_FIELD_NUMBER: _builtins.int
     totp_code: _builtins.str
@@ -67,6 +68,12 @@ class CreateTokenRequest(_message.Message):
         """An ID token of an identity provider that this cloud knows."""
 
     @_builtins.property
+    def client_certificate(self) -> Global___ClientCertificateCredential:
+        """The client certificate that the connection to the edge was made with. The token ends with it
+        at the latest.
+        """
+
+    @_builtins.property
     def scope(self) -> _resources_pb2.Scope:
         """What the token is for; unset means the user's default project, or none."""
 
@@ -79,14 +86,15 @@ class CreateTokenRequest(_message.Message):
         signed: Global___SignedHttp | None = ...,
         receipt: Global___ReceiptCredential | None = ...,
         id_token: Global___IdTokenCredential | None = ...,
+        client_certificate: Global___ClientCertificateCredential | None = ...,
         scope: _resources_pb2.Scope | None = ...,
         totp_code: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["application_credential", b"application_credential", "credential", b"credential", "id_token", b"id_token", "password", b"password", "receipt", b"receipt", "scope", b"scope", "signed", b"signed", "token", b"token"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["application_credential", b"application_credential", "client_certificate", b"client_certificate", "credential", b"credential", "id_token", b"id_token", "password", b"password", "receipt", b"receipt", "scope", b"scope", "signed", b"signed", "token", b"token"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_credential", b"application_credential", "credential", b"credential", "id_token", b"id_token", "password", b"password", "receipt", b"receipt", "scope", b"scope", "signed", b"signed", "token", b"token", "totp_code", b"totp_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_credential", b"application_credential", "client_certificate", b"client_certificate", "credential", b"credential", "id_token", b"id_token", "password", b"password", "receipt", b"receipt", "scope", b"scope", "signed", b"signed", "token", b"token", "totp_code", b"totp_code"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_credential: _TypeAlias = _typing.Literal["password", "token", "application_credential", "signed", "receipt", "id_token"]  # noqa: Y015
+    _WhichOneofReturnType_credential: _TypeAlias = _typing.Literal["password", "token", "application_credential", "signed", "receipt", "id_token", "client_certificate"]  # noqa: Y015
     _WhichOneofArgType_credential: _TypeAlias = _typing.Literal["credential", b"credential"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_credential) -> _WhichOneofReturnType_credential | None: ...
 
@@ -387,6 +395,28 @@ class IdTokenCredential(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IdTokenCredential: _TypeAlias = IdTokenCredential  # noqa: Y015
+
+@_typing.final
+class ClientCertificateCredential(_message.Message):
+    """The client certificate of the connection: nothing of it is in the request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """Name of the identity provider whose authorities have issued it."""
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider", b"provider"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClientCertificateCredential: _TypeAlias = ClientCertificateCredential  # noqa: Y015
 
 @_typing.final
 class CreateTokenResponse(_message.Message):
