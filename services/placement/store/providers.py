@@ -138,7 +138,10 @@ def _among(table: Any, condition: Any) -> Any:
 
 
 def _has_room(resource_class: str, amount: int) -> Any:
-    own = (allocations.c.provider_id == providers.c.id, allocations.c.resource_class == resource_class)
+    own = (
+        allocations.c.provider_id == inventories.c.provider_id,
+        allocations.c.resource_class == resource_class,
+    )
     used = select(func.coalesce(func.sum(allocations.c.amount), 0)).where(*own).scalar_subquery()
     return exists().where(
         inventories.c.provider_id == providers.c.id,

@@ -120,6 +120,16 @@ async def test_providers_are_listed_by_every_filter(either: Placement) -> None:
     assert await listed(in_tree=ids.new()) == set()
 
 
+async def test_providers_are_found_by_their_own_room_whatever_others_have_given_away(
+    either: Placement,
+) -> None:
+    empty, full = await either.host("empty", VCPU=4), await either.host("full", VCPU=4)
+    await either.claim({full.id: {"VCPU": 4}})
+    asked = pb.ListProvidersRequest(resources={"VCPU": 4})
+    found = await either.user("admin").providers.ListProviders(asked)
+    assert [each.name for each in found.providers] == [empty.name]
+
+
 async def test_standard_names_are_there_and_stay_and_custom_ones_come_and_go(either: Placement) -> None:
     admin = either.user("admin").classes
     listed = await admin.ListTraits(class_pb.ListTraitsRequest(prefix="HW_CPU_X86_AVX", page_size=1000))
