@@ -87,12 +87,13 @@ class Keys(key_service_pb2_grpc.KeyServiceServicer):
             raise CloudError("UNAVAILABLE", "no stream today")
         sent = 0
         while True:
-            for revocation in self.revocations[sent:]:
-                yield key_service_pb2.WatchRevocationsResponse(revocation=revocation)
-            sent = len(self.revocations)
+            while sent < len(self.revocations):
+                yield key_service_pb2.WatchRevocationsResponse(revocation=self.revocations[sent])
+                sent += 1
             yield key_service_pb2.WatchRevocationsResponse(caught_up=True)
             async with self.changed:
-                await self.changed.wait()
+                while sent == len(self.revocations):
+                    await self.changed.wait()
 
     async def CheckToken(self, request: Any, context: Any) -> identity_pb2.TokenInfo:
         self.checked += 1
