@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from google.protobuf.empty_pb2 import Empty
 from msgspec import structs
 
 from mesh import ids
@@ -19,7 +20,12 @@ from mesh.channel import Client, connect
 from mesh.server import Build, Part, Runtime, Service, part_of, running
 from mesh.settings import PORTS, ServiceSection, Settings, Tracing
 from mesh.tokens import unauthenticated
-from weft.identity.v1 import limit_service_pb2, limit_service_pb2_grpc
+from weft.identity.v1 import (
+    audit_service_pb2,
+    audit_service_pb2_grpc,
+    limit_service_pb2,
+    limit_service_pb2_grpc,
+)
 from weft.identity.v1.resources_pb2 import Limit
 
 S = TypeVar("S")
@@ -76,6 +82,13 @@ class FakeLimits(limit_service_pb2_grpc.LimitServiceServicer):
         return limit_service_pb2.ListLimitsResponse(limits=limits, pools=self.pools)
 
 
+class FakeAudit(audit_service_pb2_grpc.AuditServiceServicer):
+    """Identity, as far as a service tells it what it decided: every event is taken."""
+
+    async def RecordEvents(self, request: audit_service_pb2.RecordEventsRequest, context: Any) -> Empty:
+        return Empty()
+
+
 @dataclass
 class House:
     """What runs, and who may be played."""
@@ -115,8 +128,11 @@ async def house(
     """The services of `builds`, identity's limits and `others`, running within the block."""
     settings = _quiet(settings)
     people, limits = People(), FakeLimits()
-    add_limits = limit_service_pb2_grpc.add_LimitServiceServicer_to_server
-    identity = Part("identity", verified(people, lambda _: Service([(add_limits, limits)])))
+    told = [
+        (limit_service_pb2_grpc.add_LimitServiceServicer_to_server, limits),
+        (audit_service_pb2_grpc.add_AuditServiceServicer_to_server, FakeAudit()),
+    ]
+    identity = Part("identity", verified(people, lambda _: Service(told)))
     real = []
     for name, build in builds.items():
         part = part_of(name, build)
