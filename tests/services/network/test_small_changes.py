@@ -55,7 +55,7 @@ class Walk:
     async def report(self) -> None:
         for host in self._hosts:
             for port in list(host.ports.values())[:2]:
-                await host.report(port)
+                await host.report(port, revision=port.revision)  # it may be gone by now
 
     async def change(self) -> None:
         owner, port = self._chance.choice(self._ports)
