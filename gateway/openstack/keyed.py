@@ -15,15 +15,16 @@ Keys = Mapping[str, str]
 class Keyed:
     """The calls on one resource's keys.
 
-    `noun` names all of them in a body, `single` one of them ("": the body is the key itself). `read` answers
-    the keys and the revision that they were read in; `write` sets all of them if that revision still holds.
+    `noun` names all of them in a body, and in the resource; `single` names one of them ("": the body is the
+    key itself). `get` answers the resource; `change` gives fields of it new values if it still has the
+    revision, and answers it.
     """
 
     path: str
     noun: str
     single: str
-    read: Callable[[Call], Awaitable[tuple[Keys, int]]]
-    write: Callable[[Call, dict[str, str], int], Awaitable[Keys]]
+    get: Callable[[Call], Awaitable[Any]]
+    change: Callable[[Call, dict[str, Any], int], Awaitable[Any]]
     deleted: int = 200
     replaces: bool = True
     administers: bool = False
@@ -43,21 +44,21 @@ class Keyed:
         return tuple(routes)
 
     async def _all(self, call: Call) -> dict[str, Any]:
-        keys, _ = await self.read(call)
+        keys, _ = await self._read(call)
         return {self.noun: dict(keys)}
 
     async def _merge(self, call: Call) -> dict[str, Any]:
         given = texts(await call.body(self.noun), self.noun)
-        keys, revision = await self.read(call)
-        return {self.noun: dict(await self.write(call, {**keys, **given}, revision))}
+        keys, revision = await self._read(call)
+        return {self.noun: dict(await self._write(call, {**keys, **given}, revision))}
 
     async def _replace(self, call: Call) -> dict[str, Any]:
         given = texts(await call.body(self.noun), self.noun)
-        _, revision = await self.read(call)
-        return {self.noun: dict(await self.write(call, given, revision))}
+        _, revision = await self._read(call)
+        return {self.noun: dict(await self._write(call, given, revision))}
 
     async def _one(self, call: Call) -> dict[str, Any]:
-        keys, _ = await self.read(call)
+        keys, _ = await self._read(call)
         return self._shown(call, keys)
 
     async def _set(self, call: Call) -> dict[str, Any]:
@@ -65,13 +66,20 @@ class Keyed:
         given = texts(await call.body(self.single), self.single or self.noun)
         if list(given) != [key]:
             raise Refusal(400, f"The body must have the key {key} and no other.")
-        keys, revision = await self.read(call)
-        return self._shown(call, await self.write(call, {**keys, **given}, revision))
+        keys, revision = await self._read(call)
+        return self._shown(call, await self._write(call, {**keys, **given}, revision))
 
     async def _remove(self, call: Call) -> None:
-        keys, revision = await self.read(call)
+        keys, revision = await self._read(call)
         key = self._there(call, keys)
-        await self.write(call, {name: value for name, value in keys.items() if name != key}, revision)
+        await self._write(call, {name: value for name, value in keys.items() if name != key}, revision)
+
+    async def _read(self, call: Call) -> tuple[Keys, int]:
+        found = await self.get(call)
+        return getattr(found, self.noun), found.revision
+
+    async def _write(self, call: Call, keys: dict[str, str], revision: int) -> Keys:
+        return getattr(await self.change(call, {self.noun: keys}, revision), self.noun)
 
     def _shown(self, call: Call, keys: Keys) -> dict[str, Any]:
         key = self._there(call, keys)

@@ -110,23 +110,15 @@ class QemuHypervisor(Hypervisor):
         await self._on("attach card", server_id, lambda d: domains.plug_card(d, port))
 
     async def unplug_card(self, server_id: str, mac_address: str, patience: float) -> bool:
-        try:
-            async with asyncio.timeout(patience):
-                await self._until("detach card", server_id, lambda d: domains.detach_card(d, mac_address))
-        except TimeoutError:
-            return False
-        return True
+        return await self._unplugged(
+            "detach card", server_id, lambda d: domains.detach_card(d, mac_address), patience
+        )
 
     async def plug(self, server_id: str, disk: Disk) -> None:
         await self._on("attach disk", server_id, lambda domain: domains.plug(domain, disk))
 
     async def unplug(self, server_id: str, serial: str, patience: float) -> bool:
-        try:
-            async with asyncio.timeout(patience):
-                await self._until("detach disk", server_id, lambda d: domains.detach(d, serial))
-        except TimeoutError:
-            return False
-        return True
+        return await self._unplugged("detach disk", server_id, lambda d: domains.detach(d, serial), patience)
 
     async def grow(self, server_id: str, serial: str, size_bytes: int) -> None:
         await self._on("resize disk", server_id, lambda domain: domains.grow(domain, serial, size_bytes))
@@ -144,6 +136,17 @@ class QemuHypervisor(Hypervisor):
         except asyncio.CancelledError:
             await self._on("abort copy", server_id, lambda d: d.abortJob())
             raise
+
+    async def _unplugged(
+        self, name: str, server_id: str, done: Callable[[libvirt.virDomain], bool], patience: float
+    ) -> bool:
+        """Whether the guest let go of a device within so many seconds."""
+        try:
+            async with asyncio.timeout(patience):
+                await self._until(name, server_id, done)
+        except TimeoutError:
+            return False
+        return True
 
     async def _until(self, name: str, server_id: str, done: Callable[[libvirt.virDomain], bool]) -> None:
         while True:

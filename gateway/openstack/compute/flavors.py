@@ -118,15 +118,6 @@ async def _update(call: Call, values: dict[str, Any], revision: int = 0) -> Flav
     return await call.stub(FlavorServiceStub).UpdateFlavor(request)
 
 
-async def _specs(call: Call) -> tuple[Mapping[str, str], int]:
-    found = await _get(call)
-    return found.extra_specs, found.revision
-
-
-async def _set_specs(call: Call, specs: dict[str, str], revision: int) -> Mapping[str, str]:
-    return (await _update(call, {"extra_specs": specs}, revision)).extra_specs
-
-
 ROUTES = (
     Route("GET", "/v2.1/flavors", index),
     Route("GET", "/v2.1/flavors/detail", detail),
@@ -140,8 +131,8 @@ ROUTES = (
         "/v2.1/flavors/{id}/os-extra_specs",
         "extra_specs",
         "",
-        _specs,
-        _set_specs,
+        _get,
+        _update,
         replaces=False,
         administers=True,
     ).routes(),

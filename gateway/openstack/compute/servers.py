@@ -1,6 +1,6 @@
 """Servers: listed, shown, renamed, deleted."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -102,20 +102,11 @@ def named(name: str) -> str:
     return name.strip()
 
 
-async def _metadata(call: Call) -> tuple[Mapping[str, str], int]:
-    found = await get(call)
-    return found.metadata, found.revision
-
-
-async def _set_metadata(call: Call, metadata: dict[str, str], revision: int) -> Mapping[str, str]:
-    return (await change(call, {"metadata": metadata}, revision)).metadata
-
-
 ROUTES = (
     Route("GET", "/v2.1/servers", index),
     Route("GET", "/v2.1/servers/detail", detail),
     Route("GET", "/v2.1/servers/{id}", show, administers=True),
     Route("PUT", "/v2.1/servers/{id}", update, administers=True),
     Route("DELETE", "/v2.1/servers/{id}", delete, 204, administers=True),
-    *Keyed("/v2.1/servers/{id}/metadata", "metadata", "meta", _metadata, _set_metadata, 204).routes(),
+    *Keyed("/v2.1/servers/{id}/metadata", "metadata", "meta", get, change, 204).routes(),
 )

@@ -1,6 +1,5 @@
 """Snapshots and their metadata."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -94,15 +93,6 @@ async def _update(call: Call, values: dict[str, Any], revision: int = 0) -> reso
     return await call.stub(SnapshotServiceStub).UpdateSnapshot(request)
 
 
-async def _metadata(call: Call) -> tuple[Mapping[str, str], int]:
-    found = await _get(call)
-    return found.metadata, found.revision
-
-
-async def _set_metadata(call: Call, metadata: dict[str, str], revision: int) -> Mapping[str, str]:
-    return (await _update(call, {"metadata": metadata}, revision)).metadata
-
-
 ROUTES = (
     Route("GET", "/v3/snapshots", index),
     Route("GET", "/v3/snapshots/detail", detail),
@@ -110,5 +100,5 @@ ROUTES = (
     Route("GET", "/v3/snapshots/{id}", show, administers=True),
     Route("PUT", "/v3/snapshots/{id}", update, administers=True),
     Route("DELETE", "/v3/snapshots/{id}", delete, 202, administers=True),
-    *Keyed("/v3/snapshots/{id}/metadata", "metadata", "meta", _metadata, _set_metadata).routes(),
+    *Keyed("/v3/snapshots/{id}/metadata", "metadata", "meta", _get, _update).routes(),
 )

@@ -1,6 +1,5 @@
 """Volume types and their extra specs."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -124,15 +123,6 @@ async def _update(call: Call, values: dict[str, Any], revision: int = 0) -> reso
     return await call.stub(VolumeTypeServiceStub).UpdateVolumeType(request)
 
 
-async def _specs(call: Call) -> tuple[Mapping[str, str], int]:
-    found = await _get(call)
-    return found.extra_specs, found.revision
-
-
-async def _set_specs(call: Call, specs: dict[str, str], revision: int) -> Mapping[str, str]:
-    return (await _update(call, {"extra_specs": specs}, revision)).extra_specs
-
-
 ROUTES = (
     Route("GET", "/v3/types", index),
     Route("POST", "/v3/types", create, administers=True),
@@ -144,8 +134,8 @@ ROUTES = (
         "/v3/types/{id}/extra_specs",
         "extra_specs",
         "",
-        _specs,
-        _set_specs,
+        _get,
+        _update,
         202,
         replaces=False,
         administers=True,

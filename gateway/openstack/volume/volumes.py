@@ -160,15 +160,6 @@ async def _update(call: Call, values: dict[str, Any], revision: int = 0) -> reso
     return await call.stub(VolumeServiceStub).UpdateVolume(request)
 
 
-async def _metadata(call: Call) -> tuple[Mapping[str, str], int]:
-    found = await _get(call)
-    return found.metadata, found.revision
-
-
-async def _set_metadata(call: Call, metadata: dict[str, str], revision: int) -> Mapping[str, str]:
-    return (await _update(call, {"metadata": metadata}, revision)).metadata
-
-
 ROUTES = (
     Route("GET", "/v3/volumes", index),
     Route("GET", "/v3/volumes/detail", detail),
@@ -177,5 +168,5 @@ ROUTES = (
     Route("GET", "/v3/volumes/{id}", show, administers=True),
     Route("PUT", "/v3/volumes/{id}", update, administers=True),
     Route("DELETE", "/v3/volumes/{id}", delete, 202, administers=True),
-    *Keyed("/v3/volumes/{id}/metadata", "metadata", "meta", _metadata, _set_metadata).routes(),
+    *Keyed("/v3/volumes/{id}/metadata", "metadata", "meta", _get, _update).routes(),
 )
