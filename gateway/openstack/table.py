@@ -30,7 +30,7 @@ the versions of `tests/compat/judges/`, and lets them judge:
 - the `openstack` command and openstacksdk, unmodified, each do the whole job of the demo, on a simulated host
   and with real guests, which are logged in to by SSH through a floating IP;
 - Tempest's smoke tests, on a simulated host: of the last run 49 passed and 23 failed, which are in
-  `tests/compat/judges/`, each with its reason; the list may only shrink.
+  `tests/compat/known/`, each with its reason; the list may only shrink.
 """
 
 

@@ -9,7 +9,7 @@ from tests.compat.clients import Client
 from tests.compat.install import installed
 from tests.end_to_end.clouds import GUEST_IMAGE, Cloud
 
-_KNOWN = Path(__file__).with_name("judges") / "tempest-smoke-failures.txt"
+_KNOWN = Path(__file__).with_name("known") / "tempest-smoke.txt"
 _SMOKE = r"^tempest\..*\[.*\bsmoke\b"
 
 
