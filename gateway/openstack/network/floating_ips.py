@@ -2,13 +2,9 @@
 
 from typing import Any
 
-from gateway.openstack import call as body
-from gateway.openstack.call import Call
-from gateway.openstack.dialect import Route
-from gateway.openstack.fields import Field, changes, read
+from gateway.openstack.fields import Field
 from gateway.openstack.network.common import common
-from gateway.openstack.network.creating import creating
-from gateway.openstack.network.listing import listing, selected
+from gateway.openstack.network.resource import Resource
 from weft.network.v1 import floating_ip_service_pb2 as messages
 from weft.network.v1 import resources_pb2
 from weft.network.v1.floating_ip_service_pb2_grpc import FloatingIpServiceStub
@@ -38,46 +34,13 @@ def view(floating: resources_pb2.FloatingIp) -> dict[str, Any]:
     }
 
 
-async def index(call: Call) -> dict[str, Any]:
-    """GET /floatingips."""
-    rpc = call.stub(FloatingIpServiceStub).ListFloatingIps
-    return await listing(call, rpc, messages.ListFloatingIpsRequest(), "floating_ips", "floatingips", view)
-
-
-async def show(call: Call) -> dict[str, Any]:
-    """GET /floatingips/{id}."""
-    request = messages.GetFloatingIpRequest(id=call.params["id"])
-    floating = await call.stub(FloatingIpServiceStub).GetFloatingIp(request)
-    return {"floatingip": selected(call, view(floating))}
-
-
-async def create(call: Call) -> dict[str, Any]:
-    """POST /floatingips."""
-    given = await call.body("floatingip")
-    body.refuse_unknown(given, set(_CREATE))
-    request = messages.CreateFloatingIpRequest(**read(given, _CREATE))
-    return {"floatingip": view(await call.stub(FloatingIpServiceStub).CreateFloatingIp(request))}
-
-
-async def update(call: Call) -> dict[str, Any]:
-    """PUT /floatingips/{id}; null as port takes it away from its port."""
-    values, mask = changes(await call.body("floatingip"), _UPDATE)
-    request = messages.UpdateFloatingIpRequest(
-        id=call.params["id"], floating_ip=resources_pb2.FloatingIp(**values), update_mask=mask
-    )
-    return {"floatingip": view(await call.stub(FloatingIpServiceStub).UpdateFloatingIp(request))}
-
-
-async def delete(call: Call) -> None:
-    """DELETE /floatingips/{id}."""
-    request = messages.DeleteFloatingIpRequest(id=call.params["id"])
-    await call.stub(FloatingIpServiceStub).DeleteFloatingIp(request)
-
-
-ROUTES = (
-    Route("GET", "/v2.0/floatingips", index),
-    Route("POST", "/v2.0/floatingips", creating("floatingip", "floatingips", create, delete), 201),
-    Route("GET", "/v2.0/floatingips/{id}", show),
-    Route("PUT", "/v2.0/floatingips/{id}", update),
-    Route("DELETE", "/v2.0/floatingips/{id}", delete, 204),
+FLOATING_IPS = Resource(
+    resources_pb2.FloatingIp,
+    FloatingIpServiceStub,
+    messages,
+    "floatingip",
+    view,
+    creates=_CREATE,
+    updates=_UPDATE,
 )
+ROUTES = FLOATING_IPS.routes()

@@ -2,14 +2,10 @@
 
 from typing import Any
 
-from gateway.openstack import call as body
-from gateway.openstack.call import Call
-from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
-from gateway.openstack.fields import Field, changes, read
+from gateway.openstack.fields import Field
 from gateway.openstack.network.common import common
-from gateway.openstack.network.creating import creating
-from gateway.openstack.network.listing import listing, selected
+from gateway.openstack.network.resource import SHARED, Resource
 from weft.network.v1 import network_service_pb2 as messages
 from weft.network.v1 import resources_pb2
 from weft.network.v1.network_service_pb2_grpc import NetworkServiceStub
@@ -25,8 +21,7 @@ def _type(name: str) -> int:
 
 
 _BOTH = {
-    "name": Field("name", str),
-    "description": Field("description", str),
+    **SHARED,
     "mtu": Field("mtu", int),
     "shared": Field("shared", bool),
     "router:external": Field("external", bool),
@@ -67,45 +62,7 @@ def view(network: resources_pb2.Network) -> dict[str, Any]:
     return document
 
 
-async def index(call: Call) -> dict[str, Any]:
-    """GET /networks."""
-    rpc = call.stub(NetworkServiceStub).ListNetworks
-    return await listing(call, rpc, messages.ListNetworksRequest(), "networks", "networks", view)
-
-
-async def show(call: Call) -> dict[str, Any]:
-    """GET /networks/{id}."""
-    request = messages.GetNetworkRequest(id=call.params["id"])
-    return {"network": selected(call, view(await call.stub(NetworkServiceStub).GetNetwork(request)))}
-
-
-async def create(call: Call) -> dict[str, Any]:
-    """POST /networks."""
-    given = await call.body("network")
-    body.refuse_unknown(given, set(_CREATE))
-    request = messages.CreateNetworkRequest(**read(given, _CREATE))
-    return {"network": view(await call.stub(NetworkServiceStub).CreateNetwork(request))}
-
-
-async def update(call: Call) -> dict[str, Any]:
-    """PUT /networks/{id}."""
-    values, mask = changes(await call.body("network"), _UPDATE)
-    request = messages.UpdateNetworkRequest(
-        id=call.params["id"], network=resources_pb2.Network(**values), update_mask=mask
-    )
-    return {"network": view(await call.stub(NetworkServiceStub).UpdateNetwork(request))}
-
-
-async def delete(call: Call) -> None:
-    """DELETE /networks/{id}."""
-    request = messages.DeleteNetworkRequest(id=call.params["id"])
-    await call.stub(NetworkServiceStub).DeleteNetwork(request)
-
-
-ROUTES = (
-    Route("GET", "/v2.0/networks", index),
-    Route("POST", "/v2.0/networks", creating("network", "networks", create, delete), 201),
-    Route("GET", "/v2.0/networks/{id}", show),
-    Route("PUT", "/v2.0/networks/{id}", update),
-    Route("DELETE", "/v2.0/networks/{id}", delete, 204),
+NETWORKS = Resource(
+    resources_pb2.Network, NetworkServiceStub, messages, "network", view, creates=_CREATE, updates=_UPDATE
 )
+ROUTES = NETWORKS.routes()

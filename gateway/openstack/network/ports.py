@@ -3,12 +3,9 @@
 from typing import Any
 
 from gateway.openstack import call as body
-from gateway.openstack.call import Call
-from gateway.openstack.dialect import Route
-from gateway.openstack.fields import Field, changes, read
+from gateway.openstack.fields import Field
 from gateway.openstack.network.common import common
-from gateway.openstack.network.creating import creating
-from gateway.openstack.network.listing import listing, selected
+from gateway.openstack.network.resource import SHARED, Resource
 from weft.network.v1 import port_service_pb2 as messages
 from weft.network.v1 import resources_pb2
 from weft.network.v1.port_service_pb2_grpc import PortServiceStub
@@ -35,8 +32,7 @@ def _pairs(given: list[Any]) -> list[resources_pb2.AddressPair]:
 
 
 _BOTH = {
-    "name": Field("name", str),
-    "description": Field("description", str),
+    **SHARED,
     "fixed_ips": Field("fixed_ips", list, _addresses),
     "security_groups": Field("security_group_ids", list, body.strings),
     "allowed_address_pairs": Field("allowed_address_pairs", list, _pairs),
@@ -83,46 +79,19 @@ def view(port: resources_pb2.Port) -> dict[str, Any]:
     return document
 
 
-async def index(call: Call) -> dict[str, Any]:
-    """GET /ports."""
-    rpc = call.stub(PortServiceStub).ListPorts
-    return await listing(call, rpc, messages.ListPortsRequest(), "ports", "ports", view)
+def _groups(given: dict[str, Any]) -> dict[str, Any]:
+    """An empty list of security groups is none; a missing one is the default."""
+    return {"no_security_groups": given.get("security_groups") == []}
 
 
-async def show(call: Call) -> dict[str, Any]:
-    """GET /ports/{id}."""
-    request = messages.GetPortRequest(id=call.params["id"])
-    return {"port": selected(call, view(await call.stub(PortServiceStub).GetPort(request)))}
-
-
-async def create(call: Call) -> dict[str, Any]:
-    """POST /ports. An empty list of security groups is none; a missing one is the default."""
-    given = await call.body("port")
-    body.refuse_unknown(given, set(_CREATE))
-    request = messages.CreatePortRequest(
-        **read(given, _CREATE), no_security_groups=given.get("security_groups") == []
-    )
-    return {"port": view(await call.stub(PortServiceStub).CreatePort(request))}
-
-
-async def update(call: Call) -> dict[str, Any]:
-    """PUT /ports/{id}."""
-    values, mask = changes(await call.body("port"), _UPDATE)
-    request = messages.UpdatePortRequest(
-        id=call.params["id"], port=resources_pb2.Port(**values), update_mask=mask
-    )
-    return {"port": view(await call.stub(PortServiceStub).UpdatePort(request))}
-
-
-async def delete(call: Call) -> None:
-    """DELETE /ports/{id}."""
-    await call.stub(PortServiceStub).DeletePort(messages.DeletePortRequest(id=call.params["id"]))
-
-
-ROUTES = (
-    Route("GET", "/v2.0/ports", index),
-    Route("POST", "/v2.0/ports", creating("port", "ports", create, delete), 201),
-    Route("GET", "/v2.0/ports/{id}", show),
-    Route("PUT", "/v2.0/ports/{id}", update),
-    Route("DELETE", "/v2.0/ports/{id}", delete, 204),
+PORTS = Resource(
+    resources_pb2.Port,
+    PortServiceStub,
+    messages,
+    "port",
+    view,
+    creates=_CREATE,
+    updates=_UPDATE,
+    also=_groups,
 )
+ROUTES = PORTS.routes()

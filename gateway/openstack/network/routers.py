@@ -6,18 +6,17 @@ from gateway.openstack import call as body
 from gateway.openstack.call import Call
 from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
-from gateway.openstack.fields import Field, changes
+from gateway.openstack.fields import Field
 from gateway.openstack.network.common import common
-from gateway.openstack.network.creating import creating
-from gateway.openstack.network.listing import listing, selected
+from gateway.openstack.network.resource import SHARED, Resource
 from gateway.openstack.network.subnets import routes
 from weft.network.v1 import resources_pb2
 from weft.network.v1 import router_service_pb2 as messages
 from weft.network.v1.router_service_pb2_grpc import RouterServiceStub
 
+_CREATE = {**SHARED, "admin_state_up": Field("admin_state_down", bool, lambda up: not up)}
 _UPDATE = {
-    "name": Field("name", str),
-    "description": Field("description", str),
+    **SHARED,
     "admin_state_up": Field("admin_state_up", bool),
     "routes": Field("routes", list, routes),
 }
@@ -62,30 +61,16 @@ def _gateway(given: dict[str, Any]) -> resources_pb2.ExternalGateway:
     return gateway
 
 
-async def index(call: Call) -> dict[str, Any]:
-    """GET /routers."""
-    rpc = call.stub(RouterServiceStub).ListRouters
-    return await listing(call, rpc, messages.ListRoutersRequest(), "routers", "routers", view)
+def _outside(given: dict[str, Any]) -> dict[str, Any]:
+    """The gateway that a router is created with."""
+    found = body.field(given, _GATEWAY, dict, {})
+    return {"gateway": _gateway(found)} if found else {}
 
 
-async def show(call: Call) -> dict[str, Any]:
-    """GET /routers/{id}."""
-    request = messages.GetRouterRequest(id=call.params["id"])
-    return {"router": selected(call, view(await call.stub(RouterServiceStub).GetRouter(request)))}
-
-
-async def create(call: Call) -> dict[str, Any]:
-    """POST /routers."""
-    given = await call.body("router")
-    body.refuse_unknown(given, {"name", "description", "admin_state_up", _GATEWAY})
-    request = messages.CreateRouterRequest(
-        name=body.field(given, "name", str, ""),
-        description=body.field(given, "description", str, ""),
-        admin_state_down=not body.field(given, "admin_state_up", bool, True),
-    )
-    if gateway := body.field(given, _GATEWAY, dict, {}):
-        request.gateway.CopyFrom(_gateway(gateway))
-    return {"router": view(await call.stub(RouterServiceStub).CreateRouter(request))}
+ROUTERS = Resource(
+    resources_pb2.Router, RouterServiceStub, messages, "router", view,
+    creates=_CREATE, updates=_UPDATE, others=frozenset({_GATEWAY}), also=_outside,
+)  # fmt: skip
 
 
 async def update(call: Call) -> dict[str, Any]:
@@ -95,9 +80,7 @@ async def update(call: Call) -> dict[str, Any]:
     stub, id = call.stub(RouterServiceStub), call.params["id"]
     router = None
     if attributes or _GATEWAY not in given:
-        values, mask = changes(attributes, _UPDATE)
-        request = messages.UpdateRouterRequest(id=id, router=resources_pb2.Router(**values), update_mask=mask)
-        router = await stub.UpdateRouter(request)
+        router = await ROUTERS.changed(call, attributes)
     if _GATEWAY in given:
         gateway = body.field(given, _GATEWAY, dict, {})
         if gateway:
@@ -107,11 +90,6 @@ async def update(call: Call) -> dict[str, Any]:
         else:
             router = await stub.ClearRouterGateway(messages.ClearRouterGatewayRequest(id=id))
     return {"router": view(router)}
-
-
-async def delete(call: Call) -> None:
-    """DELETE /routers/{id}."""
-    await call.stub(RouterServiceStub).DeleteRouter(messages.DeleteRouterRequest(id=call.params["id"]))
 
 
 async def add_interface(call: Call) -> dict[str, Any]:
@@ -151,11 +129,7 @@ def _told(router: resources_pb2.Router, given: dict[str, str]) -> dict[str, Any]
 
 
 ROUTES = (
-    Route("GET", "/v2.0/routers", index),
-    Route("POST", "/v2.0/routers", creating("router", "routers", create, delete), 201),
-    Route("GET", "/v2.0/routers/{id}", show),
-    Route("PUT", "/v2.0/routers/{id}", update),
-    Route("DELETE", "/v2.0/routers/{id}", delete, 204),
+    *ROUTERS.routes(update=update),
     Route("PUT", "/v2.0/routers/{id}/add_router_interface", add_interface),
     Route("PUT", "/v2.0/routers/{id}/remove_router_interface", remove_interface),
 )

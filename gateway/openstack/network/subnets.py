@@ -3,13 +3,10 @@
 from typing import Any
 
 from gateway.openstack import call as body
-from gateway.openstack.call import Call
-from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
-from gateway.openstack.fields import Field, changes, read
+from gateway.openstack.fields import Field
 from gateway.openstack.network.common import common
-from gateway.openstack.network.creating import creating
-from gateway.openstack.network.listing import listing, selected
+from gateway.openstack.network.resource import SHARED, Resource
 from weft.network.v1 import resources_pb2
 from weft.network.v1 import subnet_service_pb2 as messages
 from weft.network.v1.subnet_service_pb2_grpc import SubnetServiceStub
@@ -33,8 +30,7 @@ def routes(given: list[Any]) -> list[resources_pb2.HostRoute]:
 
 
 _BOTH = {
-    "name": Field("name", str),
-    "description": Field("description", str),
+    **SHARED,
     "gateway_ip": Field("gateway_ip", str),
     "dns_nameservers": Field("dns_nameservers", list, body.strings),
     "allocation_pools": Field("allocation_pools", list, _pools),
@@ -71,49 +67,16 @@ def view(subnet: resources_pb2.Subnet) -> dict[str, Any]:
     }
 
 
-async def index(call: Call) -> dict[str, Any]:
-    """GET /subnets."""
-    rpc = call.stub(SubnetServiceStub).ListSubnets
-    return await listing(call, rpc, messages.ListSubnetsRequest(), "subnets", "subnets", view)
-
-
-async def show(call: Call) -> dict[str, Any]:
-    """GET /subnets/{id}."""
-    request = messages.GetSubnetRequest(id=call.params["id"])
-    return {"subnet": selected(call, view(await call.stub(SubnetServiceStub).GetSubnet(request)))}
-
-
-async def create(call: Call) -> dict[str, Any]:
-    """POST /subnets."""
-    given = await call.body("subnet")
-    body.refuse_unknown(given, {*_CREATE, "ip_version"})
+def _checked(given: dict[str, Any]) -> dict[str, Any]:
+    """A gateway of null is none; a missing one is the first address. The version must be the network's."""
     cidr, version = body.field(given, "cidr", str), body.field(given, "ip_version", int)
     if version != (6 if ":" in cidr else 4):
         raise Refusal(400, f"ip_version: {version} is not that of {cidr}.")
-    request = messages.CreateSubnetRequest(
-        **read(given, _CREATE), no_gateway="gateway_ip" in given and given["gateway_ip"] is None
-    )
-    return {"subnet": view(await call.stub(SubnetServiceStub).CreateSubnet(request))}
+    return {"no_gateway": "gateway_ip" in given and given["gateway_ip"] is None}
 
 
-async def update(call: Call) -> dict[str, Any]:
-    """PUT /subnets/{id}."""
-    values, mask = changes(await call.body("subnet"), _UPDATE)
-    request = messages.UpdateSubnetRequest(
-        id=call.params["id"], subnet=resources_pb2.Subnet(**values), update_mask=mask
-    )
-    return {"subnet": view(await call.stub(SubnetServiceStub).UpdateSubnet(request))}
-
-
-async def delete(call: Call) -> None:
-    """DELETE /subnets/{id}."""
-    await call.stub(SubnetServiceStub).DeleteSubnet(messages.DeleteSubnetRequest(id=call.params["id"]))
-
-
-ROUTES = (
-    Route("GET", "/v2.0/subnets", index),
-    Route("POST", "/v2.0/subnets", creating("subnet", "subnets", create, delete), 201),
-    Route("GET", "/v2.0/subnets/{id}", show),
-    Route("PUT", "/v2.0/subnets/{id}", update),
-    Route("DELETE", "/v2.0/subnets/{id}", delete, 204),
-)
+SUBNETS = Resource(
+    resources_pb2.Subnet, SubnetServiceStub, messages, "subnet", view,
+    creates=_CREATE, updates=_UPDATE, others=frozenset({"ip_version"}), also=_checked,
+)  # fmt: skip
+ROUTES = SUBNETS.routes()
