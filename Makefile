@@ -46,7 +46,8 @@ test: env-test lint protos-check image ## everything that must hold: lint, fresh
 
 compat: env-test image ## programs that others wrote, against the OpenStack dialects (ARGS="-k simulated" for some)
 	@$(PYTHON_BIN) -m tests.compat.install
-	@echo "[compat] pytest"; WEFT_COMPAT=1 .venv/bin/pytest --durations=10 tests/compat $(ARGS)
+	@echo "[compat] pytest"; WEFT_COMPAT=1 .venv/bin/pytest --durations=10 tests/compat $(ARGS); said=$$?; \
+	  echo "[compat] docs/openstack.md"; $(PYTHON_BIN) -m tests.compat.page; exit $$said
 
 demo: env image ## boot a server and prove that all of it works (KEEP=1 leaves the cloud running)
 	@.venv/bin/weft demo $(if $(KEEP),--keep)

@@ -1,4 +1,4 @@
-"""docs/openstack.md from the route tables: `python -m gateway.openstack.table > docs/openstack.md`."""
+"""What is spoken, as the route tables say it, for docs/openstack.md."""
 
 from gateway.openstack.app import DIALECTS
 from gateway.openstack.dialect import Dialect, text
@@ -12,7 +12,7 @@ there and what it asks for is not. Ids are UUIDs; what is no UUID is found by no
 may do so with a token of a project, as OpenStack's clients expect: where a contract wants the scope of the
 system, the token is exchanged for one of that scope, which its user must have a role on.
 
-Made from the route tables by `python -m gateway.openstack.table`.
+Made from the route tables and the last run of the judges by `python -m tests.compat.page`.
 """
 
 _TAIL = """## What is taken and what comes of it
@@ -22,20 +22,11 @@ _TAIL = """## What is taken and what comes of it
 - Names are filtered by text with `.*` in it and `^` and `$` at its ends, not by every regular expression.
 - What is made in Neutron is the project's that the token is for; `project_id` may say that and nothing else.
 - The availability zone without a name is called `nova`.
-
-## Judges
-`make compat` installs programs that others wrote, each in an environment of its own below `.cache/compat`, in
-the versions of `tests/compat/judges/`, and lets them judge:
-
-- the `openstack` command and openstacksdk, unmodified, each do the whole job of the demo, on a simulated host
-  and with real guests, which are logged in to by SSH through a floating IP;
-- Tempest's smoke tests, on a simulated host: of the last run 49 passed and 23 failed, which are in
-  `tests/compat/known/`, each with its reason; the list may only shrink.
 """
 
 
-def page() -> str:
-    """The whole document."""
+def routes() -> str:
+    """The document up to what the judges say."""
     return "\n".join([_HEAD, *(_section(dialect) for dialect in DIALECTS), _TAIL])
 
 
@@ -48,7 +39,3 @@ def _section(dialect: Dialect) -> str:
     rows = [f"| `{path}` | {', '.join(methods)} |" for path, methods in calls.items()]
     head = f"## {dialect.name.capitalize()}\nBelow `{dialect.mount}`.{span}\n"
     return "\n".join([head, "| path | methods |", "|---|---|", *rows, ""])
-
-
-if __name__ == "__main__":
-    print(page(), end="")

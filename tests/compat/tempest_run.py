@@ -66,6 +66,7 @@ consistency_group = false
 [validation]
 run_validation = false
 """
+_OUTCOMES = {"ok": "passed", "FAILED": "failed", "SKIPPED": "skipped"}
 _RESULT = re.compile(r"^\{\d+\} (.+?) \[[\d.]+s\] \.\.\. (ok|FAILED|SKIPPED)")
 
 
@@ -92,12 +93,20 @@ def configured(folder: Path, commands: Path, admin: Client, image_file: Path) ->
 
 
 def run(folder: Path, commands: Path, tests: str) -> Mapping[str, str]:
-    """What came of each test whose name matches: ok, FAILED or SKIPPED."""
+    """What came of each test whose name matches: passed, failed or skipped."""
     words = [commands / "tempest", "run", "--regex", tests, "--concurrency", "2"]
     done = subprocess.run(
         words, cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
     (folder / "run.log").write_text(done.stdout + done.stderr)
-    found = dict(match.groups() for line in done.stdout.splitlines() if (match := _RESULT.match(line)))
+    matches = filter(None, map(_RESULT.match, done.stdout.splitlines()))
+    found = {match[1]: _OUTCOMES[match[2]] for match in matches}
     assert found, done.stdout[-3000:] + done.stderr[-3000:]
     return found
+
+
+def service(test: str) -> str:
+    """The service that a test is of: identity, image, network, compute, volume; or "scenario", of several."""
+    found = re.search(r"tempest\.(?:api\.(\w+)|(scenario))\.", test)
+    assert found, test
+    return found[1] or found[2]

@@ -1,0 +1,26 @@
+"""docs/openstack.md from the route tables and the judges' last runs: `python -m tests.compat.page`."""
+
+from pathlib import Path
+
+from gateway.openstack.table import routes
+from tests.compat import results
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "openstack.md"
+_JUDGES = """## Judges
+`make compat` installs programs that others wrote, each in an environment of its own below `.cache/compat`, in
+the versions of `tests/compat/judges/`, and lets them judge:
+
+- the `openstack` command and openstacksdk, unmodified, each do the whole job of the demo, on a simulated host
+  and with real guests, which are logged in to by SSH through a floating IP;
+- those below, of which the table tells the last run. What fails is in `tests/compat/known/`, each with
+  its reason; the lists may only shrink.
+"""
+
+
+def page() -> str:
+    """The whole document."""
+    return "\n".join([routes(), _JUDGES, *results.table(), ""])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
