@@ -15,19 +15,6 @@ if TYPE_CHECKING:
     from weft.identity.v1 import token_service_pb2 as pb
 
 
-def scope(*, project: str = "", domain: str = "Default", system: bool = False) -> "resources_pb2.Scope":
-    """The scope of a token: a project by name or id, or the whole system; none of them is no scope."""
-    from weft.identity.v1 import resources_pb2
-
-    if system:
-        return resources_pb2.Scope(system=True)
-    if len(project) == 36 and project.count("-") == 4:
-        return resources_pb2.Scope(project_id=project)
-    if project:
-        return resources_pb2.Scope(project=resources_pb2.NamedProject(name=project, domain_name=domain))
-    return resources_pb2.Scope()
-
-
 @click.command()
 @click.option("--user", envvar="WEFT_USER", help="Your name.  [env: WEFT_USER]")
 @click.option("--domain", envvar="WEFT_DOMAIN", default="Default", show_default=True, help="Your domain.")
@@ -89,6 +76,7 @@ async def _program(session: Session, id: str, secret: str) -> "pb.CreateTokenRes
 async def _token(
     session: Session, user: str, domain: str, password: str, system: bool
 ) -> "pb.CreateTokenResponse":
+    from cli.scopes import scope
     from mesh.errors import CloudError
     from weft.identity.v1 import token_service_pb2 as pb
     from weft.identity.v1.token_service_pb2_grpc import TokenServiceStub

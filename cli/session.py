@@ -116,7 +116,7 @@ def _must_exist(ca: str) -> None:
 
 async def _for_project(client: "Client", token: str, project: str) -> str:
     """A token of the same user for another project, by name or id."""
-    from cli.identity import scope
+    from cli.scopes import scope
     from weft.identity.v1 import token_service_pb2 as pb
     from weft.identity.v1.token_service_pb2_grpc import TokenServiceStub
 

@@ -8,7 +8,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from cli.cloud.layout import Layout
 from cli.cloud.processes import Process, parts
-from cli.identity import scope
+from cli.scopes import scope
 from mesh.certificates import Authority, Identity
 from mesh.channel import Client, connect
 from mesh.errors import CloudError
