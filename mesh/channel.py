@@ -22,12 +22,16 @@ from mesh.errors import CloudError, from_rpc_error, is_unavailable
 from mesh.settings import Settings
 
 S = TypeVar("S")
+Options = tuple[tuple[str, str | int], ...]
 Metadata = tuple[tuple[str, str | bytes], ...]
 ATTEMPTS = 4
 # Where nobody listens: a host agent that is restarted answers again within seconds, and nobody else can take
 # its place meanwhile.
 NODE_ATTEMPTS = 16
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
+# A connection to a host that nothing was asked of for so long is closed: there may be more hosts than a
+# process may have connections, and the next call makes it anew in some milliseconds.
+_NODE_IDLE = (("grpc.client_idle_timeout_ms", 120_000),)
 # Calls in flight on a channel that was replaced by one with a newer certificate may go on this long
 # (seconds).
 _OLD_CHANNEL = 3600
@@ -48,10 +52,12 @@ _OPTIONS = (
 class Link:
     """A connection to one peer that is replaced when our certificate is."""
 
-    def __init__(self, address: str, ca_pem: bytes, leaf: Leaf | None, server_name: str | None) -> None:
+    def __init__(
+        self, address: str, ca_pem: bytes, leaf: Leaf | None, server_name: str | None, more: Options = ()
+    ) -> None:
         self._target, self._ca_pem, self._leaf = target(address), ca_pem, leaf
         name = (("grpc.ssl_target_name_override", server_name),) if server_name else ()
-        self._options = _OPTIONS + name
+        self._options = _OPTIONS + name + more
         self._pair: Pair | None = None
         self._channel: aio.Channel | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -188,7 +194,7 @@ class Peers:
 
     def node_stub(self, stub_class: type[S], host_id: str, address: str) -> S:
         """A stub of the agent on a host, which must prove to be that host's."""
-        return self._stub(stub_class, address, Identity.node(host_id).dns, NODE_ATTEMPTS)
+        return self._stub(stub_class, address, Identity.node(host_id).dns, NODE_ATTEMPTS, _NODE_IDLE)
 
     async def close(self) -> None:
         """End every call and connection."""
@@ -197,12 +203,19 @@ class Peers:
         for link in links:
             await link.close()
 
-    def _stub(self, stub_class: type[S], address: str, server_name: str, attempts: int = ATTEMPTS) -> S:
+    def _stub(
+        self,
+        stub_class: type[S],
+        address: str,
+        server_name: str,
+        attempts: int = ATTEMPTS,
+        more: Options = (),
+    ) -> S:
         key = (stub_class, address, server_name)
         if key not in self._stubs:
             link = self._links.get(key[1:])
             if link is None:
-                link = Link(address, self._leaf.ca_pem, self._leaf, server_name)
+                link = Link(address, self._leaf.ca_pem, self._leaf, server_name, more)
                 self._links[key[1:]] = link
             way = direct.Way(address, self._leaf, server_name)
             channel = Channel(link, self._metadata, attempts, way, among_services=True)

@@ -17,6 +17,7 @@ from mesh.warnings import Warnings
 from services.compute import guest, guest_reports, holders, model, stray_guests, stray_ports, volume_drift
 from services.compute.flows.app import App
 from services.compute.nodes import reaching
+from services.compute.pace import Rounds, silence
 from services.compute.store import hosts, servers
 from weft.node.v1.guest_service_pb2 import UpdateMetadataRequest
 from weft.node.v1.resources_pb2 import Guest, GuestState
@@ -34,6 +35,7 @@ class Reconciler:
         self._app = app
         self._began = time.monotonic()
         self._warnings = Warnings(app.peers)
+        self._compared, self._freed = Rounds(), Rounds()
         self.telling = Sweep("tell guests their metadata", 30, self.tell_metadata)
         self.sweeps = [
             self.telling,
@@ -47,17 +49,20 @@ class Reconciler:
 
     async def mark_silent_hosts(self) -> None:
         """UP hosts that are not heard of are DOWN. While this process was not there nobody could be heard."""
-        if time.monotonic() - self._began < hosts.SILENCE.total_seconds():
+        silent = silence(await self._app.database.peek(hosts.count))
+        if time.monotonic() - self._began < silent.total_seconds():
             return
-        for host in await self._app.database.write(hosts.mark_down, clock.now() - hosts.SILENCE):
+        for host in await self._app.database.write(hosts.mark_down, clock.now() - silent):
             _log.warning("host %s (%s) is DOWN: last heard of at %s", host.name, host.id, host.last_seen_at)
 
     async def compare_guests(self) -> None:
-        """Servers follow what their hosts' guests do; one whose guest is gone is in ERROR."""
+        """Servers follow what their hosts' guests do; one whose guest is gone is in ERROR. Hosts tell of
+        their guests by themselves: this finds what was lost on the way.
+        """
         known = await self._app.database.read(hosts.all_)
         limit = asyncio.Semaphore(_AT_ONCE)
         up = [host.id for host in known.values() if host.status == "UP"]
-        await asyncio.gather(*(self._compare_host(host_id, limit) for host_id in up))
+        await asyncio.gather(*(self._compare_host(host_id, limit) for host_id in self._compared.take(up)))
 
     async def _compare_host(self, host_id: str, limit: asyncio.Semaphore) -> None:
         async with limit:
@@ -77,7 +82,7 @@ class Reconciler:
     async def free_orphans(self) -> None:
         """Placement holds nothing for a server that is not there."""
         stub: Any = self._app.peers.stub(AllocationServiceStub, service="placement")
-        for host_id in await self._app.database.read(hosts.all_):
+        for host_id in self._freed.take(await self._app.database.read(hosts.all_)):
             claims = await self._consumers(stub, host_id)
             there = await self._app.database.read(servers.claimants, claims)
             for orphan in sorted(set(claims) - there):

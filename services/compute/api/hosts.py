@@ -1,5 +1,6 @@
 """HostService: for operators, and for the host agents."""
 
+import time
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
@@ -10,7 +11,7 @@ from mesh.caller import Caller, Kind, current
 from mesh.channel import Peers
 from mesh.database import Connection, Database
 from mesh.errors import CloudError, invalid
-from services.compute import guest_reports, holders, messages
+from services.compute import guest_reports, holders, messages, pace
 from services.compute.flows.app import App
 from services.compute.nodes import Nodes
 from services.compute.store import hosts
@@ -33,7 +34,8 @@ from weft.placement.v1.provider_service_pb2 import SyncProviderRequest
 from weft.placement.v1.provider_service_pb2_grpc import ProviderServiceStub
 from weft.placement.v1.resources_pb2 import Inventory
 
-HEARTBEAT_SECONDS = 5
+# Hosts are counted anew after so many seconds.
+_COUNT_AGAIN = 5.0
 _CHANGEABLE = ("disabled", "disabled_reason", "availability_zone")
 _TOLD = ("name", "address", "hypervisor", "vcpus", "memory_mib", "disk_gib")
 
@@ -44,6 +46,7 @@ class HostService(HostServiceServicer):
     def __init__(self, database: Database, peers: Peers) -> None:
         self._database = database
         self._app = App(database, peers, Nodes(peers, database))
+        self._hosts, self._counted_at = 0, float("-inf")
 
     async def GetHost(self, request: GetHostRequest, context: Any) -> Host:
         return messages.host(await self._database.peek(hosts.get, request.id))
@@ -74,7 +77,14 @@ class HostService(HostServiceServicer):
     async def Heartbeat(self, request: HeartbeatRequest, context: Any) -> HeartbeatResponse:
         _only_itself(request.id, current())
         await self._database.write(hosts.heard, request.id, request.epoch, request.free_disk_bytes)
-        return HeartbeatResponse(interval=Duration(seconds=HEARTBEAT_SECONDS))
+        return HeartbeatResponse(interval=Duration(seconds=pace.heartbeat(await self._count())))
+
+    async def _count(self) -> int:
+        """How many hosts there are, or were a few seconds ago."""
+        now = time.monotonic()
+        if now - self._counted_at > _COUNT_AGAIN:
+            self._hosts, self._counted_at = await self._database.peek(hosts.count), now
+        return self._hosts
 
     async def ReportGuestEvents(self, request: ReportGuestEventsRequest, context: Any) -> Empty:
         _only_itself(request.host_id, current())

@@ -4,13 +4,14 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from mesh import clock
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import CloudError, not_found
 from mesh.paging import page
+from services.compute.pace import silence
 from services.compute.tables import hosts
 
 _FIND = select(hosts).where(hosts.c.id == bindparam("id"))
@@ -21,8 +22,12 @@ def find(connection: Connection, id: str) -> Row[Any] | None:
     return connection.execute(_FIND, {"id": id}).one_or_none()
 
 
-# A host is DOWN when it was not heard of for so long.
-SILENCE = timedelta(seconds=30)
+_COUNT = select(func.count()).select_from(hosts)
+
+
+def count(connection: Connection) -> int:
+    """How many hosts there are, whatever their status."""
+    return connection.execute(_COUNT).scalar_one()
 
 
 def get(connection: Connection, id: str) -> Row[Any]:
@@ -61,7 +66,7 @@ def register(
     if before is None:
         row = insert(hosts).values(id=id, epoch=last_epoch + 1, **values).returning(hosts)
         return connection.execute(row).one()
-    _refuse(before, last_epoch, place)
+    _refuse(before, last_epoch, place, silence(count(connection)))
     return compare_and_swap(
         connection, hosts, id, None, {**values, "epoch": max(before.epoch, last_epoch) + 1}
     )
@@ -72,11 +77,11 @@ def readmit(connection: Connection, id: str) -> Row[Any]:
     return compare_and_swap(connection, hosts, id, None, {"confirmed_epoch": 0})
 
 
-def _refuse(known: Row[Any], last_epoch: int, place: str) -> None:
+def _refuse(known: Row[Any], last_epoch: int, place: str, silent: timedelta) -> None:
     """Raises WRONG_STATUS for a second agent while the first lives elsewhere, and for a disk that is older
     than the last one which this host had: one that was restored, or copied before another took over.
     """
-    alive = known.status == "UP" and known.last_seen_at > clock.now() - SILENCE
+    alive = known.status == "UP" and known.last_seen_at > clock.now() - silent
     if alive and place and known.place and place != known.place:
         why = "an agent elsewhere is this host, and lives"
     elif 0 < last_epoch < known.confirmed_epoch:

@@ -8,6 +8,7 @@ from mesh import clock, ids
 from mesh.errors import CloudError
 from services.compute.flows.app import App
 from services.compute.nodes import Nodes
+from services.compute.pace import SILENCE
 from services.compute.reconcile import Reconciler
 from services.compute.store import hosts, servers
 from services.compute.tables import servers as servers_table
@@ -96,7 +97,7 @@ async def test_a_second_agent_with_a_hosts_identity_is_refused_while_the_first_l
     restarted = await compute.register(node, last_epoch=first.epoch, place="here")
     assert restarted.epoch == first.epoch + 1
     await agent.Heartbeat(HeartbeatRequest(id=node.id, epoch=restarted.epoch))
-    later = clock.now() + hosts.SILENCE + timedelta(seconds=1)
+    later = clock.now() + SILENCE + timedelta(seconds=1)
     with clock.told_by(lambda: later):  # the machine was restarted, or the first one is no more
         moved = await compute.register(node, last_epoch=restarted.epoch, place="there")
     assert moved.epoch == restarted.epoch + 1
