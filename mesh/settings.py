@@ -127,6 +127,9 @@ class Identity(Section, frozen=True):
     addresses that the user has logged in from before are heard (0: all are).
 
     The audit trail is kept for `audit_days`.
+
+    With `project_admins_administer_cloud` who has the role admin on any project may exchange a token for that
+    project for one of the system, as OpenStack's older tools expect: see docs/security.md.
     """
 
     token_seconds: int = 3600
@@ -137,6 +140,7 @@ class Identity(Section, frozen=True):
     password_change_at_first_use: bool = False
     lockout_failures: int = 100
     audit_days: int = 90
+    project_admins_administer_cloud: bool = False
 
 
 class Image(Section, frozen=True):

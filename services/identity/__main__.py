@@ -1,6 +1,7 @@
 """Identity as a process: `python -m services.identity`."""
 
 import asyncio
+import logging
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -70,6 +71,7 @@ from weft.identity.v1 import (
     user_service_pb2_grpc,
 )
 
+_log = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -87,7 +89,10 @@ async def build(runtime: Runtime) -> Service:
     seal = await asyncio.to_thread(Seal, settings.state / "identity" / "sealing.key")
     lockout = settings.identity.lockout_failures
     second = SecondFactor(database, seal, settings.cloud.name, lockout)
-    login = Login(database, signer, passwords, lockout, second)
+    project_admins = settings.identity.project_admins_administer_cloud
+    if project_admins:
+        _log.warning("who has the role admin on any project administers the whole cloud, as is set")
+    login = Login(database, signer, passwords, lockout, second, project_admins)
     programs = Programs(database, signer, seal)
     federated = FederatedLogin(database, signer, IdTokens(database, ProviderKeys()))
     setting = NewPasswords(database, passwords, PasswordRules.of(settings.identity))
@@ -107,10 +112,13 @@ async def build(runtime: Runtime) -> Service:
         ),
         (
             user_service_pb2_grpc.add_UserServiceServicer_to_server,
-            users.Users(database, setting, login),
+            users.Users(database, setting, login, project_admins),
         ),
-        (totp_service_pb2_grpc.add_TotpServiceServicer_to_server, totp.TotpDevices(database, second, login)),
-        *_of_rows(database),
+        (
+            totp_service_pb2_grpc.add_TotpServiceServicer_to_server,
+            totp.TotpDevices(database, second, login, project_admins),
+        ),
+        *_of_rows(database, project_admins),
         *_of_hosts(runtime),
     ]
     upkeep = reconcile.upkeep(database, ring, settings.identity.audit_days)
@@ -126,7 +134,7 @@ def _refuse(settings: Settings) -> None:
         raise SettingsError("identity.audit_days: expected 1 or more")
 
 
-def _of_rows(database: Database) -> Servicers:
+def _of_rows(database: Database, project_admins: bool) -> Servicers:
     """Those that need nothing but the database."""
     return [
         (
@@ -139,7 +147,7 @@ def _of_rows(database: Database) -> Servicers:
             federation_service_pb2_grpc.add_FederationServiceServicer_to_server,
             federation.Federation(database),
         ),
-        (group_service_pb2_grpc.add_GroupServiceServicer_to_server, groups.Groups(database)),
+        (group_service_pb2_grpc.add_GroupServiceServicer_to_server, groups.Groups(database, project_admins)),
         (
             implication_service_pb2_grpc.add_ImplicationServiceServicer_to_server,
             implications.Implications(database),
@@ -147,7 +155,7 @@ def _of_rows(database: Database) -> Servicers:
         (limit_service_pb2_grpc.add_LimitServiceServicer_to_server, limits.Limits(database)),
         (project_service_pb2_grpc.add_ProjectServiceServicer_to_server, projects.Projects(database)),
         (region_service_pb2_grpc.add_RegionServiceServicer_to_server, regions.Regions(database)),
-        (role_service_pb2_grpc.add_RoleServiceServicer_to_server, roles.Roles(database)),
+        (role_service_pb2_grpc.add_RoleServiceServicer_to_server, roles.Roles(database, project_admins)),
         (trust_service_pb2_grpc.add_TrustServiceServicer_to_server, trusts.Trusts(database)),
     ]
 

@@ -1,6 +1,6 @@
 """Logging in: from a password, or a token that holds, to a token for one scope."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -45,9 +45,16 @@ class Login:
     """Gives tokens to those who prove who they are."""
 
     def __init__(
-        self, database: Database, tokens: Tokens, passwords: Passwords, lockout: int, second: SecondFactor
+        self,
+        database: Database,
+        tokens: Tokens,
+        passwords: Passwords,
+        lockout: int,
+        second: SecondFactor,
+        project_admins: bool = False,
     ) -> None:
         self._database, self._tokens, self._passwords, self._second = database, tokens, passwords, second
+        self._project_admins = project_admins
         self._slowdown = slowdown.Slowdown(database, lockout)
         self._receipts = Receipts(tokens.ring, tokens.cloud)
 
@@ -106,6 +113,8 @@ class Login:
         """A token for another scope, of no longer life. Raises as a verifier does, and UNAUTHENTICATED."""
         claims = self._tokens.read(token)
         methods = tuple(dict.fromkeys((*claims.methods, "token")))
+        if self._project_admins and wanted is not None and wanted.system and claims.target.project_id:
+            wanted = replace(wanted, by_project_id=claims.target.project_id)
         return await self._issue(claims.user_id, None, wanted, methods, claims)
 
     async def _issue(

@@ -66,7 +66,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The scope that a login asks for, by id or by name; all empty is no scope."""
+    """The scope that a login asks for, by id or by name; all empty is no scope.
+
+    `by_project_id` is a project whose administrators may have the system's.
+    """
 
     project_id: str = ""
     project_name: str = ""
@@ -74,6 +77,7 @@ class Wanted:
     domain_name: str = ""
     system: bool = False
     trust_id: str = ""
+    by_project_id: str = ""
 
 
 def closure(roles: Iterable[str]) -> frozenset[str]:

@@ -21,7 +21,7 @@ from services.identity.store.assignments import Holder
 _ROLE = "manager"
 
 
-def named(connection: Any, request: Any, caller: Caller) -> tuple[Holder, Any, Target]:
+def named(connection: Any, request: Any, caller: Caller, project_admins: bool) -> tuple[Holder, Any, Target]:
     """Whom, which role and on what a request is about.
 
     Raises NOT_FOUND for what is out of the caller's reach, PERMISSION_DENIED for a role that the caller has
@@ -39,22 +39,27 @@ def named(connection: Any, request: Any, caller: Caller) -> tuple[Holder, Any, T
         raise not_found("role", role.id)
     if role.name == "service":
         need_system(caller, "The role service")
-    need_roles(connection, caller, [role.id])
+    need_roles(connection, caller, [role.id], project_admins)
     return holder, role, target
 
 
-def need_roles(connection: Any, caller: Caller, role_ids: list[str]) -> None:
-    """Raises PERMISSION_DENIED for roles that the caller has not, with all that they imply."""
+def need_roles(connection: Any, caller: Caller, role_ids: list[str], project_admins: bool) -> None:
+    """Raises PERMISSION_DENIED for roles that the caller has not, with all that they imply.
+
+    Where `project_admins` administer the cloud, the role admin is the system's to give, on whatever it is.
+    """
     graph = implications.graph(connection)
     given = {id for start in role_ids for id in implications.reached(graph, start)}
     names = {roles.get(connection, id).name for id in given}
+    if project_admins and "admin" in names:
+        need_system(caller, "The role admin, which in this cloud is one on all of it,")
     if not may_give(caller, names):
         missing = ", ".join(sorted(names - caller.roles))
         message = f"You cannot give or take what you do not have yourself: {missing}."
         raise CloudError("PERMISSION_DENIED", message, scope=caller.scope, role=missing)
 
 
-def need_rights_of(connection: Any, caller: Caller, group: Any) -> None:
+def need_rights_of(connection: Any, caller: Caller, group: Any, project_admins: bool) -> None:
     """Raises PERMISSION_DENIED unless the caller could give everything that the group has."""
     if is_system(caller):
         return
@@ -64,7 +69,7 @@ def need_rights_of(connection: Any, caller: Caller, group: Any) -> None:
             f"The group {group.name} has roles outside of its domain: this needs a token for the system."
         )
         raise CloudError("PERMISSION_DENIED", message, scope="system", role="admin")
-    need_roles(connection, caller, [row.role_id for row in held])
+    need_roles(connection, caller, [row.role_id for row in held], project_admins)
 
 
 def _within(connection: Any, row: Any, domain_id: str) -> bool:

@@ -19,8 +19,8 @@ from weft.identity.v1.resources_pb2 import Group
 class Groups(GroupServiceServicer):
     """weft.identity.v1.GroupService."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, project_admins: bool = False) -> None:
+        self._database, self._project_admins = database, project_admins
 
     async def GetGroup(self, request: pb.GetGroupRequest, context: Any) -> Group:
         """A group that the caller administers."""
@@ -65,7 +65,7 @@ class Groups(GroupServiceServicer):
         caller = current()
 
         def do(unit: Any) -> None:
-            _given(unit, request.id, caller)
+            self._given(unit, request.id, caller)
             groups.remove(unit, request.id, request.expected_revision)
 
         return await units.delete(self._database, request, do)
@@ -86,7 +86,7 @@ class Groups(GroupServiceServicer):
         caller = current()
 
         def do(unit: Any) -> Empty:
-            group = _given(unit, request.group_id, caller)
+            group = self._given(unit, request.group_id, caller)
             if users.get(unit, request.user_id).domain_id != group.domain_id:
                 raise not_found("user", request.user_id)
             groups.add_member(unit, group.id, request.user_id)
@@ -99,19 +99,18 @@ class Groups(GroupServiceServicer):
         caller = current()
 
         def do(unit: Any) -> Empty:
-            group = _given(unit, request.group_id, caller)
+            group = self._given(unit, request.group_id, caller)
             groups.remove_member(unit, group.id, request.user_id)
             return Empty()
 
         return await units.change(self._database, request, Empty, do)
 
+    def _given(self, connection: Any, id: str, caller: Caller) -> Any:
+        """The group, whose roles the caller could give as well. Raises NOT_FOUND or PERMISSION_DENIED.
 
-def _given(connection: Any, id: str, caller: Caller) -> Any:
-    """The group, whose roles the caller could give as well. Raises NOT_FOUND or PERMISSION_DENIED.
-
-    What the group has cannot change between this and the change itself.
-    """
-    rights.change(connection)
-    group = groups.get(connection, id, domain_reach(caller))
-    giving.need_rights_of(connection, caller, group)
-    return group
+        What the group has cannot change between this and the change itself.
+        """
+        rights.change(connection)
+        group = groups.get(connection, id, domain_reach(caller))
+        giving.need_rights_of(connection, caller, group, self._project_admins)
+        return group

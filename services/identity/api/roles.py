@@ -18,8 +18,8 @@ from weft.identity.v1.role_service_pb2_grpc import RoleServiceServicer
 class Roles(RoleServiceServicer):
     """weft.identity.v1.RoleService."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, project_admins: bool = False) -> None:
+        self._database, self._project_admins = database, project_admins
 
     async def GetRole(self, request: pb.GetRoleRequest, context: Any) -> Role:
         """A global role, or one of the caller's domain."""
@@ -54,7 +54,7 @@ class Roles(RoleServiceServicer):
         caller = current()
 
         def do(unit: Any) -> Assignment:
-            holder, role, target = named(unit, request, caller)
+            holder, role, target = named(unit, request, caller, self._project_admins)
             row = assignments.grant(unit, holder, role, target, request.inherited)
             return messages.assignment(row)
 
@@ -65,7 +65,7 @@ class Roles(RoleServiceServicer):
         caller = current()
 
         def do(unit: Any) -> Empty:
-            holder, role, target = named(unit, request, caller)
+            holder, role, target = named(unit, request, caller, self._project_admins)
             assignments.revoke(unit, holder, role, target, request.inherited)
             return Empty()
 

@@ -23,8 +23,11 @@ from weft.identity.v1.totp_service_pb2_grpc import TotpServiceServicer
 class TotpDevices(TotpServiceServicer):
     """weft.identity.v1.TotpService."""
 
-    def __init__(self, database: Database, second: SecondFactor, login: Login) -> None:
+    def __init__(
+        self, database: Database, second: SecondFactor, login: Login, project_admins: bool = False
+    ) -> None:
         self._database, self._second, self._login = database, second, login
+        self._project_admins = project_admins
 
     async def GetTotp(self, request: pb.GetTotpRequest, context: Any) -> pb.Totp:
         """One's own, or that of whom the caller administers."""
@@ -39,7 +42,7 @@ class TotpDevices(TotpServiceServicer):
     async def CreateTotp(self, request: pb.CreateTotpRequest, context: Any) -> pb.Totp:
         """A new one. The secret is added to the first answer only: what replays give is without it."""
         caller = current()
-        user = await self._database.read(_managed, request.user_id, caller)
+        user = await self._database.read(_managed, request.user_id, caller, self._project_admins)
         if user.id == caller.user_id:
             if not request.password:
                 raise invalid("password", "is needed for one's own")
@@ -59,7 +62,7 @@ class TotpDevices(TotpServiceServicer):
     async def ConfirmTotp(self, request: pb.ConfirmTotpRequest, context: Any) -> pb.Totp:
         """Shows that it works."""
         caller = current()
-        await self._database.read(_managed, request.user_id, caller)
+        await self._database.read(_managed, request.user_id, caller, self._project_admins)
         device = await self._database.read(totp.get, request.user_id)
         if not device.confirmed:
             await self._second.prove(request.user_id, request.totp_code, source(context), confirm=True)
@@ -68,7 +71,7 @@ class TotpDevices(TotpServiceServicer):
     async def DeleteTotp(self, request: pb.DeleteTotpRequest, context: Any) -> Empty:
         """Forgets it."""
         caller = current()
-        await self._database.read(_managed, request.user_id, caller)
+        await self._database.read(_managed, request.user_id, caller, self._project_admins)
         device = await self._database.read(totp.get, request.user_id)
         if request.user_id == caller.user_id and device.confirmed:
             if not request.totp_code:
@@ -90,11 +93,11 @@ def _user(connection: Any, id: str, caller: Caller) -> Any:
     return row
 
 
-def _managed(connection: Any, id: str, caller: Caller) -> Any:
+def _managed(connection: Any, id: str, caller: Caller, project_admins: bool) -> Any:
     """The same, for who may change how the user logs in. Raises PERMISSION_DENIED to delegated tokens."""
     row = _user(connection, id, caller)
     if id != caller.user_id:
-        administered(connection, id, caller)
+        administered(connection, id, caller, project_admins)
     handing_on.continued(connection, caller, None)
     return row
 

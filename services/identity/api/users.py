@@ -33,8 +33,11 @@ _CHANGEABLE = {
 class Users(UserServiceServicer):
     """weft.identity.v1.UserService."""
 
-    def __init__(self, database: Database, setting: NewPasswords, login: Login) -> None:
+    def __init__(
+        self, database: Database, setting: NewPasswords, login: Login, project_admins: bool = False
+    ) -> None:
         self._database, self._setting, self._login = database, setting, login
+        self._project_admins = project_admins
 
     async def GetUser(self, request: pb.GetUserRequest, context: Any) -> User:
         """Oneself, or whom the caller administers."""
@@ -79,7 +82,7 @@ class Users(UserServiceServicer):
         caller = current()
 
         def do(unit: Any) -> User:
-            administered(unit, request.id, caller)
+            administered(unit, request.id, caller, self._project_admins)
             return messages.user(users.update(unit, request.id, request.expected_revision, values))
 
         return await units.change(self._database, request, User, do)
@@ -89,7 +92,7 @@ class Users(UserServiceServicer):
         caller = current()
 
         def do(unit: Any) -> None:
-            administered(unit, request.id, caller)
+            administered(unit, request.id, caller, self._project_admins)
             users.remove(unit, request.id, request.expected_revision)
 
         return await units.delete(self._database, request, do)
@@ -110,7 +113,7 @@ class Users(UserServiceServicer):
 
         def do(unit: Any) -> Empty:
             if not own:
-                administered(unit, request.id, caller)
+                administered(unit, request.id, caller, self._project_admins)
             _local(unit, request.id)
             self._setting.put(unit, request.id, values)
             return Empty()
@@ -118,15 +121,18 @@ class Users(UserServiceServicer):
         return await units.change(self._database, request, Empty, do)
 
 
-def administered(connection: Any, id: str, caller: Caller) -> None:
+def administered(connection: Any, id: str, caller: Caller, project_admins: bool) -> None:
     """Raises NOT_FOUND for a user out of the caller's reach.
 
-    Who may set a password may become that user: a domain's administrator must not become the system's.
+    Who may set a password may become that user: a domain's administrator must not become the system's, nor
+    where `project_admins` administer the cloud one of those.
     """
     row = users.get(connection, id)
     if not administers(caller, row.domain_id):
         raise not_found("user", id)
-    if not is_system(caller) and users.has_system_role(connection, id):
+    if is_system(caller):
+        return
+    if users.has_system_role(connection, id) or (project_admins and users.is_admin_anywhere(connection, id)):
         message = f"The user {id} has a role on the system: this needs a token for the system."
         raise CloudError("PERMISSION_DENIED", message, scope="system", role="admin")
 

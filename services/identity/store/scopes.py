@@ -1,6 +1,6 @@
 """What a token may be given for: the user, the scope asked for and the roles held there, at one moment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -100,9 +100,22 @@ def _scoped(connection: Connection, user: Row[Any], wanted: Wanted) -> Grant:
     elif target.domain_id:
         _live_domain(connection, target.domain_id)
     roles = effective.roles_on(connection, user.id, target, lineage)
+    if not roles and wanted.by_project_id:
+        return _over_the_cloud(connection, user, wanted.by_project_id)
     if not roles:
         raise refused()
     return Grant(user, target, lineage[0].name if lineage else "", roles, clock.now())
+
+
+def _over_the_cloud(connection: Connection, user: Row[Any], project_id: str) -> Grant:
+    """The system, for who has the role admin on a project. Raises UNAUTHENTICATED.
+
+    The token says that project too, so that it ends with the role there, and with the project.
+    """
+    given = _scoped(connection, user, Wanted(project_id=project_id))
+    if "admin" not in given.roles:
+        raise refused()
+    return replace(given, target=replace(given.target, system=True))
 
 
 def found(connection: Connection, wanted: Wanted) -> Target:

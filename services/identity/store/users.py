@@ -63,6 +63,11 @@ def has_system_role(connection: Connection, id: str) -> bool:
     return any(row.system for row in assignments.of_user(connection, id))
 
 
+def is_admin_anywhere(connection: Connection, id: str) -> bool:
+    """Whether the user has the role admin on anything, a group's included."""
+    return any(row.role_name == "admin" for row in assignments.of_user(connection, id))
+
+
 def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:
     """A new user. Raises NOT_FOUND for the domain, ALREADY_EXISTS."""
     if rows.hold(connection, domains, values["domain_id"]) is None:
