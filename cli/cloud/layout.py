@@ -18,12 +18,16 @@ _LONGEST_STATE = 70
 
 @dataclass(frozen=True)
 class Layout:
-    """`hosts` agents, a gateway on 127.0.0.1:`port` (its pages 8 above, Envoy's admin 9 above)."""
+    """`hosts` agents, a gateway on 127.0.0.1:`port` (its pages 8 above, Envoy's admin 9 above).
+
+    `more` are settings besides, each `section.key=value`.
+    """
 
     state: Path
     hosts: int = 1
     hypervisor: str = "auto"
     port: int = DEFAULT_PORT
+    more: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, state: Path) -> "Layout | None":
@@ -32,7 +36,7 @@ class Layout:
             said = json.loads((state / "cloud.json").read_text())
         except FileNotFoundError:
             return None
-        return cls(**{**said, "state": state})
+        return cls(**{**said, "state": state, "more": tuple(said.get("more", ()))})
 
     def write(self) -> None:
         """Keep it, and the settings that all processes read."""
@@ -51,7 +55,13 @@ class Layout:
     @property
     def settings(self) -> Settings:
         """What the processes make of it."""
-        return load(self.config, {})
+        return load(self.config, self.environment)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What every process reads besides the file."""
+        said = (each.partition("=")[::2] for each in self.more)
+        return {f"WEFT_{key.upper().replace('.', '__')}": value for key, value in said}
 
     @property
     def endpoint(self) -> str:

@@ -52,7 +52,7 @@ class Process:
         if host:
             words = [*spaces.enter(self.layout.space(self.name)), *words]
         environ = {key: value for key, value in os.environ.items() if not key.startswith("WEFT_")}
-        environ["WEFT_CONFIG"] = str(self.layout.config)
+        environ |= {"WEFT_CONFIG": str(self.layout.config), **self.layout.environment}
         if host:
             environ |= self.layout.node_environment(self.name)
         with self.log.open("ab") as log:

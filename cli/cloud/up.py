@@ -16,6 +16,7 @@ from cli import failures
 from cli.cloud import spaces
 from cli.cloud.layout import DEFAULT_PORT, DEFAULT_STATE, Layout
 from cli.cloud.processes import Process, parts
+from mesh.settings import SettingsError, load
 
 # Seconds within which all must be well: a host's first probe of its hypervisor takes the longest.
 PATIENCE = 180.0
@@ -44,15 +45,22 @@ PATIENCE = 180.0
     show_default=True,
     help="The gateway's port on 127.0.0.1; its pages are 8 above, Envoy's admin page 9 above.",
 )
+@click.option(
+    "--set",
+    "more",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Any other setting, for all processes; can be given again.",
+)
 @click.option("--detach", is_flag=True, help="Return once it is up; `weft down` stops it.")
-def up(state: Path, hosts: int, hypervisor: str, port: int, detach: bool) -> None:
+def up(state: Path, hosts: int, hypervisor: str, port: int, more: tuple[str, ...], detach: bool) -> None:
     """Start a cloud on this machine, and say how to use it.
 
     Every service, the gateway and the hosts' agents, each host in a network namespace of its own. Nothing of
     this machine's own network is touched: floating IPs are reached from the namespace `outside` alone. Run
     again it starts what is not running. Guests of an earlier run go on.
     """
-    layout = Layout(state.absolute(), hosts, hypervisor, port)
+    layout = Layout(state.absolute(), hosts, hypervisor, port, more)
     begin = time.monotonic()
     start(layout, say=lambda line: click.echo(line, err=True))
     click.echo(f"up in {time.monotonic() - begin:.1f} s", err=True)
@@ -83,6 +91,10 @@ def _refuse(layout: Layout) -> None:
         failures.fail(f"{', '.join(missing)} not found: `weft doctor` says which packages are missing")
     if not layout.fits():
         failures.fail(f"{layout.state}: the path is too long for unix sockets; give a shorter --state")
+    try:
+        load(None, layout.environment)
+    except SettingsError as error:
+        failures.fail(f"--set: {error}")
     known = Layout.read(layout.state)
     running = [part for part in parts(known or layout) if part.pid is not None]
     if running and known != layout:

@@ -221,3 +221,9 @@ def test_a_port_in_use_is_said_before_anything_is_begun(tmp_path: Path) -> None:
     assert said.status == 1
     assert f"port {port} of 127.0.0.1 is in use" in said.err
     assert Layout.read(state) is None
+
+
+def test_a_setting_that_there_is_not_is_refused_before_anything_begins(tmp_path: Path) -> None:
+    answer = weft("up", "--state", str(tmp_path / "c"), "--set", "identity.nope=1")
+    assert (answer.status, "identity.nope" in answer.err) == (1, True)
+    assert not (tmp_path / "c").exists()

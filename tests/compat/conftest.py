@@ -27,10 +27,8 @@ def world(request: pytest.FixtureRequest) -> Iterator[Cloud]:
 
     Who administers a project administers it all, as those whom Tempest makes expect.
     """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WEFT_IDENTITY__PROJECT_ADMINS_ADMINISTER_CLOUD", "true")
-        with cloud(hypervisor=request.param) as found:
-            yield found
+    with cloud(hypervisor=request.param, more=("identity.project_admins_administer_cloud=true",)) as found:
+        yield found
 
 
 @pytest.fixture

@@ -73,10 +73,10 @@ def _is_free(port: int) -> bool:
 
 
 @contextmanager
-def cloud(hosts: int = 1, hypervisor: str = "tcg") -> Iterator["Cloud"]:
-    """Up within the block; gone after it, and nothing left."""
+def cloud(hosts: int = 1, hypervisor: str = "tcg", more: tuple[str, ...] = ()) -> Iterator["Cloud"]:
+    """Up within the block, with `more` settings; gone after it, and nothing left."""
     with tempfile.TemporaryDirectory(prefix="wt-") as folder:
-        made = Cloud(Layout(Path(folder) / "c", hosts, hypervisor, _free_port()))
+        made = Cloud(Layout(Path(folder) / "c", hosts, hypervisor, _free_port(), more))
         try:
             made.up()
             yield made
@@ -95,7 +95,8 @@ class Cloud:
         """Start what does not run."""
         layout = self.layout
         words = ["--hosts", str(layout.hosts), "--hypervisor", layout.hypervisor, "--port", str(layout.port)]
-        weft("up", "--state", str(layout.state), *words, "--detach")
+        more = [word for setting in layout.more for word in ("--set", setting)]
+        weft("up", "--state", str(layout.state), *words, *more, "--detach")
 
     def pid(self, part: str) -> int:
         """The process id of `control`, `gateway` or a host."""
