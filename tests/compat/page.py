@@ -12,6 +12,8 @@ the versions of `tests/compat/judges/`, and lets them judge:
 
 - the `openstack` command and openstacksdk, unmodified, each do the whole job of the demo, on a simulated host
   and with real guests, which are logged in to by SSH through a floating IP;
+- cloud-init's own code, from Debian's package, reads the metadata service in OpenStack's form and in EC2's,
+  and a config drive: host name, keys, user data, vendor data and a network configuration for Debian;
 - those below, of which the table tells the last run. What fails is in `tests/compat/known/`, each with
   its reason; the lists may only shrink.
 """
