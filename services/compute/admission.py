@@ -179,6 +179,8 @@ def _row(
         "tags": list(request.tags),
         "config_drive": request.config_drive,
         "availability_zone": request.availability_zone,
+        "access_ipv4": request.access_ipv4,
+        "access_ipv6": request.access_ipv6,
     }
 
 

@@ -62,6 +62,8 @@ _SERVER_FIELDS = (
     "config_drive",
     "availability_zone",
     "host_name",
+    "access_ipv4",
+    "access_ipv6",
     "revision",
 )
 

@@ -104,6 +104,9 @@ servers = Table(
     Id("spare_claim_id", nullable=True, index=True),
     Column("lock", Json, nullable=False, default=dict),  # {} where it is not locked
     Column("addresses", Text, nullable=False, default=""),  # of its ports, each between spaces: to look for
+    # What its user says that it is reached at.
+    Column("access_ipv4", String(15), nullable=False, default="", server_default=""),
+    Column("access_ipv6", String(45), nullable=False, default="", server_default=""),
     Index("servers_by_age", "created_at", "id"),
     Index("servers_by_project_and_age", "project_id", "created_at", "id"),
 )

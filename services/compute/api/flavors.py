@@ -15,6 +15,8 @@ from weft.compute.v1.flavor_service_pb2 import (
     CreateFlavorRequest,
     DeleteFlavorRequest,
     GetFlavorRequest,
+    ListFlavorAccessRequest,
+    ListFlavorAccessResponse,
     ListFlavorsRequest,
     ListFlavorsResponse,
     RemoveFlavorAccessRequest,
@@ -59,6 +61,12 @@ class FlavorService(FlavorServiceServicer):
 
     async def RemoveFlavorAccess(self, request: RemoveFlavorAccessRequest, context: Any) -> Flavor:
         return await self._database.write(_set_access, request, current(), flavors.remove_access)
+
+    async def ListFlavorAccess(
+        self, request: ListFlavorAccessRequest, context: Any
+    ) -> ListFlavorAccessResponse:
+        rows, token = await self._database.read(flavors.access, request, current())
+        return ListFlavorAccessResponse(project_ids=[row.project_id for row in rows], next_page_token=token)
 
 
 def _create(connection: Connection, request: CreateFlavorRequest, caller: Caller) -> Flavor:

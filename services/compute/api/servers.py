@@ -37,7 +37,7 @@ from weft.compute.v1.server_service_pb2 import (
 )
 from weft.compute.v1.server_service_pb2_grpc import ServerServiceServicer
 
-_CHANGEABLE = ("name", "description", "metadata", "tags")
+_CHANGEABLE = ("name", "description", "metadata", "tags", "access_ipv4", "access_ipv6")
 # Changes of these are told to the guest.
 _TOLD_TO_GUEST = frozenset({"name", "metadata"})
 

@@ -75,3 +75,10 @@ def remove_access(connection: Connection, id: str, project_id: str) -> Row[Any]:
     same = (flavor_access.c.flavor_id == id, flavor_access.c.project_id == project_id)
     connection.execute(delete(flavor_access).where(*same))
     return row
+
+
+def access(connection: Connection, request: Any, caller: Caller) -> tuple[list[Row[Any]], str]:
+    """A page of the projects that see a flavor. Raises NOT_FOUND."""
+    get(connection, request.id, None)
+    query = select(flavor_access).where(flavor_access.c.flavor_id == request.id)
+    return page(connection, query, [flavor_access.c.project_id], request, caller)

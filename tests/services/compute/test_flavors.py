@@ -10,6 +10,7 @@ from weft.compute.v1.flavor_service_pb2 import (
     CreateFlavorRequest,
     DeleteFlavorRequest,
     GetFlavorRequest,
+    ListFlavorAccessRequest,
     ListFlavorsRequest,
     RemoveFlavorAccessRequest,
     UpdateFlavorRequest,
@@ -73,9 +74,12 @@ async def test_a_private_flavor_is_seen_where_access_was_given(compute: Cloud) -
     given = {"id": private.id, "project_id": compute.member.project_id}
     await compute.admin.flavors.AddFlavorAccess(AddFlavorAccessRequest(**given))
     await compute.admin.flavors.AddFlavorAccess(AddFlavorAccessRequest(**given))
+    who = ListFlavorAccessRequest(id=given["id"])
+    assert (await compute.admin.flavors.ListFlavorAccess(who)).project_ids == [given["project_id"]]
     assert (await compute.member.flavors.GetFlavor(get)).name == "secret"
     assert await _names(compute.stranger) == ["small"]
     await compute.admin.flavors.RemoveFlavorAccess(RemoveFlavorAccessRequest(**given))
+    assert (await compute.admin.flavors.ListFlavorAccess(who)).project_ids == []
     assert await _names(compute.member) == ["small"]
 
 

@@ -122,7 +122,10 @@ async def test_changes_are_masked_and_compared(compute: Cloud) -> None:
     made = await compute.member.boot(**compute.wish, metadata={"a": "1"}, tags=["x"])
     changed = await update(compute, made, name="new", description="d")
     assert (changed.name, changed.description, changed.metadata) == ("new", "d", {"a": "1"})
-    cleared = await update(compute, changed, "metadata", "tags", metadata={})
+    at = await update(compute, changed, access_ipv4="192.0.2.7", access_ipv6="2001:db8::7")
+    assert (at.access_ipv4, at.access_ipv6) == ("192.0.2.7", "2001:db8::7")
+    cleared = await update(compute, changed, "metadata", "tags", "access_ipv4", metadata={})
+    assert (cleared.access_ipv4, cleared.access_ipv6) == ("", "2001:db8::7")
     assert (cleared.name, cleared.metadata, list(cleared.tags)) == ("new", {}, [])
     with pytest.raises(CloudError) as stale:
         await update(compute, made, revision=made.revision, name="late")

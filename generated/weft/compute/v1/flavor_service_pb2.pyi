@@ -345,3 +345,61 @@ class RemoveFlavorAccessRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RemoveFlavorAccessRequest: _TypeAlias = RemoveFlavorAccessRequest  # noqa: Y015
+
+@_typing.final
+class ListFlavorAccessRequest(_message.Message):
+    """Asks for a page of the projects that see a flavor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The flavor."""
+    page_size: _builtins.int
+    """How many to answer; 0 means 100; at most 1000."""
+    page_token: _builtins.str
+    """next_page_token of the page before; bound to the other fields and the caller."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFlavorAccessRequest: _TypeAlias = ListFlavorAccessRequest  # noqa: Y015
+
+@_typing.final
+class ListFlavorAccessResponse(_message.Message):
+    """A page of projects that see a flavor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_IDS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def project_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Their ids (UUIDs); none where everybody sees it."""
+
+    def __init__(
+        self,
+        *,
+        project_ids: _abc.Iterable[_builtins.str] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "project_ids", b"project_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFlavorAccessResponse: _TypeAlias = ListFlavorAccessResponse  # noqa: Y015

@@ -72,6 +72,11 @@ class FlavorServiceStub:
                 request_serializer=weft_dot_compute_dot_v1_dot_flavor__service__pb2.RemoveFlavorAccessRequest.SerializeToString,
                 response_deserializer=weft_dot_compute_dot_v1_dot_resources__pb2.Flavor.FromString,
                 _registered_method=True)
+        self.ListFlavorAccess = channel.unary_unary(
+                '/weft.compute.v1.FlavorService/ListFlavorAccess',
+                request_serializer=weft_dot_compute_dot_v1_dot_flavor__service__pb2.ListFlavorAccessRequest.SerializeToString,
+                response_deserializer=weft_dot_compute_dot_v1_dot_flavor__service__pb2.ListFlavorAccessResponse.FromString,
+                _registered_method=True)
 
 
 class FlavorServiceServicer:
@@ -127,6 +132,13 @@ class FlavorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListFlavorAccess(self, request, context):
+        """Answers the projects that see a private flavor, in the order of their ids, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FlavorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -164,6 +176,11 @@ def add_FlavorServiceServicer_to_server(servicer, server):
                     servicer.RemoveFlavorAccess,
                     request_deserializer=weft_dot_compute_dot_v1_dot_flavor__service__pb2.RemoveFlavorAccessRequest.FromString,
                     response_serializer=weft_dot_compute_dot_v1_dot_resources__pb2.Flavor.SerializeToString,
+            ),
+            'ListFlavorAccess': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFlavorAccess,
+                    request_deserializer=weft_dot_compute_dot_v1_dot_flavor__service__pb2.ListFlavorAccessRequest.FromString,
+                    response_serializer=weft_dot_compute_dot_v1_dot_flavor__service__pb2.ListFlavorAccessResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -356,6 +373,33 @@ class FlavorService:
             '/weft.compute.v1.FlavorService/RemoveFlavorAccess',
             weft_dot_compute_dot_v1_dot_flavor__service__pb2.RemoveFlavorAccessRequest.SerializeToString,
             weft_dot_compute_dot_v1_dot_resources__pb2.Flavor.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFlavorAccess(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.compute.v1.FlavorService/ListFlavorAccess',
+            weft_dot_compute_dot_v1_dot_flavor__service__pb2.ListFlavorAccessRequest.SerializeToString,
+            weft_dot_compute_dot_v1_dot_flavor__service__pb2.ListFlavorAccessResponse.FromString,
             options,
             channel_credentials,
             insecure,

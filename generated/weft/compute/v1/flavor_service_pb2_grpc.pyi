@@ -49,6 +49,8 @@ class FlavorServiceStub:
     """Lets a project see a private flavor. Idempotent."""
     RemoveFlavorAccess: _grpc.UnaryUnaryMultiCallable[_flavor_service_pb2.RemoveFlavorAccessRequest, _resources_pb2.Flavor]
     """Lets it see it no longer. Idempotent."""
+    ListFlavorAccess: _grpc.UnaryUnaryMultiCallable[_flavor_service_pb2.ListFlavorAccessRequest, _flavor_service_pb2.ListFlavorAccessResponse]
+    """Answers the projects that see a private flavor, in the order of their ids, page by page."""
 
 @_typing.type_check_only
 class FlavorServiceAsyncStub(FlavorServiceStub):
@@ -69,6 +71,8 @@ class FlavorServiceAsyncStub(FlavorServiceStub):
     """Lets a project see a private flavor. Idempotent."""
     RemoveFlavorAccess: _aio.UnaryUnaryMultiCallable[_flavor_service_pb2.RemoveFlavorAccessRequest, _resources_pb2.Flavor]  # type: ignore[assignment]
     """Lets it see it no longer. Idempotent."""
+    ListFlavorAccess: _aio.UnaryUnaryMultiCallable[_flavor_service_pb2.ListFlavorAccessRequest, _flavor_service_pb2.ListFlavorAccessResponse]  # type: ignore[assignment]
+    """Answers the projects that see a private flavor, in the order of their ids, page by page."""
 
 class FlavorServiceServicer(metaclass=_abc_1.ABCMeta):
     """Sizes that servers come in."""
@@ -128,5 +132,13 @@ class FlavorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Flavor, _abc.Awaitable[_resources_pb2.Flavor]]:
         """Lets it see it no longer. Idempotent."""
+
+    @_abc_1.abstractmethod
+    def ListFlavorAccess(
+        self,
+        request: _flavor_service_pb2.ListFlavorAccessRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_flavor_service_pb2.ListFlavorAccessResponse, _abc.Awaitable[_flavor_service_pb2.ListFlavorAccessResponse]]:
+        """Answers the projects that see a private flavor, in the order of their ids, page by page."""
 
 def add_FlavorServiceServicer_to_server(servicer: FlavorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -520,6 +520,8 @@ class Server(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     LOCK_FIELD_NUMBER: _builtins.int
     RESIZE_FIELD_NUMBER: _builtins.int
+    ACCESS_IPV4_FIELD_NUMBER: _builtins.int
+    ACCESS_IPV6_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     name: _builtins.str
@@ -552,6 +554,10 @@ class Server(_message.Message):
     """Opaque name of the host within the project: equal for servers on one host."""
     revision: _builtins.int
     """Grows with each change; for expected_revision."""
+    access_ipv4: _builtins.str
+    """The IPv4 address that its user says it is reached at; kept and shown, nothing else."""
+    access_ipv6: _builtins.str
+    """The IPv6 address that its user says it is reached at; kept and shown, nothing else."""
     @_builtins.property
     def flavor(self) -> Global___Flavor:
         """Its flavor as it was when the server got it."""
@@ -621,10 +627,12 @@ class Server(_message.Message):
         revision: _builtins.int = ...,
         lock: Global___ServerLock | None = ...,
         resize: Global___ServerResize | None = ...,
+        access_ipv4: _builtins.str = ...,
+        access_ipv6: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "flavor", b"flavor", "launched_at", b"launched_at", "lock", b"lock", "resize", b"resize", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability_zone", b"availability_zone", "config_drive", b"config_drive", "created_at", b"created_at", "description", b"description", "flavor", b"flavor", "host_fingerprint", b"host_fingerprint", "host_id", b"host_id", "host_name", b"host_name", "id", b"id", "image_id", b"image_id", "key_name", b"key_name", "launched_at", b"launched_at", "lock", b"lock", "metadata", b"metadata", "name", b"name", "operation_id", b"operation_id", "ports", b"ports", "project_id", b"project_id", "resize", b"resize", "revision", b"revision", "status", b"status", "status_reason", b"status_reason", "tags", b"tags", "updated_at", b"updated_at", "user_id", b"user_id", "volumes", b"volumes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_ipv4", b"access_ipv4", "access_ipv6", b"access_ipv6", "availability_zone", b"availability_zone", "config_drive", b"config_drive", "created_at", b"created_at", "description", b"description", "flavor", b"flavor", "host_fingerprint", b"host_fingerprint", "host_id", b"host_id", "host_name", b"host_name", "id", b"id", "image_id", b"image_id", "key_name", b"key_name", "launched_at", b"launched_at", "lock", b"lock", "metadata", b"metadata", "name", b"name", "operation_id", b"operation_id", "ports", b"ports", "project_id", b"project_id", "resize", b"resize", "revision", b"revision", "status", b"status", "status_reason", b"status_reason", "tags", b"tags", "updated_at", b"updated_at", "user_id", b"user_id", "volumes", b"volumes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -278,6 +278,8 @@ class CreateServerRequest(_message.Message):
     HOST_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    ACCESS_IPV4_FIELD_NUMBER: _builtins.int
+    ACCESS_IPV6_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, not unique."""
     flavor_id: _builtins.str
@@ -306,6 +308,10 @@ class CreateServerRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """Check everything and answer what would be, but change nothing."""
+    access_ipv4: _builtins.str
+    """The IPv4 address that the user says it is reached at; kept and shown, nothing else."""
+    access_ipv6: _builtins.str
+    """The IPv6 address that the user says it is reached at; kept and shown, nothing else."""
     @_builtins.property
     def new_volume(self) -> Global___NewBootVolume:
         """A new volume from an image."""
@@ -354,10 +360,12 @@ class CreateServerRequest(_message.Message):
         host_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        access_ipv4: _builtins.str = ...,
+        access_ipv6: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["boot_source", b"boot_source", "image_id", b"image_id", "new_volume", b"new_volume", "volume_id", b"volume_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability_zone", b"availability_zone", "boot_source", b"boot_source", "config_drive", b"config_drive", "description", b"description", "flavor_id", b"flavor_id", "host_id", b"host_id", "image_id", b"image_id", "key_name", b"key_name", "metadata", b"metadata", "name", b"name", "networks", b"networks", "new_volume", b"new_volume", "no_network", b"no_network", "request_id", b"request_id", "security_groups", b"security_groups", "tags", b"tags", "user_data", b"user_data", "validate_only", b"validate_only", "volume_id", b"volume_id", "volumes", b"volumes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_ipv4", b"access_ipv4", "access_ipv6", b"access_ipv6", "availability_zone", b"availability_zone", "boot_source", b"boot_source", "config_drive", b"config_drive", "description", b"description", "flavor_id", b"flavor_id", "host_id", b"host_id", "image_id", b"image_id", "key_name", b"key_name", "metadata", b"metadata", "name", b"name", "networks", b"networks", "new_volume", b"new_volume", "no_network", b"no_network", "request_id", b"request_id", "security_groups", b"security_groups", "tags", b"tags", "user_data", b"user_data", "validate_only", b"validate_only", "volume_id", b"volume_id", "volumes", b"volumes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_boot_source: _TypeAlias = _typing.Literal["image_id", "volume_id", "new_volume"]  # noqa: Y015
     _WhichOneofArgType_boot_source: _TypeAlias = _typing.Literal["boot_source", b"boot_source"]  # noqa: Y015
@@ -395,7 +403,9 @@ class UpdateServerRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change: name, description, metadata, tags. Empty means those that are set."""
+        """Which fields to change: name, description, metadata, tags, access_ipv4,
+        access_ipv6. Empty means those that are set.
+        """
 
     def __init__(
         self,

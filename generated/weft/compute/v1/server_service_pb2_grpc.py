@@ -204,7 +204,7 @@ class ServerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateServer(self, request, context):
-        """Changes name, description, metadata, tags. Idempotent in request_id.
+        """Changes name, description, metadata, tags, access_ipv4, access_ipv6. Idempotent in request_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -48,7 +48,7 @@ class ServerServiceStub:
     status_reason.
     """
     UpdateServer: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.UpdateServerRequest, _resources_pb2.Server]
-    """Changes name, description, metadata, tags. Idempotent in request_id."""
+    """Changes name, description, metadata, tags, access_ipv4, access_ipv6. Idempotent in request_id."""
     DeleteServer: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.DeleteServerRequest, _resources_pb2.Server]
     """Deletes one server. Idempotent in request_id. Answers it DELETING. Its ports made with it go with it, and volumes that were
     asked to; other volumes are detached.
@@ -149,7 +149,7 @@ class ServerServiceAsyncStub(ServerServiceStub):
     status_reason.
     """
     UpdateServer: _aio.UnaryUnaryMultiCallable[_server_service_pb2.UpdateServerRequest, _resources_pb2.Server]  # type: ignore[assignment]
-    """Changes name, description, metadata, tags. Idempotent in request_id."""
+    """Changes name, description, metadata, tags, access_ipv4, access_ipv6. Idempotent in request_id."""
     DeleteServer: _aio.UnaryUnaryMultiCallable[_server_service_pb2.DeleteServerRequest, _resources_pb2.Server]  # type: ignore[assignment]
     """Deletes one server. Idempotent in request_id. Answers it DELETING. Its ports made with it go with it, and volumes that were
     asked to; other volumes are detached.
@@ -271,7 +271,7 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _server_service_pb2.UpdateServerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Server, _abc.Awaitable[_resources_pb2.Server]]:
-        """Changes name, description, metadata, tags. Idempotent in request_id."""
+        """Changes name, description, metadata, tags, access_ipv4, access_ipv6. Idempotent in request_id."""
 
     @_abc_1.abstractmethod
     def DeleteServer(
