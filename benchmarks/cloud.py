@@ -54,7 +54,7 @@ class Cloud:
 
 def prepared(folder: Path, hypervisor: str = "simulated", hosts: int = 1) -> Cloud:
     """A cloud that does not run yet, in a directory of its own below `folder`."""
-    return Cloud(Layout(folder / "c", hosts, hypervisor, _free_port()))
+    return Cloud(Layout(folder / "c", hosts, hypervisor, free_port()))
 
 
 @asynccontextmanager
@@ -93,7 +93,7 @@ async def _weft(*words: str) -> dict[str, float]:
     return seconds | {"command": time.perf_counter() - begun}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port whose neighbours, 8 and 9 above, are free too."""
     while True:
         with socket.socket() as probe:

@@ -7,6 +7,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.figures import counts_up
 from benchmarks.report import number
 
 Lines = dict[tuple[str, str], dict[str, Any]]
@@ -45,7 +46,7 @@ def _cells(first: dict[str, Any], second: dict[str, Any]) -> tuple[str, ...]:
     middle, low, high = ratio(first, second)
     said = "the same, as far as can be told"
     if low > 1 or high < 1:
-        better = (middle > 1) == first["unit"].endswith("/s")
+        better = (middle > 1) == counts_up(first["unit"])
         said = "[green]better" if better else "[red]worse"
     values = (number(first["median"]), number(second["median"]))
     return (first["unit"], *values, f"{middle:.2f}", f"{low:.2f}-{high:.2f}", said)

@@ -8,7 +8,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import machine
+from benchmarks import anchors, machine
 from benchmarks.figures import Figure
 
 
@@ -30,34 +30,59 @@ class Record:
 def show(figure: Figure) -> str:
     """One line about one figure."""
     text = f"{figure.benchmark}: {figure.name}: {number(figure.median)} {figure.unit}"
-    return text + (f" (goal {figure.goal})" if figure.goal else "")
+    text += f" (goal {figure.goal})" if figure.goal else ""
+    return text + (f", {number(figure.ratio)} of OpenStack's" if figure.ratio else "")
 
 
 def table(figures: Iterable[Figure], out: IO[str]) -> None:
-    """All figures, with goals and whether they are met."""
+    """All figures, with goals and whether they are met, and OpenStack's where those are known."""
     shown = Table(box=None, header_style="bold", pad_edge=False)
     shown.add_column("benchmark")
     shown.add_column("figure")
-    for heading in ("n", "min", "median", "max"):
+    for heading in ("n", "min", "median", "p99", "max"):
         shown.add_column(heading, justify="right", no_wrap=True)
     for heading in ("unit", "goal", "met"):
         shown.add_column(heading, no_wrap=True)
+    for heading in ("OpenStack", "weft / OpenStack"):
+        shown.add_column(heading, justify="right")
     shown.add_column("CPU-ms of one, by process")
+    figures = list(figures)
     before = ""
     for figure in figures:
         shown.add_row(figure.benchmark if figure.benchmark != before else "", *_cells(figure))
         before = figure.benchmark
-    Console(file=out, width=None if out.isatty() else 180).print(shown)
+    Console(file=out, width=None if out.isatty() else 200).print(shown)
+    if any(figure.anchor for figure in figures):
+        print(f"\nOpenStack: {anchors.source()}", file=out)
+    for figure in figures:
+        if figure.anchor and figure.anchor.note:
+            print(f"  {figure.benchmark}: {figure.name}: {figure.anchor.note}", file=out)
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:
-    goal, met = figure.goal, ""
-    if goal is not None:
-        met = "[green]yes" if goal.met(figure.median) else "[red]no"
-    low, high = min(figure.samples), max(figure.samples)
+    met = {None: "", True: "[green]yes", False: "[red]no"}[figure.met]
+    seen = (min(figure.samples), figure.median, figure.at(0.99), max(figure.samples))
     cpu = ", ".join(f"{name} {number(ms)}" for name, ms in figure.cpu_ms.items())
-    numbers = (number(low), number(figure.median), number(high))
-    return (figure.name, str(len(figure.samples)), *numbers, figure.unit, str(goal or ""), met, cpu)
+    goal = str(figure.goal or "")
+    told = (figure.unit, goal, met, *_beside(figure), cpu)
+    return (figure.name, str(len(figure.samples)), *map(number, seen), *told)
+
+
+def _beside(figure: Figure) -> tuple[str, str]:
+    """What OpenStack takes, and what weft takes of that; of the processors' time too where it is known."""
+    anchor, ratio = figure.anchor, figure.ratio
+    if anchor is None or ratio is None:
+        return "", ""
+    between, share = _span(anchor.low, anchor.high), number(ratio)
+    ours = sum(ms for name, ms in figure.cpu_ms.items() if name != "client")
+    if anchor.cpu_ms and ours:
+        between += f", {_span(*anchor.cpu_ms)} CPU-ms"
+        share += f", {number(ours / anchor.cpu_ms[0])}"
+    return between, share
+
+
+def _span(low: float, high: float) -> str:
+    return number(low) if low == high else f"{number(low)}-{number(high)}"
 
 
 def number(value: float) -> str:

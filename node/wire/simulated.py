@@ -27,6 +27,7 @@ class SimulatedWire:
         )
         self._wishes = Wishes(peers, request, self._take)
         self._tasks: list[asyncio.Task[None]] = []
+        self._told = asyncio.Event()
 
     async def start(self) -> None:
         """Begin to listen and to report."""
@@ -41,6 +42,10 @@ class SimulatedWire:
     async def remove(self) -> None:
         """Take away nothing: there is nothing."""
 
+    async def told(self) -> None:
+        """Wait until the network service has said what is to be."""
+        await self._told.wait()
+
     async def ready(self, port_id: str, deadline_s: float) -> None:
         """Return once the network service named the port. Raises CloudError PORT_NOT_WIRED."""
         await self._readiness.wait(port_id, deadline_s)
@@ -51,5 +56,6 @@ class SimulatedWire:
         self._readiness.forget(before - self._state.ports.keys())
         if message.complete:
             self._readiness.repeat()
+            self._told.set()
         wired = {id: port.revision for id, port in self._state.ports.items()}
         self._reports.add(self._readiness.learn(Result(wired=wired)))

@@ -2,13 +2,14 @@
 
 import asyncio
 import os
+import re
 from io import StringIO
 from pathlib import Path
 
 import orjson
 import pytest
 
-from benchmarks import measure, processes
+from benchmarks import anchors, measure, processes, suite
 from benchmarks.compare import compare, ratio
 from benchmarks.figures import Figure, Goal
 from benchmarks.report import Record, table
@@ -24,6 +25,32 @@ def test_a_goal_is_held_against_the_median() -> None:
     assert figure(1, 5, 100, goal=Goal(5, at_least=True)).line()["met"] is True
     assert figure(1, 4, 100, goal=Goal(5, at_least=True)).line()["met"] is False
     assert figure(1).line()["met"] is None
+
+
+def test_a_goal_may_be_of_nearly_every_sample_instead() -> None:
+    slow_once = [1.0] * 95 + [90.0] * 5
+    assert figure(*slow_once, goal=Goal(50)).met is True
+    assert figure(*slow_once, goal=Goal(50, share=0.99)).met is False
+    assert figure(*slow_once, goal=Goal(90, share=0.99)).met is True
+    assert str(Goal(50, share=0.99)) == "p99 ≤ 50"
+
+
+def test_a_figure_stands_beside_the_best_of_openstacks() -> None:
+    boots = Figure("boot", "to ACTIVE, 16 at once", "/s", [30])
+    assert (boots.ratio, boots.line()["openstack"]) == (20, [1.5, 1.5])
+    port = Figure("ports", "CreatePort, one at a time", "ms", [6.3], None, {"control": 5.0, "client": 9.0})
+    assert port.ratio == port.line()["ratio"] == pytest.approx(0.05)
+    out = StringIO()
+    table([port, figure(1)], out)
+    assert {"126-140, 125-146 CPU-ms", "0.05, 0.04"} <= set(re.split(" {2,}", out.getvalue()))
+    assert anchors.source() in out.getvalue()
+    nobody_knows = Figure("boot", "a thing of weft's own", "ms", [1])
+    assert (nobody_knows.ratio, nobody_knows.line()["openstack"]) == (None, None)
+
+
+def test_each_anchor_is_of_a_benchmark_that_there_is() -> None:
+    assert {benchmark for benchmark, _ in anchors.anchors()} <= set(suite.NAMES)
+    assert all(0 < anchor.low <= anchor.high for anchor in anchors.anchors().values())
 
 
 def test_what_was_never_measured_is_no_figure() -> None:
