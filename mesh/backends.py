@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from mesh.errors import CloudError
+from mesh.prepared import Prepared
 
 # Serialisation failure, deadlock, and a lock not had within lock_timeout.
 _PASSING_STATES = frozenset({"40001", "40P01", "55P03"})
@@ -26,13 +27,14 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Backend:
     """An engine, and how this kind of database wants to be used: `begin` opens a transaction and a savepoint,
-    `between` makes the next one.
+    `between` makes the next one; `look` opens a snapshot that cannot be written to.
     """
 
     name: str
     engine: Engine
     begin: tuple[str, ...]
     between: tuple[str, ...]
+    look: Prepared
     writers: int
     readers: int
     connect_reader: Callable[[], Connection]
@@ -67,14 +69,14 @@ def _sqlite(path: Path) -> Backend:
             connection.execute(f"PRAGMA {pragma}")
 
     def reader() -> Connection:
-        connection = engine.connect()
+        connection = writer()
         connection.connection.driver_connection.execute("PRAGMA query_only=ON")
-        event.listen(connection, "begin", lambda c: c.connection.driver_connection.execute("BEGIN"))
         return connection
 
     def writer() -> Connection:
         return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
+    look = Prepared(text("BEGIN"))
     begin = ("BEGIN IMMEDIATE", "SAVEPOINT unit")
     between = ("RELEASE SAVEPOINT unit", "SAVEPOINT unit")
 
@@ -82,7 +84,7 @@ def _sqlite(path: Path) -> Backend:
         # A full disk or an I/O error makes SQLite roll the whole transaction back by itself.
         return not connection.connection.driver_connection.in_transaction
 
-    return Backend("sqlite", engine, begin, between, 1, 4, reader, writer, lost, file=path)
+    return Backend("sqlite", engine, begin, between, look, 1, 4, reader, writer, lost, file=path)
 
 
 def _postgresql(url: str) -> Backend:
@@ -95,19 +97,17 @@ def _postgresql(url: str) -> Backend:
         connect_args={"options": f"{options} -c lock_timeout={_LOCK_TIMEOUT}", "connect_timeout": 5},
     )
 
-    def reader() -> Connection:
-        return engine.connect().execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-
-    def writer() -> Connection:
+    def connect() -> Connection:
         return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
+    look = Prepared(text("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
     begin = ("BEGIN; SAVEPOINT unit",)  # one round trip each
     between = ("RELEASE SAVEPOINT unit; SAVEPOINT unit",)
 
     def lost(connection: Connection) -> bool:
         return connection.invalidated or connection.connection.driver_connection.closed
 
-    return Backend("postgresql", engine, begin, between, 2, 8, reader, writer, lost, schema=schema)
+    return Backend("postgresql", engine, begin, between, look, 2, 8, connect, connect, lost, schema=schema)
 
 
 def _state(error: BaseException) -> str:

@@ -14,14 +14,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import ClauseElement, Connection, MetaData, Row, Table, Update, bindparam, select, update
+from sqlalchemy import ClauseElement, Connection, MetaData, Row, Table, bindparam, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from mesh import backends, clock, migrate
 from mesh.commits import Unit, Writer, unit_of
 from mesh.errors import CloudError, not_found
 from mesh.nudges import Nudges
+from mesh.prepared import Prepared
 
+_END = Prepared(text("ROLLBACK"))
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -93,6 +95,7 @@ class Database:
         for attempt in (1, 2):
             connection = self._reader()
             try:
+                self.backend.look.run(connection)
                 return fn(connection, *args, **kw)
             except DBAPIError as error:
                 if error.connection_invalidated and attempt == 1:
@@ -115,12 +118,14 @@ class Database:
         return connection
 
     def _end_read(self, connection: Connection) -> None:
-        try:
-            connection.rollback()
-        except DBAPIError:
-            self._open.remove(connection)
-            connection.invalidate()
-            connection.close()
+        if not connection.invalidated:
+            try:
+                _END.run(connection)
+                return
+            except DBAPIError:  # of no use any more, whatever is wrong with it
+                connection.invalidate()
+        self._open.remove(connection)
+        connection.close()
 
 
 def after_commit(connection: Connection, callback: Callable[[], object]) -> None:
@@ -145,12 +150,13 @@ def compare_and_swap(
     errors.
     """
     plain = {name: value for name, value in values.items() if not isinstance(value, ClauseElement)}
-    change = _swap(table, tuple(plain), bool(expected_revision))
-    if len(plain) < len(values):  # what the database itself is to compute is part of the statement
-        change = change.values({name: value for name, value in values.items() if name not in plain})
-    given = {f"new_{name}": value for name, value in plain.items()}
-    held = {"held_id": id, "held_revision": expected_revision} if expected_revision else {"held_id": id}
-    row = connection.execute(change, {**given, **held, "new_updated_at": clock.now()}).one_or_none()
+    given: dict[str, Any] = {f"new_{name}": value for name, value in plain.items()}
+    given |= {"held_id": id, "new_updated_at": clock.now()}
+    if expected_revision:
+        given["held_revision"] = expected_revision
+    # What the database itself is to compute is part of the statement.
+    computed = tuple((name, value) for name, value in values.items() if name not in plain)
+    row = _swap(table, tuple(plain), computed, bool(expected_revision)).one(connection, **given)
     if row is not None:
         return row
     kind = table.info.get("resource_type") or table.name.removesuffix("s")
@@ -168,10 +174,12 @@ def compare_and_swap(
 
 
 @lru_cache(maxsize=1024)
-def _swap(table: Table, names: tuple[str, ...], checked: bool) -> Update:
-    """The statement that sets these columns, built once."""
+def _swap(
+    table: Table, names: tuple[str, ...], computed: tuple[tuple[str, ClauseElement], ...], checked: bool
+) -> Prepared:
+    """The statement that sets these columns."""
     change = update(table).where(table.c.id == bindparam("held_id")).returning(table)
     if checked:
         change = change.where(table.c.revision == bindparam("held_revision"))
     changed = {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in (*names, "updated_at")}
-    return change.values({**changed, "revision": table.c.revision + 1})
+    return Prepared(change.values({**changed, **dict(computed), "revision": table.c.revision + 1}))

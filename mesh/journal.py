@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, up
 from mesh import caller, clock, ids
 from mesh.caller import Caller
 from mesh.errors import CloudError
+from mesh.prepared import Prepared
 from mesh.steps import Flow
 from mesh.tables import operations
 
@@ -134,7 +135,7 @@ def failure_of(row: Row[Any]) -> Failure | None:
     return _decode_failure(row.error) if row.error else None
 
 
-_BEGIN = insert(operations)
+_BEGIN = Prepared(insert(operations), *(c.key for c in operations.c if c.key not in ("error", "ended_at")))
 
 
 def begin(
@@ -174,7 +175,7 @@ def begin(
         owner=owner,
         epoch=1 if owner else 0,
     )
-    connection.execute(_BEGIN, _row(made, now, lease))
+    _BEGIN.run(connection, **_row(made, now, lease))
     return made
 
 
@@ -204,8 +205,8 @@ def _row(made: Entry, now: datetime, lease: timedelta) -> dict[str, Any]:
     }
 
 
-# Built once: these run several times in each operation's life.
-_RECORD = (
+# These run several times in each operation's life.
+_MOVED = (
     update(operations)
     .where(
         operations.c.id == bindparam("held_id"),
@@ -218,7 +219,8 @@ _RECORD = (
         | {"revision": operations.c.revision + 1}
     )
 )
-_COMMIT = _RECORD.where(operations.c.cancel_requested.is_(False))
+_RECORD = Prepared(_MOVED)
+_COMMIT = Prepared(_MOVED.where(operations.c.cancel_requested.is_(False)))
 
 
 def record(connection: Connection, held: Entry, lease: timedelta, *, commits: bool) -> None:
@@ -239,7 +241,7 @@ def record(connection: Connection, held: Entry, lease: timedelta, *, commits: bo
         "now": now,
         "until": now + lease,
     }
-    if connection.execute(_COMMIT if commits else _RECORD, values).rowcount:
+    if (_COMMIT if commits else _RECORD).run(connection, **values):
         return
     row = read(connection, held.id)
     if row is not None and (row.owner, row.epoch) == (held.owner, held.epoch):
@@ -251,12 +253,12 @@ def _encode_failure(failure: Failure | None) -> str | None:
     return None if failure is None else msgspec.json.encode(failure).decode()
 
 
-_READ = select(operations).where(operations.c.id == bindparam("id"))
+_READ = Prepared(select(operations).where(operations.c.id == bindparam("id")))
 
 
 def read(connection: Connection, id: str) -> Row[Any] | None:
     """The row of an operation."""
-    return connection.execute(_READ, {"id": id}).one_or_none()
+    return _READ.one(connection, id=id)
 
 
 def claimable(connection: Connection, kinds: list[str], owner: str, alone: bool, limit: int) -> list[str]:

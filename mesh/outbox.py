@@ -8,13 +8,17 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from mesh import clock
 from mesh.database import after_commit, database_of
+from mesh.prepared import Prepared
 from mesh.tables import event_head, events
 
 KEPT = timedelta(hours=24)
 NUDGE = "events"
-_NEXT = update(event_head).values(revision=event_head.c.revision + 1).returning(event_head.c.revision)
-_LATEST = select(event_head.c.revision)
-_APPEND = insert(events)
+_NEXT = Prepared(
+    update(event_head).values(revision=event_head.c.revision + 1).returning(event_head.c.revision)
+)
+_LATEST = Prepared(select(event_head.c.revision))
+_OLDEST = Prepared(select(func.min(events.c.revision)))
+_APPEND = Prepared(insert(events), *events.c.keys())
 
 
 def append(
@@ -29,17 +33,17 @@ def append(
 
     Revisions grow in the order of commits: whoever appends holds the head until it commits.
     """
-    revision = connection.scalar(_NEXT)
-    row = {
-        "revision": revision,
-        "type": type,
-        "resource_type": resource_type,
-        "resource_id": resource_id,
-        "project_id": project_id,
-        "payload": payload.SerializeToString(),
-        "created_at": clock.now(),
-    }
-    connection.execute(_APPEND, row)
+    revision: int = _NEXT.scalar(connection)
+    _APPEND.run(
+        connection,
+        revision=revision,
+        type=type,
+        resource_type=resource_type,
+        resource_id=resource_id,
+        project_id=project_id,
+        payload=payload.SerializeToString(),
+        created_at=clock.now(),
+    )
     nudges = database_of(connection).nudges
     after_commit(connection, lambda: nudges.notify(NUDGE))
     return revision
@@ -47,12 +51,12 @@ def append(
 
 def latest(connection: Connection) -> int:
     """The newest revision: what a list that is read in the same transaction shows."""
-    return connection.scalar(_LATEST) or 0
+    return _LATEST.scalar(connection) or 0
 
 
 def oldest(connection: Connection) -> int:
     """The oldest revision that is kept; one beyond the newest when none is."""
-    return connection.scalar(select(func.min(events.c.revision))) or latest(connection) + 1
+    return _OLDEST.scalar(connection) or latest(connection) + 1
 
 
 def forget(connection: Connection) -> int:

@@ -5,20 +5,29 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mesh import clock
 from mesh.caller import Caller
 from mesh.errors import CloudError
+from mesh.prepared import Prepared
 from mesh.shared_key import Seal
 from mesh.tables import requests
 
 KEPT = timedelta(hours=24)
-_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 seal = Seal()
 _TAKEN_BACK = b"taken back"
 M = TypeVar("M", bound=Message)
+_THIS = [column == bindparam(column.key) for column in requests.primary_key]
+_FIND = Prepared(select(requests).where(*_THIS))
+_ANSWER = Prepared(update(requests).where(*_THIS).values(response=bindparam("answer")))
+_TAKE = {
+    name: Prepared(
+        insert(requests).on_conflict_do_nothing().returning(requests.c.request_id), *requests.c.keys()
+    )
+    for name, insert in {"sqlite": sqlite.insert, "postgresql": postgresql.insert}.items()
+}
 
 
 def once(
@@ -32,16 +41,16 @@ def once(
     if not request.request_id:
         return do()
     key = _key(caller, request)
-    insert = _INSERT[connection.dialect.name](requests).on_conflict_do_nothing()
-    row = insert.values(**key, digest=_digest(request), response=b"", created_at=clock.now())
+    row = {**key, "digest": _digest(request), "response": b"", "created_at": clock.now()}
     # By what it returns: psycopg does not tell how many rows an INSERT made.
-    if connection.execute(row.returning(requests.c.request_id)).first() is not None:
+    if _TAKE[connection.dialect.name].one(connection, **row) is not None:
         response = do()
-        stored = update(requests).where(*_is(key)).values(response=response.SerializeToString())
-        connection.execute(stored)
+        _ANSWER.run(connection, **key, answer=response.SerializeToString())
         return response
     # On PostgreSQL the insert has waited for the first one's transaction, so its answer is there.
-    return _before(connection.execute(select(requests).where(*_is(key))).one(), request, response_type)
+    before = _FIND.one(connection, **key)
+    assert before is not None
+    return _before(before, request, response_type)
 
 
 def take_back(connection: Connection, caller: Caller, request_type: type[Message], request_id: str) -> None:
@@ -50,8 +59,8 @@ def take_back(connection: Connection, caller: Caller, request_type: type[Message
     One that is at work is waited for; one that was answered stays as it is, for whoever calls this to undo.
     """
     key = {**_whose(caller), "method": request_type.DESCRIPTOR.full_name, "request_id": request_id}
-    insert = _INSERT[connection.dialect.name](requests).on_conflict_do_nothing()
-    connection.execute(insert.values(**key, digest=_TAKEN_BACK, response=b"", created_at=clock.now()))
+    row = {**key, "digest": _TAKEN_BACK, "response": b"", "created_at": clock.now()}
+    _TAKE[connection.dialect.name].one(connection, **row)
 
 
 def answered(connection: Connection, caller: Caller, request: Any, response_type: type[M]) -> M | None:
@@ -60,7 +69,7 @@ def answered(connection: Connection, caller: Caller, request: Any, response_type
     """
     if not request.request_id:
         return None
-    row = connection.execute(select(requests).where(*_is(_key(caller, request)))).one_or_none()
+    row = _FIND.one(connection, **_key(caller, request))
     return None if row is None else _before(row, request, response_type)
 
 
@@ -88,10 +97,6 @@ def _before(row: Row[Any], request: Any, response_type: type[M]) -> M:
         message = f"The request_id {request.request_id} was used for a different request: make a new one."
         raise CloudError("REQUEST_ID_REUSED", message, request_id=request.request_id)
     return response_type.FromString(row.response)
-
-
-def _is(key: dict[str, str]) -> list[Any]:
-    return [requests.c[name] == value for name, value in key.items()]
 
 
 def forget(connection: Connection) -> int:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, select
 
 from mesh import outbox
 from mesh.errors import CloudError
+from mesh.prepared import Prepared
 from mesh.tables import events
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ _PAGE = 500
 _TAIL = 100
 _NEWER = select(events).where(events.c.revision > bindparam("after")).order_by(events.c.revision)
 _NEWER = _NEWER.limit(bindparam("most"))
+_ALL_NEWER = Prepared(_NEWER)
+_SOME_NEWER = Prepared(_NEWER.where(events.c.resource_type.in_(bindparam("types", expanding=True))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +159,11 @@ def _too_old(oldest: int) -> CloudError:
 def _after(
     connection: Connection, revision: int, resource_types: frozenset[str] | None, limit: int
 ) -> list[Event]:
-    query = _NEWER
     if resource_types:
-        query = query.where(events.c.resource_type.in_(sorted(resource_types)))
-    return [_event(row) for row in connection.execute(query, {"after": revision, "most": limit})]
+        found = _SOME_NEWER.all(connection, after=revision, most=limit, types=sorted(resource_types))
+    else:
+        found = _ALL_NEWER.all(connection, after=revision, most=limit)
+    return [_event(row) for row in found]
 
 
 def _event(row: Row) -> Event:  # type: ignore[type-arg]

@@ -27,6 +27,7 @@ from services.network.tables import fixed_ips, port_security_groups, ports
 _WIRED = frozenset(
     {"fixed_ips", "security_group_ids", "port_security_enabled", "allowed_address_pairs", "admin_state_up"}
 )
+_NEXT = ports.c.revision + 1
 
 
 def get(connection: Connection, id: str, reach: str | None, lock: rows.Lock = "") -> Port:
@@ -85,7 +86,7 @@ def update(
     """The port after the change. REVISION_MISMATCH; IN_USE where a floating IP leads to what goes."""
     columns = {name: value for name, value in values.items() if name in ports.c}
     if _WIRED & values.keys():
-        columns["wire_revision"] = ports.c.revision + 1
+        columns["wire_revision"] = _NEXT
     if "fixed_ips" in values:
         _replace_addresses(connection, port, network, values["fixed_ips"])
     if "security_group_ids" in values:
@@ -125,7 +126,7 @@ def bind(connection: Connection, port: Port, host_id: str, device_id: str) -> Po
         "device_owner": port.device_owner or model.COMPUTE,
         "status": "BINDING",
         "status_reason": "",
-        "wire_revision": ports.c.revision + 1,
+        "wire_revision": _NEXT,
     }
     bound = port_rows.change(connection, port.id, values)
     egress.follow(connection, port.network_id)
@@ -138,7 +139,7 @@ def unbind(connection: Connection, port: Port, host_id: str) -> Port:
     if host_id not in ("", port.host_id) or not (port.host_id or port.device_id):
         return port
     gone = {"host_id": "", "device_id": "", "device_owner": "", "status": "UNBOUND", "status_reason": ""}
-    return port_rows.change(connection, port.id, {**gone, "wire_revision": ports.c.revision + 1})
+    return port_rows.change(connection, port.id, {**gone, "wire_revision": _NEXT})
 
 
 def report(connection: Connection, host_id: str, reports: Mapping[str, tuple[str, int, str]]) -> int:

@@ -1,0 +1,90 @@
+"""Statements that are compiled once, the same on SQLite and on PostgreSQL."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Column, Connection, MetaData, Table, bindparam, insert, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from mesh import clock, columns, ids
+from mesh.database import Database
+from mesh.errors import CloudError
+from mesh.prepared import Prepared
+
+_metadata = MetaData()
+things = Table("prepared_things", _metadata, *columns.resource_columns(), Column("about", columns.Json))
+
+_ADD = Prepared(insert(things), "id", "name", "project_id", "status", "about")
+_ALL = select(things).order_by(things.c.name)
+_NAMED = Prepared(_ALL.where(things.c.name.in_(bindparam("names", expanding=True))))
+_RENAME = (
+    update(things)
+    .where(things.c.id == bindparam("held"))
+    .values(name=bindparam("new"), revision=things.c.revision + 1)
+)
+_RENAME, _RENAMED = Prepared(_RENAME), Prepared(_RENAME.returning(things.c.name, things.c.revision))
+
+
+@pytest.fixture
+def metadata() -> MetaData:
+    return _metadata
+
+
+def add(connection: Connection, name: str, id: str | None = None) -> str:
+    id = id or ids.new()
+    about = {"of": [name, 1]}
+    assert _ADD.run(connection, id=id, name=name, project_id="p", status="NEW", about=about) == 1
+    return id
+
+
+def as_both_see_it(connection: Connection) -> tuple[list[Any], list[Any]]:
+    plain = [dict(row._mapping) for row in connection.execute(_ALL)]
+    return plain, [dict(row._mapping) for row in Prepared(_ALL).all(connection)]
+
+
+async def test_rows_are_what_sqlalchemy_reads(database: Database) -> None:
+    before = clock.now()
+    await database.write(add, "one")
+    await database.write(add, "two")
+    plain, prepared = await database.read(as_both_see_it)
+    assert [row["name"] for row in plain] == ["one", "two"]
+    assert prepared == plain
+    assert prepared[0]["about"] == {"of": ["one", 1]}
+    assert before <= prepared[0]["created_at"] <= clock.now(), "by the table's default"
+
+
+@pytest.mark.parametrize("wanted", [[], ["a"], ["c", "a"], ["a", "b", "c", "d", "none"]])
+async def test_a_list_may_have_any_length(database: Database, wanted: list[str]) -> None:
+    for name in ("a", "b", "c", "d"):
+        await database.write(add, name)
+    found = await database.read(lambda connection: _NAMED.all(connection, names=wanted))
+    assert [row.name for row in found] == sorted(set(wanted) - {"none"})
+
+
+async def test_a_change_says_what_it_met(database: Database) -> None:
+    id = await database.write(add, "old")
+    assert await database.write(lambda c: _RENAME.run(c, held=id, new="newer")) == 1
+    assert await database.write(lambda c: _RENAME.run(c, held="another", new="no")) == 0
+    row = await database.write(lambda c: _RENAMED.one(c, held=id, new="newest"))
+    assert (row.name, row.revision) == ("newest", 3)
+    assert await database.write(lambda c: _RENAMED.one(c, held="another", new="no")) is None
+
+
+async def test_it_fails_as_sqlalchemy_does(database: Database) -> None:
+    id = await database.write(add, "first")
+    with pytest.raises(IntegrityError):
+        await database.write(add, "second", id)
+    assert [row.id for row in await database.read(Prepared(_ALL).all)] == [id]
+
+
+async def test_what_only_looks_cannot_write(database: Database) -> None:
+    with pytest.raises((DBAPIError, CloudError)):
+        await database.read(add, "one")
+    assert await database.read(Prepared(_ALL).all) == []
+    await database.write(add, "one")
+    assert len(await database.read(Prepared(_ALL).all)) == 1
+
+
+async def test_a_value_that_is_missing_is_an_error(database: Database) -> None:
+    with pytest.raises(KeyError):
+        await database.read(lambda connection: _NAMED.all(connection))
