@@ -75,6 +75,11 @@ class Call:
         return str(_claims(self.token).get("prj") or "")
 
     @property
+    def user_id(self) -> str:
+        """The user whom the caller's token names."""
+        return str(_claims(self.token).get("sub") or "")
+
+    @property
     def domain_id(self) -> str:
         """The domain of the user whom the caller's token names."""
         return str(_claims(self.token).get("udm") or "")

@@ -141,10 +141,9 @@ def _no_id(name: str, value: str) -> bool:
     if name != "id" and not name.endswith("_id"):
         return False
     try:
-        uuid.UUID(value)
+        return str(uuid.UUID(value)) != value.lower()
     except ValueError:
         return True
-    return False
 
 
 def _made(answer: Any, status: int) -> Response:

@@ -22,6 +22,7 @@ admin_domain_name = Default
 auth_version = v3
 uri_v3 = {auth}/v3
 ca_certificates_file = {ca}
+default_domain_id = {domain}
 [identity-feature-enabled]
 api_v2 = false
 application_credentials = false
@@ -81,6 +82,7 @@ def configured(folder: Path, commands: Path, admin: Client, image_file: Path) ->
     words = ["--public", "--file", str(image_file), "--disk-format", "qcow2", "judged"]
     said = {
         "folder": folder,
+        "domain": admin.get("domain", "show", "Default")["id"],
         "auth": admin.variables["OS_AUTH_URL"],
         "ca": admin.variables["OS_CACERT"],
         "password": admin.variables["OS_PASSWORD"],

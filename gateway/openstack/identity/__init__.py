@@ -7,6 +7,7 @@ from gateway.openstack.identity import (
     assignments,
     catalog,
     domains,
+    ec2_credentials,
     groups,
     inferences,
     projects,
@@ -14,6 +15,7 @@ from gateway.openstack.identity import (
     roles,
     services,
     tokens,
+    trusts,
     users,
 )
 
@@ -28,10 +30,12 @@ def _grants(prefix: str) -> tuple[Route, ...]:
 
 def _grants_to(prefix: str, holder: str) -> tuple[Route, ...]:
     plain = f"/v3/{prefix}/{holder}/roles"
-    inherited = f"/v3/OS-INHERIT/{prefix}/{holder}/roles/{{role_id}}/inherited_to_projects"
+    below = f"/v3/OS-INHERIT/{prefix}/{holder}/roles"
+    inherited = f"{below}/{{role_id}}/inherited_to_projects"
     one = f"{plain}/{{role_id}}"
     return (
         Route("GET", plain, assignments.listed),
+        Route("GET", f"{below}/inherited_to_projects", assignments.listed),
         *(
             Route(method, path, handler, 204)
             for path in (one, inherited)
@@ -46,6 +50,9 @@ def _grants_to(prefix: str, holder: str) -> tuple[Route, ...]:
 
 
 _CREDENTIALS = "/v3/users/{user_id}/application_credentials"
+_EC2 = "/v3/users/{user_id}/credentials/OS-EC2"
+_TRUSTS = "/v3/OS-TRUST/trusts"
+_TAG = "/v3/projects/{id}/tags/{tag}"
 _IMPLIED = "/v3/roles/{id}/implies/{implied_id}"
 _MEMBER = "/v3/groups/{id}/users/{user_id}"
 
@@ -67,6 +74,17 @@ DIALECT = Dialect(
         Route("POST", _CREDENTIALS, application_credentials.create, 201),
         Route("GET", f"{_CREDENTIALS}/{{id}}", application_credentials.show),
         Route("DELETE", f"{_CREDENTIALS}/{{id}}", application_credentials.delete, 204),
+        Route("GET", _EC2, ec2_credentials.listed),
+        Route("POST", _EC2, ec2_credentials.create, 201),
+        Route("GET", f"{_EC2}/{{access}}", ec2_credentials.show),
+        Route("DELETE", f"{_EC2}/{{access}}", ec2_credentials.delete, 204),
+        Route("GET", _TRUSTS, trusts.listed),
+        Route("POST", _TRUSTS, trusts.create, 201),
+        Route("GET", f"{_TRUSTS}/{{id}}", trusts.show),
+        Route("DELETE", f"{_TRUSTS}/{{id}}", trusts.delete, 204),
+        Route("GET", f"{_TRUSTS}/{{id}}/roles", trusts.roles_of),
+        Route("GET", f"{_TRUSTS}/{{id}}/roles/{{role_id}}", trusts.role),
+        Route("HEAD", f"{_TRUSTS}/{{id}}/roles/{{role_id}}", trusts.role),
         *administered(
             (
                 Route("GET", "/v3/projects", projects.listed),
@@ -76,6 +94,11 @@ DIALECT = Dialect(
                 Route("DELETE", "/v3/projects/{id}", projects.delete, 204),
                 Route("GET", "/v3/projects/{id}/tags", projects.tags),
                 Route("PUT", "/v3/projects/{id}/tags", projects.set_tags),
+                Route("DELETE", "/v3/projects/{id}/tags", projects.clear_tags, 204),
+                Route("PUT", _TAG, projects.add_tag, 201),
+                Route("GET", _TAG, projects.check_tag, 204),
+                Route("HEAD", _TAG, projects.check_tag, 204),
+                Route("DELETE", _TAG, projects.remove_tag, 204),
                 Route("GET", "/v3/users", users.listed),
                 Route("POST", "/v3/users", users.create, 201),
                 Route("GET", "/v3/users/{id}", users.show),

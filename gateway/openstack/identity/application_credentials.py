@@ -5,12 +5,11 @@ from typing import Any
 from gateway.openstack import times
 from gateway.openstack.call import Call, field
 from gateway.openstack.faults import Refusal
+from gateway.openstack.identity import roles
 from gateway.openstack.identity.documents import listing
 from gateway.openstack.lists import walk
 from weft.identity.v1 import application_credential_service_pb2 as pb
-from weft.identity.v1 import role_service_pb2
 from weft.identity.v1.application_credential_service_pb2_grpc import ApplicationCredentialServiceStub
-from weft.identity.v1.role_service_pb2_grpc import RoleServiceStub
 
 
 async def listed(call: Call) -> dict[str, Any]:
@@ -18,7 +17,7 @@ async def listed(call: Call) -> dict[str, Any]:
     wanted = pb.ListApplicationCredentialsRequest(
         user_id=call.params["user_id"], name=call.query.get("name", "")
     )
-    rpc, ids = _stub(call).ListApplicationCredentials, await _role_ids(call)
+    rpc, ids = _stub(call).ListApplicationCredentials, await roles.ids(call)
     found = walk(rpc, wanted, "application_credentials")
     shown = [_document(call, each, ids) async for each in found]
     return listing(call, "application_credentials", shown)
@@ -26,19 +25,18 @@ async def listed(call: Call) -> dict[str, Any]:
 
 async def show(call: Call) -> dict[str, Any]:
     """GET /v3/users/{user_id}/application_credentials/{id}."""
-    return {"application_credential": _document(call, await _own(call), await _role_ids(call))}
+    return {"application_credential": _document(call, await _own(call), await roles.ids(call))}
 
 
 async def create(call: Call) -> dict[str, Any]:
     """POST /v3/users/{user_id}/application_credentials: for the project of the token."""
-    body, ids = await call.body("application_credential"), await _role_ids(call)
+    body, ids = await call.body("application_credential"), await roles.ids(call)
     if body.get("secret") or body.get("access_rules"):
         raise Refusal(501, "The secret is made here, and rules are of the contracts' calls: leave them out.")
-    names = {id: name for name, id in ids.items()}
     request = pb.CreateApplicationCredentialRequest(
         name=field(body, "name", str),
         description=field(body, "description", str, ""),
-        roles=[_role_name(each, names) for each in field(body, "roles", list, [])],
+        roles=[roles.named(each, ids) for each in field(body, "roles", list, [])],
         unrestricted=field(body, "unrestricted", bool, False),
     )
     expires = field(body, "expires_at", str, "")
@@ -66,20 +64,6 @@ async def _own(call: Call) -> pb.ApplicationCredential:
     return found
 
 
-async def _role_ids(call: Call) -> dict[str, str]:
-    rpc = call.stub(RoleServiceStub).ListRoles
-    return {role.name: role.id async for role in walk(rpc, role_service_pb2.ListRolesRequest(), "roles")}
-
-
-def _role_name(said: Any, names: dict[str, str]) -> str:
-    """The role that a body names, by its name or its id."""
-    name = field(said, "name", str, "")
-    id = field(said, "id", str, "")
-    if not name and id not in names:
-        raise Refusal(400, f"roles: there is no role {id!r}.")
-    return name or names[id]
-
-
 def _document(call: Call, each: pb.ApplicationCredential, ids: dict[str, str]) -> dict[str, Any]:
     link = call.url(f"/v3/users/{each.user_id}/application_credentials/{each.id}")
     return {
@@ -90,7 +74,7 @@ def _document(call: Call, each: pb.ApplicationCredential, ids: dict[str, str]) -
         "project_id": each.project_id,
         "roles": [{"id": ids.get(name, name), "name": name, "domain_id": None} for name in each.roles],
         "unrestricted": each.unrestricted,
-        "expires_at": times.micros(each.expires_at) if each.HasField("expires_at") else None,
+        "expires_at": times.bare(each.expires_at) if each.HasField("expires_at") else None,
         "system": None,
         "links": {"self": link},
     }

@@ -4,7 +4,7 @@ from typing import Any
 
 from gateway.openstack.call import Call
 from gateway.openstack.faults import Refusal
-from gateway.openstack.identity import roles
+from gateway.openstack.identity import effective, roles
 from gateway.openstack.identity.documents import listing
 from gateway.openstack.lists import walk
 from weft.identity.v1 import domain_service_pb2, group_service_pb2, project_service_pb2, user_service_pb2
@@ -38,7 +38,9 @@ async def check(call: Call) -> None:
 
 async def listed(call: Call) -> dict[str, Any]:
     """GET …/{users|groups}/{id}/roles."""
-    ids = {each.role_id for each in await _found(call, _path_filter(call)) if not each.inherited}
+    inherited = _inherited(call)
+    found = await _found(call, _path_filter(call))
+    ids = {each.role_id for each in found if each.inherited == inherited}
     rpc = call.stub(RoleServiceStub).ListRoles
     known = walk(rpc, pb.ListRolesRequest(), "roles")
     return listing(call, "roles", [roles.document(call, each) async for each in known if each.id in ids])
@@ -46,11 +48,10 @@ async def listed(call: Call) -> dict[str, Any]:
 
 async def everywhere(call: Call) -> dict[str, Any]:
     """GET /v3/role_assignments."""
-    if any(name in call.query for name in ("effective", "include_subtree")):
-        raise Refusal(
-            501,
-            "Assignments are listed as they were given: effective and include_subtree are not known here.",
-        )
+    if _asked(call, "include_subtree"):
+        raise Refusal(501, "Assignments are listed for one target: include_subtree is not known here.")
+    if _asked(call, "effective"):
+        return await effective.listed(call)
     names: Names | None = {} if _asked(call, "include_names") else None
     request = pb.ListAssignmentsRequest(
         user_id=call.query.get("user.id", ""),

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from starlette.responses import Response
+
 from gateway.openstack.call import Call, field, strings
 from gateway.openstack.faults import Refusal
 from gateway.openstack.identity.documents import changes, linked, listing
@@ -96,6 +98,32 @@ async def set_tags(call: Call) -> dict[str, Any]:
     """PUT /v3/projects/{id}/tags."""
     body = await call.body()
     return {"tags": list((await _change(call, {"tags": strings(field(body, "tags", list))})).tags)}
+
+
+async def clear_tags(call: Call) -> None:
+    """DELETE /v3/projects/{id}/tags."""
+    await _change(call, {"tags": []})
+
+
+async def check_tag(call: Call) -> None:
+    """GET and HEAD /v3/projects/{id}/tags/{tag}."""
+    if call.params["tag"] not in (await _get(call)).tags:
+        raise Refusal(404, f"Could not find project tag: {call.params['tag']}.")
+
+
+async def add_tag(call: Call) -> Response:
+    """PUT /v3/projects/{id}/tags/{tag}."""
+    found, tag = await _get(call), call.params["tag"]
+    await _change(call, {"tags": [*(each for each in found.tags if each != tag), tag]})
+    place = call.url(f"/v3/projects/{found.id}/tags/{tag}")
+    return Response(status_code=201, headers={"location": place})
+
+
+async def remove_tag(call: Call) -> None:
+    """DELETE /v3/projects/{id}/tags/{tag}."""
+    await check_tag(call)
+    kept = [each for each in (await _get(call)).tags if each != call.params["tag"]]
+    await _change(call, {"tags": kept})
 
 
 async def _get(call: Call) -> Project:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from gateway.openstack.call import Call, field
+from gateway.openstack.faults import Refusal
 from gateway.openstack.identity.documents import linked, listing
 from gateway.openstack.lists import walk
 from weft.identity.v1 import role_service_pb2 as pb
@@ -23,6 +24,26 @@ async def listed(call: Call) -> dict[str, Any]:
         call.stub(RoleServiceStub).ListRoles, pb.ListRolesRequest(name=call.query.get("name", "")), "roles"
     )
     return listing(call, "roles", [document(call, each) async for each in found if each.domain_id == wanted])
+
+
+async def ids(call: Call) -> dict[str, str]:
+    """The id of each role that the caller sees, by its name."""
+    return {name: each["id"] for name, each in (await documents(call)).items()}
+
+
+async def documents(call: Call) -> dict[str, dict[str, Any]]:
+    """Each role that the caller sees, by its name."""
+    rpc = call.stub(RoleServiceStub).ListRoles
+    return {role.name: document(call, role) async for role in walk(rpc, pb.ListRolesRequest(), "roles")}
+
+
+def named(said: Any, known: dict[str, str]) -> str:
+    """The name of the role that a body names, by its name or its id. Raises Refusal."""
+    name, id = field(said, "name", str, ""), field(said, "id", str, "")
+    names = [each for each, one in known.items() if one == id]
+    if not name and not names:
+        raise Refusal(400, f"roles: there is no role {id!r}.")
+    return name or names[0]
 
 
 async def show(call: Call) -> dict[str, Any]:

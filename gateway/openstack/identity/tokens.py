@@ -9,13 +9,11 @@ from starlette.responses import Response
 from gateway.openstack import times
 from gateway.openstack.call import Call, field
 from gateway.openstack.faults import Refusal
-from gateway.openstack.identity import catalog
-from gateway.openstack.lists import walk
+from gateway.openstack.identity import catalog, roles
 from gateway.openstack.upstream import act_for
 from mesh.errors import CloudError
-from weft.identity.v1 import domain_service_pb2, resources_pb2, role_service_pb2, token_service_pb2
+from weft.identity.v1 import domain_service_pb2, resources_pb2, token_service_pb2
 from weft.identity.v1.domain_service_pb2_grpc import DomainServiceStub
-from weft.identity.v1.role_service_pb2_grpc import RoleServiceStub
 from weft.identity.v1.token_service_pb2_grpc import TokenServiceStub
 
 # The id that Keystone gives the domain that it makes first; clients send it unasked.
@@ -85,7 +83,7 @@ async def _subject(call: Call) -> tuple[str, resources_pb2.TokenInfo]:
 
 
 async def _document(call: Call, info: resources_pb2.TokenInfo) -> dict[str, Any]:
-    home, ids = await asyncio.gather(_domain(call, info.user_domain_id), _role_ids(call))
+    home, ids = await asyncio.gather(_domain(call, info.user_domain_id), roles.ids(call))
     user = {"id": info.user_id, "name": info.user_name, "domain": home, "password_expires_at": None}
     document: dict[str, Any] = {
         "methods": list(info.methods),
@@ -111,11 +109,6 @@ async def _document(call: Call, info: resources_pb2.TokenInfo) -> dict[str, Any]
 async def _domain(call: Call, id: str) -> dict[str, str]:
     found = await call.stub(DomainServiceStub).GetDomain(domain_service_pb2.GetDomainRequest(id=id))
     return {"id": found.id, "name": found.name}
-
-
-async def _role_ids(call: Call) -> dict[str, str]:
-    rpc = call.stub(RoleServiceStub).ListRoles
-    return {role.name: role.id async for role in walk(rpc, role_service_pb2.ListRolesRequest(), "roles")}
 
 
 def _password(user: dict[str, Any]) -> token_service_pb2.PasswordCredential:
@@ -157,6 +150,8 @@ def _scope(scope: Any) -> resources_pb2.Scope:
             return resources_pb2.Scope()
         case {"system": {"all": True}}:
             return resources_pb2.Scope(system=True)
+        case {"OS-TRUST:trust": {"id": str(id)}}:
+            return resources_pb2.Scope(trust_id=id)
         case {"project": {"id": str(id)}}:
             return resources_pb2.Scope(project_id=id)
         case {"project": {"name": str(name), **rest}}:
@@ -167,7 +162,7 @@ def _scope(scope: Any) -> resources_pb2.Scope:
         case {"domain": dict()}:
             return resources_pb2.Scope(**_domain_of(scope))
         case _:
-            raise Refusal(400, "scope: must be a project, a domain, the system or unscoped.")
+            raise Refusal(400, "scope: must be a project, a domain, the system, a trust or unscoped.")
 
 
 def _answer(token: str, document: dict[str, Any], status: int) -> Response:

@@ -71,7 +71,7 @@ class SecurityGroups(grpc_base.SecurityGroupServiceServicer, Api):
 
         def delete(connection: Any) -> None:
             group = store.get(connection, request.id, who.reach, "update")
-            store.delete_group(connection, group, request.expected_revision)
+            store.delete_group(connection, group, request.expected_revision, who.reach)
 
         return await self.remove(request, delete)
 

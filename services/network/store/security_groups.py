@@ -91,9 +91,16 @@ def update(
     return _changed(connection, group.id, expected_revision, dict(values))
 
 
-def delete_group(connection: Connection, group: SecurityGroup, expected_revision: int) -> None:
-    """Rules of other groups that name it go with it. IN_USE while a port has it."""
-    _refuse_if_default(group)
+def delete_group(
+    connection: Connection, group: SecurityGroup, expected_revision: int, reach: str | None
+) -> None:
+    """Rules of other groups that name it go with it. IN_USE while a port has it.
+
+    A project's own people keep its `default`; who clears up after a project deletes that too, and it is made
+    anew where the project has use for it.
+    """
+    if reach is not None:
+        _refuse_if_default(group)
     compare_and_swap(connection, security_groups, group.id, expected_revision, {})
     has_it = port_security_groups.c.security_group_id == group.id
     user = connection.scalar(select(port_security_groups.c.port_id).where(has_it).limit(1))

@@ -119,7 +119,8 @@ class SecurityGroupServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteSecurityGroup(self, request, context):
-        """Deletes one security group. Idempotent in request_id. IN_USE while a port has it; WRONG_STATUS for `default`.
+        """Deletes one security group. Idempotent in request_id. IN_USE while a port has it;
+        WRONG_STATUS for `default`, which administrators of the system alone delete; it is made anew on its next use.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,7 +46,9 @@ class SecurityGroupServiceStub:
     UpdateSecurityGroup: _grpc.UnaryUnaryMultiCallable[_security_group_service_pb2.UpdateSecurityGroupRequest, _resources_pb2.SecurityGroup]
     """Changes name, description, tags. Idempotent in request_id."""
     DeleteSecurityGroup: _grpc.UnaryUnaryMultiCallable[_security_group_service_pb2.DeleteSecurityGroupRequest, _empty_pb2.Empty]
-    """Deletes one security group. Idempotent in request_id. IN_USE while a port has it; WRONG_STATUS for `default`."""
+    """Deletes one security group. Idempotent in request_id. IN_USE while a port has it;
+    WRONG_STATUS for `default`, which administrators of the system alone delete; it is made anew on its next use.
+    """
     GetSecurityGroupRule: _grpc.UnaryUnaryMultiCallable[_security_group_service_pb2.GetSecurityGroupRuleRequest, _resources_pb2.SecurityGroupRule]
     """Answers one security group rule. NOT_FOUND when there is none that the caller may see."""
     ListSecurityGroupRules: _grpc.UnaryUnaryMultiCallable[_security_group_service_pb2.ListSecurityGroupRulesRequest, _security_group_service_pb2.ListSecurityGroupRulesResponse]
@@ -72,7 +74,9 @@ class SecurityGroupServiceAsyncStub(SecurityGroupServiceStub):
     UpdateSecurityGroup: _aio.UnaryUnaryMultiCallable[_security_group_service_pb2.UpdateSecurityGroupRequest, _resources_pb2.SecurityGroup]  # type: ignore[assignment]
     """Changes name, description, tags. Idempotent in request_id."""
     DeleteSecurityGroup: _aio.UnaryUnaryMultiCallable[_security_group_service_pb2.DeleteSecurityGroupRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Deletes one security group. Idempotent in request_id. IN_USE while a port has it; WRONG_STATUS for `default`."""
+    """Deletes one security group. Idempotent in request_id. IN_USE while a port has it;
+    WRONG_STATUS for `default`, which administrators of the system alone delete; it is made anew on its next use.
+    """
     GetSecurityGroupRule: _aio.UnaryUnaryMultiCallable[_security_group_service_pb2.GetSecurityGroupRuleRequest, _resources_pb2.SecurityGroupRule]  # type: ignore[assignment]
     """Answers one security group rule. NOT_FOUND when there is none that the caller may see."""
     ListSecurityGroupRules: _aio.UnaryUnaryMultiCallable[_security_group_service_pb2.ListSecurityGroupRulesRequest, _security_group_service_pb2.ListSecurityGroupRulesResponse]  # type: ignore[assignment]
@@ -125,7 +129,9 @@ class SecurityGroupServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _security_group_service_pb2.DeleteSecurityGroupRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Deletes one security group. Idempotent in request_id. IN_USE while a port has it; WRONG_STATUS for `default`."""
+        """Deletes one security group. Idempotent in request_id. IN_USE while a port has it;
+        WRONG_STATUS for `default`, which administrators of the system alone delete; it is made anew on its next use.
+        """
 
     @_abc_1.abstractmethod
     def GetSecurityGroupRule(
