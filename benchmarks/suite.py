@@ -13,7 +13,7 @@ from benchmarks.report import Record
 # Each is a module here with `async def run(bench)`.
 NAMES = (
     "start", "idle", "call", "dialect", "tokens", "boot", "boot_postgresql", "lists", "ports", "volumes",
-    "images", "console", "candidates", "claims", "journal", "takeover", "identity_scale",
+    "images", "console", "candidates", "claims", "journal", "takeover", "identity_scale", "streams",
 )  # fmt: skip
 
 
