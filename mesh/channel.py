@@ -31,7 +31,7 @@ NODE_ATTEMPTS = 16
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
 # A connection to a host that nothing was asked of for so long is closed: there may be more hosts than a
 # process may have connections, and the next call makes it anew in some milliseconds.
-_NODE_IDLE = (("grpc.client_idle_timeout_ms", 120_000),)
+_NODE_IDLE: Options = (("grpc.client_idle_timeout_ms", 120_000),)
 # Calls in flight on a channel that was replaced by one with a newer certificate may go on this long
 # (seconds).
 _OLD_CHANNEL = 3600
@@ -47,6 +47,8 @@ _OPTIONS = (
     ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
     ("grpc.use_local_subchannel_pool", 1),
 )
+# Thousands of hosts watch a service that mostly has nothing to tell: what they cost it then is pings.
+_FROM_A_NODE: Options = (("grpc.keepalive_time_ms", 30_000),)
 
 
 class Link:
@@ -57,7 +59,7 @@ class Link:
     ) -> None:
         self._target, self._ca_pem, self._leaf = target(address), ca_pem, leaf
         name = (("grpc.ssl_target_name_override", server_name),) if server_name else ()
-        self._options = _OPTIONS + name + more
+        self._options = tuple((dict(_OPTIONS) | dict(more) | dict(name)).items())
         self._pair: Pair | None = None
         self._channel: aio.Channel | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -185,6 +187,7 @@ class Peers:
     def __init__(self, settings: Settings, leaf: Leaf) -> None:
         self._settings, self._leaf = settings, leaf
         self._service = leaf.identity.path.removeprefix("service/")
+        self._own = _FROM_A_NODE if leaf.identity.path.startswith("node/") else ()
         self._links: dict[tuple[str, str], Link] = {}
         self._stubs: dict[tuple[type, str, str], Any] = {}
 
@@ -215,7 +218,7 @@ class Peers:
         if key not in self._stubs:
             link = self._links.get(key[1:])
             if link is None:
-                link = Link(address, self._leaf.ca_pem, self._leaf, server_name, more)
+                link = Link(address, self._leaf.ca_pem, self._leaf, server_name, self._own + more)
                 self._links[key[1:]] = link
             way = direct.Way(address, self._leaf, server_name)
             channel = Channel(link, self._metadata, attempts, way, among_services=True)
