@@ -13,7 +13,9 @@ from mesh.errors import CloudError
 from weft.operation.v1 import operation_pb2 as pb
 
 # Packages whose work can be followed.
-PACKAGES = ("compute", "block")
+PACKAGES = ("compute", "block", "identity")
+# How a package answers that has not the operation, or nothing for a token of this scope.
+ELSEWHERE = ("NOT_FOUND", "PERMISSION_DENIED")
 _ENDED = {
     pb.OPERATION_STATE_SUCCEEDED: "done",
     pb.OPERATION_STATE_FAILED: "failed",
@@ -40,7 +42,7 @@ async def find(client: Client, operation_id: str) -> tuple[str, pb.Operation]:
             request = pb.GetOperationRequest(id=operation_id)
             return package, await stub(client, package).GetOperation(request)
         except CloudError as error:
-            if error.reason != "NOT_FOUND" or package == PACKAGES[-1]:
+            if error.reason not in ELSEWHERE or package == PACKAGES[-1]:
                 raise
     raise AssertionError("the last package's answer is always given")
 

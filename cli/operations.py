@@ -7,6 +7,8 @@ import click
 
 from cli import follow, show
 from cli.session import Session
+from mesh.channel import Client
+from mesh.errors import CloudError
 from weft.operation.v1 import operation_pb2 as pb
 
 _STATES = [name.removeprefix("OPERATION_STATE_") for name in pb.OperationState.keys()][1:]  # noqa: SIM118
@@ -39,9 +41,18 @@ async def _list(
         states=[pb.OperationState.Value(f"OPERATION_STATE_{state.upper()}") for state in states],
     )  # fmt: skip
     async with session.client() as client:
-        answers = [await follow.stub(client, package).ListOperations(request) for package in follow.PACKAGES]
-    found = [operation for answer in answers for operation in answer.operations]
+        found = [each for package in follow.PACKAGES for each in await _of(client, package, request)]
     return sorted(found, key=lambda one: one.created_at.ToNanoseconds(), reverse=True)[:limit]
+
+
+async def _of(client: Client, package: str, request: pb.ListOperationsRequest) -> list[pb.Operation]:
+    """What a package answers; nothing where it has nothing for a token of this scope."""
+    try:
+        return list((await follow.stub(client, package).ListOperations(request)).operations)
+    except CloudError as error:
+        if error.reason not in follow.ELSEWHERE:
+            raise
+        return []
 
 
 @operation.command("show")

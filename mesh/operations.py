@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from mesh import caller, journal, paging
 from mesh.clock import to_proto
@@ -28,13 +28,13 @@ class OperationServicer:
         self, request: operation_pb2.GetOperationRequest, context: Any
     ) -> operation_pb2.Operation:
         """One operation with its steps."""
-        return to_operation(await self._database.peek(_visible, request.id, caller.current().reach))
+        return to_operation(await self._database.peek(self._visible, request.id, caller.current()))
 
     async def ListOperations(
         self, request: operation_pb2.ListOperationsRequest, context: Any
     ) -> operation_pb2.ListOperationsResponse:
         """A page of operations, newest first."""
-        rows, token = await self._database.read(_page, request, caller.current())
+        rows, token = await self._database.read(self._page, request, caller.current())
         return operation_pb2.ListOperationsResponse(
             operations=[to_operation(row) for row in rows], next_page_token=token
         )
@@ -43,12 +43,12 @@ class OperationServicer:
         self, request: operation_pb2.WatchOperationRequest, context: Any
     ) -> AsyncIterator[operation_pb2.Operation]:
         """The operation now and at each change, until it has ended."""
-        reach = caller.current().reach
+        acting = caller.current()
         heartbeat = request.heartbeat.ToMicroseconds() / 1e6 or float("inf")
         sent, quiet = 0, 0.0
         with self._database.nudges.listen(f"operation/{request.id}") as listener:
             while True:
-                row = await self._database.peek(_visible, request.id, reach)
+                row = await self._database.peek(self._visible, request.id, acting)
                 if row.revision != sent or quiet >= heartbeat:
                     sent, quiet = row.revision, 0.0
                     yield to_operation(row)
@@ -61,10 +61,18 @@ class OperationServicer:
         self, request: operation_pb2.CancelOperationRequest, context: Any
     ) -> operation_pb2.Operation:
         """Ask for it to be undone; the answer shows where it was then."""
-        return to_operation(await self._database.write(self._cancel, request.id, caller.current().reach))
+        return to_operation(await self._database.write(self._cancel, request.id, caller.current()))
 
-    def _cancel(self, connection: Connection, id: str, reach: str | None) -> Row[Any]:
-        row = _visible(connection, id, reach)
+    def whose(self, acting: caller.Caller) -> ColumnElement[bool] | None:
+        """The condition for what the caller sees; None for everything."""
+        return None if acting.reach is None else operations.c.project_id == acting.reach
+
+    def sees(self, connection: Connection, row: Row[Any], acting: caller.Caller) -> bool:
+        """The same of one row."""
+        return acting.reach in (None, row.project_id)
+
+    def _cancel(self, connection: Connection, id: str, acting: caller.Caller) -> Row[Any]:
+        row = self._visible(connection, id, acting)
         if row.state in ("UNWINDING", "CANCELLED"):
             return row
         if not journal.cancel(connection, id):
@@ -73,32 +81,30 @@ class OperationServicer:
         nudges = self._database.nudges
         after_commit(connection, lambda: nudges.notify(NUDGE))
         after_commit(connection, lambda: nudges.notify(f"operation/{id}"))
-        return _visible(connection, id, reach)
+        return self._visible(connection, id, acting)
 
+    def _visible(self, connection: Connection, id: str, acting: caller.Caller) -> Row[Any]:
+        row = journal.read(connection, id)
+        if row is None or not self.sees(connection, row, acting):
+            raise not_found("operation", id)
+        return row
 
-def _visible(connection: Connection, id: str, reach: str | None) -> Row[Any]:
-    row = journal.read(connection, id)
-    if row is None or reach not in (None, row.project_id):
-        raise not_found("operation", id)
-    return row
-
-
-def _page(
-    connection: Connection, request: operation_pb2.ListOperationsRequest, acting: caller.Caller
-) -> tuple[list[Row[Any]], str]:
-    query = select(operations)
-    if acting.reach is not None:
-        query = query.where(operations.c.project_id == acting.reach)
-    if request.target_id:
-        query = query.where(operations.c.target_id == request.target_id)
-    if request.kind:
-        query = query.where(operations.c.kind == request.kind)
-    if request.states:
-        name = operation_pb2.OperationState.Name
-        states = [name(state).removeprefix("OPERATION_STATE_") for state in request.states]
-        query = query.where(operations.c.state.in_(states))
-    order = [operations.c.created_at.desc(), operations.c.id]
-    return paging.page(connection, query, order, request, acting)
+    def _page(
+        self, connection: Connection, request: operation_pb2.ListOperationsRequest, acting: caller.Caller
+    ) -> tuple[list[Row[Any]], str]:
+        query, within = select(operations), self.whose(acting)
+        if within is not None:
+            query = query.where(within)
+        if request.target_id:
+            query = query.where(operations.c.target_id == request.target_id)
+        if request.kind:
+            query = query.where(operations.c.kind == request.kind)
+        if request.states:
+            name = operation_pb2.OperationState.Name
+            states = [name(state).removeprefix("OPERATION_STATE_") for state in request.states]
+            query = query.where(operations.c.state.in_(states))
+        order = [operations.c.created_at.desc(), operations.c.id]
+        return paging.page(connection, query, order, request, acting)
 
 
 def to_operation(row: Row[Any]) -> operation_pb2.Operation:

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 
-from services.compute.flows.app import App, all_of
+from mesh.together import all_of
+from services.compute.flows.app import App
 from services.compute.nodes import reaching
 from services.compute.store import hosts
 from services.compute.store.holdings import listing

@@ -25,6 +25,7 @@ from services.identity.api import (
     joins,
     keys,
     limits,
+    operations,
     projects,
     regions,
     roles,
@@ -35,6 +36,8 @@ from services.identity.api import (
 )
 from services.identity.bootstrap import bootstrap
 from services.identity.federated_login import FederatedLogin
+from services.identity.flows import FLOWS
+from services.identity.flows.purge import App
 from services.identity.hosts import HostCertificates
 from services.identity.id_tokens import IdTokens
 from services.identity.keys import KeyRing
@@ -62,6 +65,7 @@ from weft.identity.v1 import (
     join_service_pb2_grpc,
     key_service_pb2_grpc,
     limit_service_pb2_grpc,
+    operation_service_pb2_grpc,
     project_service_pb2_grpc,
     region_service_pb2_grpc,
     role_service_pb2_grpc,
@@ -119,6 +123,7 @@ async def build(runtime: Runtime) -> Service:
             totp.TotpDevices(database, second, login, project_admins),
         ),
         *_of_rows(database, project_admins),
+        *_of_projects(runtime),
         *_of_hosts(runtime),
     ]
     upkeep = reconcile.upkeep(database, ring, settings.identity.audit_days)
@@ -153,10 +158,22 @@ def _of_rows(database: Database, project_admins: bool) -> Servicers:
             implications.Implications(database),
         ),
         (limit_service_pb2_grpc.add_LimitServiceServicer_to_server, limits.Limits(database)),
-        (project_service_pb2_grpc.add_ProjectServiceServicer_to_server, projects.Projects(database)),
         (region_service_pb2_grpc.add_RegionServiceServicer_to_server, regions.Regions(database)),
         (role_service_pb2_grpc.add_RoleServiceServicer_to_server, roles.Roles(database, project_admins)),
         (trust_service_pb2_grpc.add_TrustServiceServicer_to_server, trusts.Trusts(database)),
+    ]
+
+
+def _of_projects(runtime: Runtime) -> Servicers:
+    """Projects, and their purges in all services."""
+    app = App(runtime.database, runtime.peers)
+    runtime.use_flows(FLOWS, app)
+    return [
+        (project_service_pb2_grpc.add_ProjectServiceServicer_to_server, projects.Projects(app)),
+        (
+            operation_service_pb2_grpc.add_OperationServiceServicer_to_server,
+            operations.Operations(runtime.database),
+        ),
     ]
 
 

@@ -53,6 +53,7 @@ projects = Table(
     Id("parent_id", ForeignKey("projects.id"), nullable=True, index=True),
     Column("enabled", Boolean, nullable=False, default=True),
     Column("tags", Json, nullable=False, default=list),
+    Id("operation_id", nullable=True),
     UniqueConstraint("domain_id", "name"),
     Index("projects_by_age", "created_at", "id"),
     Index("projects_of_domain_by_age", "domain_id", "created_at", "id"),

@@ -37,6 +37,7 @@ class Mesh:
     authority: Authority
     tokens: dict[str, str] = field(default_factory=dict)
     projects: dict[str, str] = field(default_factory=dict)
+    runtimes: dict[str, server.Runtime] = field(default_factory=dict)
 
     def client(self, service: str, persona: str) -> Client:
         """A client of one service: with a token as the gateway's callers have, or with a certificate."""
@@ -115,7 +116,8 @@ def _settings(state: Path) -> settings.Settings:
 async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mesh]:
     """All services, and the people."""
     loaded = _settings(tmp_path_factory.mktemp("access"))
-    async with server.running(loaded, parts(SERVICES)):
-        found = Mesh(loaded, Authority.open_or_create(Path(loaded.cloud.state) / "pki"))
+    async with server.running(loaded, parts(SERVICES)) as runtimes:
+        authority = Authority.open_or_create(Path(loaded.cloud.state) / "pki")
+        found = Mesh(loaded, authority, runtimes=runtimes)
         await _people(found)
         yield found

@@ -12,7 +12,7 @@ from google.protobuf.json_format import MessageToDict
 from mesh.channel import Peers
 from mesh.errors import CloudError
 from mesh.flow import Run
-from services.compute.flows.app import all_of
+from mesh.together import all_of
 from weft.block.v1.attachment_service_pb2 import (
     ConfirmAttachmentRequest,
     ReleaseAttachmentRequest,

@@ -14,7 +14,7 @@ from google.protobuf.json_format import MessageToDict
 from mesh.channel import Peers
 from mesh.errors import CloudError
 from mesh.flow import Run
-from services.compute.flows.app import all_of
+from mesh.together import all_of
 from weft.network.v1.port_service_pb2 import (
     BindPortRequest,
     CreatePortRequest,

@@ -40,6 +40,7 @@ def project(row: Any) -> pb.Project:
         enabled=row.enabled,
         tags=row.tags,
         revision=row.revision,
+        operation_id=row.operation_id or "",
         **_times(row),
     )
 

@@ -6,21 +6,22 @@ from google.protobuf.empty_pb2 import Empty
 
 from mesh import masks
 from mesh.caller import Caller, current
-from mesh.database import Database
 from mesh.errors import not_found
 from services.identity.api import messages, units
+from services.identity.api.purging import Purging, require_at_rest
+from services.identity.flows.purge import App
 from services.identity.model import administers, domain_reach
 from services.identity.store import projects
 from weft.identity.v1 import project_service_pb2 as pb
-from weft.identity.v1.project_service_pb2_grpc import ProjectServiceServicer
 from weft.identity.v1.resources_pb2 import Project
 
 
-class Projects(ProjectServiceServicer):
+class Projects(Purging):
     """weft.identity.v1.ProjectService."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, app: App) -> None:
+        super().__init__(app)
+        self._database = app.database
 
     async def GetProject(self, request: pb.GetProjectRequest, context: Any) -> Project:
         """The project of one's own token, one with a role on it, or one that the caller administers."""
@@ -61,7 +62,9 @@ class Projects(ProjectServiceServicer):
         reach = domain_reach(current())
 
         def do(unit: Any) -> Project:
-            projects.get(unit, request.id, reach)
+            row = projects.get(unit, request.id, reach)
+            if "enabled" in values:
+                require_at_rest(row)
             return messages.project(projects.update(unit, request.id, request.expected_revision, values))
 
         return await units.change(self._database, request, Project, do)
@@ -71,7 +74,7 @@ class Projects(ProjectServiceServicer):
         reach = domain_reach(current())
 
         def do(unit: Any) -> None:
-            projects.get(unit, request.id, reach)
+            require_at_rest(projects.get(unit, request.id, reach))
             projects.remove(unit, request.id, request.expected_revision)
 
         return await units.delete(self._database, request, do)

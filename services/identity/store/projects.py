@@ -118,10 +118,15 @@ def remove(connection: Connection, id: str, expected_revision: int) -> None:
     """Delete a project with its assignments and limits; its tokens are revoked. Raises IN_USE."""
     rows.hold(connection, projects, id, alone=True)
     compare_and_swap(connection, projects, id, expected_revision, {})
-    child = connection.scalar(select(projects.c.id).where(projects.c.parent_id == id).limit(1))
-    if child:
-        raise domains.in_use("project", id, "project", child)
+    require_childless(connection, id)
     connection.execute(delete(limits).where(limits.c.project_id == id))
     connection.execute(change(users).where(users.c.default_project_id == id).values(default_project_id=None))
     connection.execute(delete(projects).where(projects.c.id == id))
     revocations.add(connection, project_id=id)
+
+
+def require_childless(connection: Connection, id: str) -> None:
+    """Raises IN_USE for a project that has others below it."""
+    child = connection.scalar(select(projects.c.id).where(projects.c.parent_id == id).limit(1))
+    if child:
+        raise domains.in_use("project", id, "project", child)

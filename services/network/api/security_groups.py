@@ -32,7 +32,8 @@ class SecurityGroups(grpc_base.SecurityGroupServiceServicer, Api):
         project_id = who.project_id
         if project_id and not await self.database.read(store.has_default, project_id):
             await self.database.write(store.ensure_default, project_id)
-        found, token = await self.database.read(store.page, request, who, {"name": request.name})
+        wanted = {"name": request.name, "project_id": request.project_id}
+        found, token = await self.database.read(store.page, request, who, wanted)
         shown = map(messages.security_group, found)
         return verbs.ListSecurityGroupsResponse(security_groups=shown, next_page_token=token)
 

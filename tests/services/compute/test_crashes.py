@@ -14,8 +14,16 @@ from mesh.flow import Flow
 from services.compute.flows.boot import BOOT
 from services.compute.flows.delete import DELETE
 from services.compute.flows.volumes import ATTACH, DETACH
+from tests.perils import (
+    Plan,
+    deaths,
+    deaths_on_the_way_back,
+    doomed,
+    failures,
+    failures_that_pass,
+)
 from tests.services.compute.cloud import Cloud, status
-from tests.services.compute.perils import Died, Point, Survivor, doomed, passing
+from tests.services.compute.perils import Survivor
 from weft.block.v1.resources_pb2 import Volume
 from weft.compute.v1.resources_pb2 import Server
 from weft.compute.v1.server_service_pb2 import (
@@ -29,41 +37,6 @@ from weft.compute.v1.server_service_pb2 import (
 )
 
 Act = Callable[[Cloud, Server], Awaitable[Server]]
-Plan = dict[Point, list[BaseException]]
-
-
-def forward(flow: Flow) -> list[Point]:
-    return [(when, step.name) for step in flow.steps for when in ("before do", "after do")]
-
-
-def backward(flow: Flow) -> list[Point]:
-    undone = [step for step in flow.steps[: flow.commit_position] if step.undo]
-    return [(when, step.name) for step in undone for when in ("before undo", "after undo")]
-
-
-def deaths(flow: Flow) -> Iterator[Plan]:
-    for when, name in forward(flow):
-        yield {(when, name): [Died()]}
-        if when == "after do":
-            yield {(when, name): [Died(), Died()]}
-
-
-def deaths_on_the_way_back(flow: Flow) -> Iterator[Plan]:
-    last = ("before do", flow.steps[flow.commit_position].name)
-    for point in backward(flow):
-        yield {last: [doomed()], point: [Died()]}
-
-
-def failures(flow: Flow) -> Iterator[Plan]:
-    for position, step in enumerate(flow.steps):
-        for when in ("before do", "after do"):
-            if position <= flow.commit_position:
-                yield {(when, step.name): [doomed()]}
-
-
-def failures_that_pass(flow: Flow) -> Iterator[Plan]:
-    for step in flow.steps:
-        yield {("after do", step.name): [passing()]}
 
 
 def concerns(plan: Plan, step: str) -> bool:

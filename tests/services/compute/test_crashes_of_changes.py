@@ -11,6 +11,7 @@ from services.compute.flows.freezing import PAUSE, RESUME, SUSPEND, UNPAUSE
 from services.compute.flows.rebuild import REBUILD
 from services.compute.flows.snapshot import SNAPSHOT
 from services.compute.tables import user_data
+from tests.perils import deaths, deaths_on_the_way_back, failures, failures_that_pass
 from tests.services.compute.cloud import Cloud
 from tests.services.compute.perils import Survivor
 from tests.services.compute.test_crashes import (
@@ -18,11 +19,7 @@ from tests.services.compute.test_crashes import (
     assert_all_agree,
     assert_nothing_is_left,
     booted,
-    deaths,
-    deaths_on_the_way_back,
-    failures,
     failures_before_the_effect,
-    failures_that_pass,
 )
 from weft.compute.v1.resources_pb2 import Server
 from weft.compute.v1.server_service_pb2 import (

@@ -7,16 +7,13 @@ import pytest
 from mesh.flow import Flow
 from services.compute.flows.resize import RESIZE
 from services.compute.flows.resize_ends import CONFIRM, REVERT
+from tests.perils import deaths, deaths_on_the_way_back, doomed, failures, failures_that_pass
 from tests.services.compute.cloud import Cloud, status
-from tests.services.compute.perils import Survivor, doomed
+from tests.services.compute.perils import Survivor
 from tests.services.compute.test_crashes import (
     assert_all_agree,
     assert_nothing_is_left,
     booted,
-    deaths,
-    deaths_on_the_way_back,
-    failures,
-    failures_that_pass,
 )
 from tests.services.compute.test_resize import confirmed, flavor, migrated, resized, reverted
 from weft.compute.v1.resources_pb2 import Server

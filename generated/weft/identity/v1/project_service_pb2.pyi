@@ -279,3 +279,129 @@ class DeleteProjectRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteProjectRequest: _TypeAlias = DeleteProjectRequest  # noqa: Y015
+
+@_typing.final
+class GetProjectHoldingsRequest(_message.Message):
+    """Asks what a project has."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The project's id (UUID)."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetProjectHoldingsRequest: _TypeAlias = GetProjectHoldingsRequest  # noqa: Y015
+
+@_typing.final
+class ProjectHoldings(_message.Message):
+    """What a project has."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLDINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def holdings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Holding]:
+        """In the order in which a purge deletes them."""
+
+    def __init__(
+        self,
+        *,
+        holdings: _abc.Iterable[Global___Holding] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holdings", b"holdings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProjectHoldings: _TypeAlias = ProjectHoldings  # noqa: Y015
+
+@_typing.final
+class Holding(_message.Message):
+    """One thing that a project has."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    BLOCKED_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """Its service, e.g. `compute`."""
+    type: _builtins.str
+    """What it is, e.g. `server` or `floating_ip`."""
+    id: _builtins.str
+    """Its id."""
+    name: _builtins.str
+    """Its name, where it has one."""
+    blocked: _builtins.str
+    """Why a purge would not delete it, in words; empty when it would."""
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        type: _builtins.str = ...,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        blocked: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked", b"blocked", "id", b"id", "name", b"name", "service", b"service", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Holding: _TypeAlias = Holding  # noqa: Y015
+
+@_typing.final
+class PurgeProjectRequest(_message.Message):
+    """Names the project to purge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    DELETE_PROJECT_FIELD_NUMBER: _builtins.int
+    EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its id (UUID)."""
+    delete_project: _builtins.bool
+    """Delete the project too, in the end; otherwise it is as enabled as it was before."""
+    expected_revision: _builtins.int
+    """Change only if the resource still has this revision (REVISION_MISMATCH
+    otherwise); 0 means whichever it has.
+    """
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    validate_only: _builtins.bool
+    """Check everything and answer what would be, but change nothing."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        delete_project: _builtins.bool = ...,
+        expected_revision: _builtins.int = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_project", b"delete_project", "expected_revision", b"expected_revision", "id", b"id", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PurgeProjectRequest: _TypeAlias = PurgeProjectRequest  # noqa: Y015

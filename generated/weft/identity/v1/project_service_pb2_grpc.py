@@ -67,6 +67,16 @@ class ProjectServiceStub:
                 request_serializer=weft_dot_identity_dot_v1_dot_project__service__pb2.DeleteProjectRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.GetProjectHoldings = channel.unary_unary(
+                '/weft.identity.v1.ProjectService/GetProjectHoldings',
+                request_serializer=weft_dot_identity_dot_v1_dot_project__service__pb2.GetProjectHoldingsRequest.SerializeToString,
+                response_deserializer=weft_dot_identity_dot_v1_dot_project__service__pb2.ProjectHoldings.FromString,
+                _registered_method=True)
+        self.PurgeProject = channel.unary_unary(
+                '/weft.identity.v1.ProjectService/PurgeProject',
+                request_serializer=weft_dot_identity_dot_v1_dot_project__service__pb2.PurgeProjectRequest.SerializeToString,
+                response_deserializer=weft_dot_identity_dot_v1_dot_resources__pb2.Project.FromString,
+                _registered_method=True)
 
 
 class ProjectServiceServicer:
@@ -115,6 +125,25 @@ class ProjectServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetProjectHoldings(self, request, context):
+        """Answers what a project has in every service, and what of it a purge would not delete. UNAVAILABLE while a service
+        does not answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PurgeProject(self, request, context):
+        """Deletes all that a project has in every service. Idempotent in request_id, and while a purge is under way another
+        call answers that one. Answers the project with its operation_id; while it lasts the project is disabled, and so
+        are those below it. What GetProjectHoldings calls blocked makes the operation fail before anything is deleted. What
+        was deleted stays deleted when it fails or is cancelled; GetProjectHoldings then says what is left, and the next
+        purge goes on with that. IN_USE when the project is to go too and has projects below it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProjectServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -147,6 +176,16 @@ def add_ProjectServiceServicer_to_server(servicer, server):
                     servicer.DeleteProject,
                     request_deserializer=weft_dot_identity_dot_v1_dot_project__service__pb2.DeleteProjectRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'GetProjectHoldings': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProjectHoldings,
+                    request_deserializer=weft_dot_identity_dot_v1_dot_project__service__pb2.GetProjectHoldingsRequest.FromString,
+                    response_serializer=weft_dot_identity_dot_v1_dot_project__service__pb2.ProjectHoldings.SerializeToString,
+            ),
+            'PurgeProject': grpc.unary_unary_rpc_method_handler(
+                    servicer.PurgeProject,
+                    request_deserializer=weft_dot_identity_dot_v1_dot_project__service__pb2.PurgeProjectRequest.FromString,
+                    response_serializer=weft_dot_identity_dot_v1_dot_resources__pb2.Project.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -312,6 +351,60 @@ class ProjectService:
             '/weft.identity.v1.ProjectService/DeleteProject',
             weft_dot_identity_dot_v1_dot_project__service__pb2.DeleteProjectRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProjectHoldings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.identity.v1.ProjectService/GetProjectHoldings',
+            weft_dot_identity_dot_v1_dot_project__service__pb2.GetProjectHoldingsRequest.SerializeToString,
+            weft_dot_identity_dot_v1_dot_project__service__pb2.ProjectHoldings.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PurgeProject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.identity.v1.ProjectService/PurgeProject',
+            weft_dot_identity_dot_v1_dot_project__service__pb2.PurgeProjectRequest.SerializeToString,
+            weft_dot_identity_dot_v1_dot_resources__pb2.Project.FromString,
             options,
             channel_credentials,
             insecure,

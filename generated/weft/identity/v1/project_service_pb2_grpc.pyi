@@ -47,6 +47,17 @@ class ProjectServiceStub:
     """Changes name, description, enabled, tags. Idempotent in request_id."""
     DeleteProject: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.DeleteProjectRequest, _empty_pb2.Empty]
     """Deletes one project. Idempotent in request_id. Its assignments go with it. IN_USE while there are projects below it."""
+    GetProjectHoldings: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.GetProjectHoldingsRequest, _project_service_pb2.ProjectHoldings]
+    """Answers what a project has in every service, and what of it a purge would not delete. UNAVAILABLE while a service
+    does not answer.
+    """
+    PurgeProject: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.PurgeProjectRequest, _resources_pb2.Project]
+    """Deletes all that a project has in every service. Idempotent in request_id, and while a purge is under way another
+    call answers that one. Answers the project with its operation_id; while it lasts the project is disabled, and so
+    are those below it. What GetProjectHoldings calls blocked makes the operation fail before anything is deleted. What
+    was deleted stays deleted when it fails or is cancelled; GetProjectHoldings then says what is left, and the next
+    purge goes on with that. IN_USE when the project is to go too and has projects below it.
+    """
 
 @_typing.type_check_only
 class ProjectServiceAsyncStub(ProjectServiceStub):
@@ -65,6 +76,17 @@ class ProjectServiceAsyncStub(ProjectServiceStub):
     """Changes name, description, enabled, tags. Idempotent in request_id."""
     DeleteProject: _aio.UnaryUnaryMultiCallable[_project_service_pb2.DeleteProjectRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes one project. Idempotent in request_id. Its assignments go with it. IN_USE while there are projects below it."""
+    GetProjectHoldings: _aio.UnaryUnaryMultiCallable[_project_service_pb2.GetProjectHoldingsRequest, _project_service_pb2.ProjectHoldings]  # type: ignore[assignment]
+    """Answers what a project has in every service, and what of it a purge would not delete. UNAVAILABLE while a service
+    does not answer.
+    """
+    PurgeProject: _aio.UnaryUnaryMultiCallable[_project_service_pb2.PurgeProjectRequest, _resources_pb2.Project]  # type: ignore[assignment]
+    """Deletes all that a project has in every service. Idempotent in request_id, and while a purge is under way another
+    call answers that one. Answers the project with its operation_id; while it lasts the project is disabled, and so
+    are those below it. What GetProjectHoldings calls blocked makes the operation fail before anything is deleted. What
+    was deleted stays deleted when it fails or is cancelled; GetProjectHoldings then says what is left, and the next
+    purge goes on with that. IN_USE when the project is to go too and has projects below it.
+    """
 
 class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
     """What resources belong to."""
@@ -116,5 +138,28 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes one project. Idempotent in request_id. Its assignments go with it. IN_USE while there are projects below it."""
+
+    @_abc_1.abstractmethod
+    def GetProjectHoldings(
+        self,
+        request: _project_service_pb2.GetProjectHoldingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_project_service_pb2.ProjectHoldings, _abc.Awaitable[_project_service_pb2.ProjectHoldings]]:
+        """Answers what a project has in every service, and what of it a purge would not delete. UNAVAILABLE while a service
+        does not answer.
+        """
+
+    @_abc_1.abstractmethod
+    def PurgeProject(
+        self,
+        request: _project_service_pb2.PurgeProjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Project, _abc.Awaitable[_resources_pb2.Project]]:
+        """Deletes all that a project has in every service. Idempotent in request_id, and while a purge is under way another
+        call answers that one. Answers the project with its operation_id; while it lasts the project is disabled, and so
+        are those below it. What GetProjectHoldings calls blocked makes the operation fail before anything is deleted. What
+        was deleted stays deleted when it fails or is cancelled; GetProjectHoldings then says what is left, and the next
+        purge goes on with that. IN_USE when the project is to go too and has projects below it.
+        """
 
 def add_ProjectServiceServicer_to_server(servicer: ProjectServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -85,6 +85,7 @@ class Project(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    OPERATION_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     name: _builtins.str
@@ -99,6 +100,8 @@ class Project(_message.Message):
     """Tokens for a disabled project, or for one below it, are refused."""
     revision: _builtins.int
     """Grows with each change; for expected_revision."""
+    operation_id: _builtins.str
+    """The purge that is under way (UUID); empty when none is."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Labels."""
@@ -124,10 +127,11 @@ class Project(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
+        operation_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "description", b"description", "domain_id", b"domain_id", "enabled", b"enabled", "id", b"id", "name", b"name", "parent_id", b"parent_id", "revision", b"revision", "tags", b"tags", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "description", b"description", "domain_id", b"domain_id", "enabled", b"enabled", "id", b"id", "name", b"name", "operation_id", b"operation_id", "parent_id", b"parent_id", "revision", b"revision", "tags", b"tags", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,5 @@
+"""Identity's long-running work."""
+
+from services.identity.flows.purge import PURGE
+
+FLOWS = (PURGE,)
