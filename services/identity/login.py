@@ -8,6 +8,7 @@ from mesh import audit
 from mesh.database import Database
 from mesh.errors import invalid
 from services.identity import slowdown
+from services.identity.ahead import Ahead
 from services.identity.model import DEFAULT_DOMAIN, Wanted
 from services.identity.password_rules import must_change
 from services.identity.passwords import Passwords
@@ -64,14 +65,19 @@ class Login:
         Raises UNAUTHENTICATED alike for all that is wrong, or TOO_MANY_ATTEMPTS; SECOND_FACTOR_REQUIRED, with
         a receipt, and PASSWORD_CHANGE_REQUIRED when nothing is wrong but what they say.
         """
-        user = await self.known(said, source)
-        methods = ["password"]
-        if user.second_factor:
-            if not said.code:
-                raise self._receipts.required(user.id)
-            await self._second.prove(user.id, said.code, source)
-            methods.append("totp")
-        return await self._issue(user.id, user.password_hash, wanted, tuple(methods), None)
+
+        async def token(user: Any) -> Issued:
+            return await self._issue(user.id, user.password_hash, wanted, ("password",), None)
+
+        ahead = Ahead(token)
+        counted = wanted is not None and wanted.trust_id  # such a login uses up one of a trust's
+        user = await self.known(said, source, None if counted else ahead)
+        if not user.second_factor:
+            return await ahead.of(user)
+        if not said.code:
+            raise self._receipts.required(user.id)
+        await self._second.prove(user.id, said.code, source)
+        return await self._issue(user.id, user.password_hash, wanted, ("password", "totp"), None)
 
     async def by_receipt(self, receipt: str, code: str, wanted: Wanted | None, source: str) -> Issued:
         """A token for who has shown to know the password, and has the second factor; raises as that does."""
@@ -80,13 +86,15 @@ class Login:
         await self._second.prove(said.user_id, code, source)
         return await self._issue(said.user_id, user.password_hash, wanted, ("password", "totp"), None)
 
-    async def known(self, said: Person, source: str) -> Any:
-        """The user who says so, by id or by name, and knows the password. Raises as `by_password`."""
+    async def known(self, said: Person, source: str, ahead: Ahead[Any] | None = None) -> Any:
+        """The user who says so, by id or by name, and knows the password; `ahead` is what can be begun
+        meanwhile for one who needs nothing else. Raises as `by_password`.
+        """
         domain_name = said.domain_name or DEFAULT_DOMAIN
         named = (said.user_id, domain_name, said.name, said.domain_id)
         user = await self._database.peek(users.for_login, *named)
         name = f"{said.user_id}\0{said.domain_id or domain_name}\0{said.name}"
-        return await self.prove(user, name, said.password, source)
+        return await self.prove(user, name, said.password, source, ahead)
 
     async def known_fully(self, said: Person, source: str) -> Any:
         """The same, with the second factor if that is needed. Raises also INVALID_ARGUMENT where it lacks."""
@@ -97,13 +105,19 @@ class Login:
             await self._second.prove(user.id, said.code, source)
         return user
 
-    async def prove(self, user: Any, said: str, password: str, source: str) -> Any:
+    async def prove(
+        self, user: Any, said: str, password: str, source: str, ahead: Ahead[Any] | None = None
+    ) -> Any:
         """The user, whose password it is. The work is the same when there is no such user (None)."""
         if user is not None:
             audit.about(user.id, user.name, user.domain_id)
         async with self._slowdown.attempt(slowdown.subject(user and user.id, said), source) as attempt:
             stored = user.password_hash if user is not None else ""
+            if ahead is not None and attempt.familiar and not user.second_factor:
+                ahead.begin(user)
             if not await self._passwords.match(stored, password):
+                if ahead is not None:
+                    ahead.drop()
                 await attempt.failed()
                 raise scopes.refused()
             await attempt.succeeded()

@@ -9,8 +9,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 from weakref import WeakValueDictionary
 
 from mesh import clock
@@ -52,20 +51,22 @@ class Attempt:
     def __init__(self, database: Database, who: str, source: str) -> None:
         self._database, self._who, self._source = database, who, source
         self._failures = 0
-        self._noted = False
+        self.familiar = False  # the user has logged in from there within a day
 
     async def check(self, lockout: int) -> None:
         """Raises TOO_MANY_ATTEMPTS while it is too early, or in a lock-out from a strange place."""
-        found = self._database.peek(_state, self._who, self._source, lockout)
-        count, last, strange, self._noted = await found
-        if last is not None and clock.now() - last <= FORGOTTEN:
+        found = await self._database.peek(failures.standing, self._who, self._source, FORGOTTEN)
+        now, count = clock.now(), found.failures
+        if found.last_at is not None and now - found.last_at <= FORGOTTEN:
             self._failures = count
             wait = min(LONGEST, 2.0 ** min(count - FREE, 10)) if count >= FREE else 0.0
-            left = wait - (clock.now() - last).total_seconds()
+            left = wait - (now - found.last_at).total_seconds()
             if left > 0:
                 raise too_many(left)
-        if strange:
+        since = now - found.known_at if found.known_at is not None else timedelta.max
+        if lockout and found.everywhere >= lockout and since >= login_sources.FORGOTTEN:
             raise too_many(LONGEST)
+        self.familiar = since < login_sources.FRESH
 
     async def failed(self) -> None:
         """The guess was wrong."""
@@ -79,7 +80,7 @@ class Attempt:
     async def succeeded(self) -> None:
         """The same of a user's password: the place is known from now on."""
         await self.passed()
-        if not self._noted:
+        if not self.familiar:
             await self._database.write(login_sources.note, self._who, self._source)
 
 
@@ -91,13 +92,3 @@ def too_many(wait: float) -> CloudError:
         retry_after=wait,
         retry_after_seconds=f"{wait:.0f}",
     )
-
-
-def _state(connection: Any, who: str, source: str, lockout: int) -> tuple[int, datetime | None, bool, bool]:
-    """Failures in a row and the last; whether this is a strange place while the user is guessed at from
-    everywhere; whether it was written down lately as a known one.
-    """
-    count, last = failures.of(connection, who, source)
-    guessed_at = bool(lockout) and failures.everywhere(connection, who, FORGOTTEN) >= lockout
-    strange = guessed_at and not login_sources.known(connection, who, source)
-    return count, last, strange, login_sources.known(connection, who, source, login_sources.FRESH)

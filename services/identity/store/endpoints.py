@@ -22,6 +22,9 @@ def _query() -> Select[Any]:
     return select(endpoints, kind, name).join(service_table, service_table.c.id == endpoints.c.service_id)
 
 
+_ENABLED = _query().where(_SHOWN).order_by(*_ORDER)
+
+
 def get(connection: Connection, id: str, everything: bool) -> Row[Any]:
     """The endpoint. Raises NOT_FOUND, for a disabled one too unless `everything` is to be seen."""
     query = _query().where(endpoints.c.id == id, true() if everything else _SHOWN)
@@ -46,7 +49,7 @@ def listed(
 
 def enabled(connection: Connection) -> list[Row[Any]]:
     """The whole catalogue, oldest first."""
-    return list(connection.execute(_query().where(_SHOWN).order_by(*_ORDER)))
+    return list(connection.execute(_ENABLED))
 
 
 def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:

@@ -1,30 +1,41 @@
 """Failed logins, by whose they were and where they came from."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, select
+from sqlalchemy import Connection, Row, bindparam, case, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mesh import clock
 from services.identity.tables import login_failures as table
+from services.identity.tables import login_sources
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
-def of(connection: Connection, subject: str, source: str) -> tuple[int, datetime | None]:
-    """How many there were in a row, and when the last was."""
-    query = select(table).where(table.c.subject == subject, table.c.source == source)
-    row = connection.execute(query).one_or_none()
-    return (row.failures, row.last_at) if row is not None else (0, None)
+_SUBJECT, _SOURCE = bindparam("subject"), bindparam("source")
+_HERE = (table.c.subject == _SUBJECT, table.c.source == _SOURCE)
+_EVERYWHERE = select(func.coalesce(func.sum(table.c.failures), 0)).where(
+    table.c.subject == _SUBJECT, table.c.last_at > bindparam("since", type_=table.c.last_at.type)
+)
+_KNOWN = select(login_sources.c.last_at).where(
+    login_sources.c.user_id == _SUBJECT, login_sources.c.source == _SOURCE
+)
+# Made once, and asked once: it stands before the check of every password.
+_STANDING = select(
+    func.coalesce(select(table.c.failures).where(*_HERE).scalar_subquery(), 0).label("failures"),
+    select(table.c.last_at).where(*_HERE).scalar_subquery().label("last_at"),
+    _EVERYWHERE.scalar_subquery().label("everywhere"),
+    _KNOWN.scalar_subquery().label("known_at"),
+)
 
 
-def everywhere(connection: Connection, subject: str, age: timedelta) -> int:
-    """How many there were of one subject from all places, in rows whose last is not older than `age`."""
-    total = select(func.coalesce(func.sum(table.c.failures), 0))
-    return int(
-        connection.scalar(total.where(table.c.subject == subject, table.c.last_at > clock.now() - age)) or 0
-    )
+def standing(connection: Connection, subject: str, source: str, age: timedelta) -> Row[Any]:
+    """How many `failures` there were in a row, and when the last (`last_at`); how many from `everywhere`, in
+    rows whose last is not older than `age`; when the user was last noted to log in from there (`known_at`).
+    """
+    said = {"subject": subject, "source": source, "since": clock.now() - age}
+    return connection.execute(_STANDING, said).one()
 
 
 def add(connection: Connection, subject: str, source: str, age: timedelta) -> None:

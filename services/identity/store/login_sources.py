@@ -3,23 +3,17 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mesh import clock
 from services.identity.tables import login_sources as table
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+# A place that nobody has logged in from for so long is a strange one.
 FORGOTTEN = timedelta(days=30)
 # A login from a known place is written down again only when the last note is as old as this.
 FRESH = timedelta(days=1)
-
-
-def known(connection: Connection, user_id: str, source: str, age: timedelta = FORGOTTEN) -> bool:
-    """Whether the user has logged in from there within `age`."""
-    query = select(table.c.last_at).where(table.c.user_id == user_id, table.c.source == source)
-    last = connection.scalar(query)
-    return last is not None and last > clock.now() - age
 
 
 def note(connection: Connection, user_id: str, source: str) -> None:

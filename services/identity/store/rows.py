@@ -1,8 +1,9 @@
 """What the nouns share: read one row, hold it while deciding, insert under a unique name."""
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, insert, select
+from sqlalchemy import Connection, Row, Select, Table, bindparam, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -13,7 +14,18 @@ _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.ins
 
 def find(connection: Connection, table: Table, id: str) -> Row[Any] | None:
     """The row of that id, or None."""
-    return connection.execute(select(table).where(table.c.id == id)).one_or_none()
+    return connection.execute(_by_id(table), {"id": id}).one_or_none()
+
+
+@cache
+def _by_id(table: Table) -> Select[Any]:
+    """Made once, as a login asks for half a dozen rows, and to make it takes longer than to ask."""
+    return select(table).where(table.c.id == bindparam("id"))
+
+
+@cache
+def _held(table: Table, alone: bool) -> Select[Any]:
+    return _by_id(table).with_for_update(read=not alone)
 
 
 def get(connection: Connection, table: Table, id: str) -> Row[Any]:
@@ -29,8 +41,7 @@ def hold(connection: Connection, table: Table, id: str, *, alone: bool = False) 
 
     It orders a token against what would revoke it: SQLite has one writer anyway, PostgreSQL locks the row.
     """
-    query = select(table).where(table.c.id == id).with_for_update(read=not alone)
-    return connection.execute(query).one_or_none()
+    return connection.execute(_held(table, alone), {"id": id}).one_or_none()
 
 
 def add(connection: Connection, table: Table, kind: str, values: dict[str, Any]) -> Row[Any]:

@@ -1,8 +1,9 @@
 """Users and their password hashes."""
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, or_, select
+from sqlalchemy import Connection, Row, Select, bindparam, delete, or_, select
 
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
@@ -34,13 +35,21 @@ def for_login(
 
     A disabled one is nobody from the beginning: the right password is then as wrong as any other.
     """
+    said = {"id": id} if id else {"domain": domain_id or domain_name, "name": name}
+    return connection.execute(_login_query(bool(id), bool(domain_id)), said).one_or_none()
+
+
+@cache
+def _login_query(by_id: bool, by_domain_id: bool) -> Select[Any]:
+    """Made once for each way to say who one is: to make it takes longer than to ask."""
     device = select(totp.c.user_id).where(totp.c.user_id == users.c.id, totp.c.confirmed).exists()
     second_factor = or_(users.c.second_factor_required, device).label("second_factor")
     query = select(users, second_factor).join(domains, domains.c.id == users.c.domain_id)
     query = query.where(users.c.enabled, domains.c.enabled)
-    domain = domains.c.id == domain_id if domain_id else domains.c.name == domain_name
-    said = (users.c.id == id,) if id else (domain, users.c.name == name)
-    return connection.execute(query.where(*said)).one_or_none()
+    if by_id:
+        return query.where(users.c.id == bindparam("id"))
+    domain = domains.c.id if by_domain_id else domains.c.name
+    return query.where(domain == bindparam("domain"), users.c.name == bindparam("name"))
 
 
 def listed(
