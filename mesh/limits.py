@@ -9,13 +9,14 @@ from sqlalchemy import Connection
 
 from mesh import caller, locks
 from mesh.errors import CloudError
+from mesh.news import News
 from weft.identity.v1 import limit_service_pb2, limit_service_pb2_grpc
 from weft.identity.v1.resources_pb2 import Limit
 
 if TYPE_CHECKING:
     from mesh.channel import Peers
 
-# A changed limit holds at the latest after this many seconds.
+# What was heard is asked for again after this many seconds at the latest.
 KEPT = 10.0
 
 
@@ -38,19 +39,25 @@ class Allowed(dict[str, int]):
 
 
 class Limits:
-    """The limits that hold for the resources of one service."""
+    """The limits that hold for the resources of one service.
 
-    def __init__(self, peers: "Peers", service: str) -> None:
-        self._service = service
+    They are kept while the process hears from identity when they change, and are asked for each time while
+    it does not.
+    """
+
+    def __init__(self, peers: "Peers", service: str, news: News) -> None:
+        self._service, self._news = service, news
         self._stub = peers.stub(limit_service_pb2_grpc.LimitServiceStub, service="identity")
-        self._known: dict[str, tuple[float, Allowed]] = {}
+        self._known: dict[str, tuple[float, int, Allowed]] = {}
 
     async def of(self, project_id: str) -> Allowed:
         """What the project may have. Raises UNAVAILABLE while identity does not answer."""
-        until, limits = self._known.get(project_id, (0.0, Allowed({})))
-        if time.monotonic() >= until:
+        until, as_of, limits = self._known.get(project_id, (0.0, 0, Allowed({})))
+        changed = as_of != self._news.limits or not self._news.following
+        if changed or time.monotonic() >= until:
+            as_of = self._news.limits
             limits = await self._ask(project_id)
-            self._known[project_id] = (time.monotonic() + KEPT, limits)
+            self._known[project_id] = (time.monotonic() + KEPT, as_of, limits)
         return limits
 
     async def _ask(self, project_id: str) -> Allowed:

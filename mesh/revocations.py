@@ -14,6 +14,7 @@ from mesh import caller, tokens
 from mesh.caller import Caller
 from mesh.channel import Peers
 from mesh.errors import CloudError
+from mesh.news import News
 from weft.identity.v1 import key_service_pb2, key_service_pb2_grpc
 
 # Identity sends something at least every five seconds: after this long without, the stream is taken for dead.
@@ -55,11 +56,11 @@ class RemoteKeys:
 class RemoteVerifier:
     """A `Verifier` for every process but identity's."""
 
-    def __init__(self, peers: Peers) -> None:
-        self._peers = peers
+    def __init__(self, peers: Peers, news: News | None = None) -> None:
+        """`news` is told what else comes by the stream."""
+        self._peers, self._news = peers, news or News()
         self._revocations = tokens.Revocations()
         self._local = tokens.TokenVerifier(RemoteKeys(peers), self._revocations)
-        self._following = False
         self._heard = asyncio.Event()
         self._follower: asyncio.Task[None] | None = None
         self._answers: dict[str, float] = {}
@@ -68,7 +69,7 @@ class RemoteVerifier:
         """The caller that a token names."""
         self._begin()
         found = await self._local.verify(token)
-        if not self._following:
+        if not self._news.following:
             await self._ask(token, found.token_id)
         return found
 
@@ -112,14 +113,16 @@ class RemoteVerifier:
                     async with asyncio.timeout(SILENCE):
                         self._take(await anext(messages))
             except (CloudError, TimeoutError, StopAsyncIteration) as error:
-                if self._following:
+                if self._news.following:
                     _log.warning("the stream of revocations broke: identity is asked instead (%r)", error)
-            self._following = False
+            self._news.following = False
             await asyncio.sleep(_RETRY)
 
     def _take(self, message: key_service_pb2.WatchRevocationsResponse) -> None:
         if message.HasField("revocation"):
             self._revocations.add(message.revocation)
+        if message.limits_changed:
+            self._news.limits += 1
         if message.caught_up:
-            self._following = True
+            self._news.caught_up()
             self._heard.set()

@@ -25,6 +25,7 @@ from mesh.channel import Peers
 from mesh.database import Database
 from mesh.flow import Flow, FlowEngine
 from mesh.interceptor import Interceptor
+from mesh.news import News
 from mesh.policy import Policy
 from mesh.process import run
 from mesh.reconcile import upkeep
@@ -69,6 +70,7 @@ class Runtime:
     tracer: Tracer
     policy: Policy
     trail: Trail
+    news: News
     flows: FlowEngine | None = None
 
     def use_flows(self, flows: Iterable[Flow], app: Any) -> FlowEngine:
@@ -176,13 +178,15 @@ async def _runtime(
     tracer = exporting.tracer(part.name)
     trail = Trail(to_identity(peers))
     stack.push_async_callback(trail.close)
-    return Runtime(part.name, settings, service, database, peers, authority, leaf, tracer, policy, trail)
+    return Runtime(
+        part.name, settings, service, database, peers, authority, leaf, tracer, policy, trail, News()
+    )
 
 
 def _interceptor(runtime: Runtime, service: Service, stack: AsyncExitStack) -> Interceptor:
     verifier = service.verifier
     if verifier is None:
-        verifier = remote = RemoteVerifier(runtime.peers)
+        verifier = remote = RemoteVerifier(runtime.peers, runtime.news)
         stack.push_async_callback(remote.close)
     cloud = runtime.settings.cloud.name
     return Interceptor(runtime.name, cloud, verifier, runtime.tracer, runtime.policy, runtime.trail)

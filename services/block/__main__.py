@@ -33,7 +33,7 @@ def build(runtime: Runtime) -> Service:
     app = App(database, drivers(runtime.peers))
     runtime.use_flows(FLOWS, app)
     attaching, elsewhere = Attaching(app), Elsewhere(runtime.peers)
-    parts = Parts(database, Limits(runtime.peers, "block"), app, attaching, elsewhere)
+    parts = Parts(database, Limits(runtime.peers, "block", runtime.news), app, attaching, elsewhere)
     stale = Sweep(
         "stale reservations",
         reconcile.STALE_SECONDS,

@@ -44,7 +44,7 @@ def build(runtime: Runtime) -> Service:
     app = App(runtime.database, runtime.peers, Nodes(runtime.peers, runtime.database))
     runtime.use_flows(FLOWS, app)
     reconciler = Reconciler(app)
-    limits = Limits(runtime.peers, "compute")
+    limits = Limits(runtime.peers, "compute", runtime.news)
     waits = runtime.settings.section("compute", confirmations.Compute).confirm_resizes_seconds
     confirming = Sweep("resizes to confirm", 30, lambda: confirmations.confirm(app, waits))
     servers = ServerService(app, limits, reconciler.telling)

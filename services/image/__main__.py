@@ -23,7 +23,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def build(runtime: Runtime) -> Service:
     """The servicers and sweeps of one image service."""
     database = runtime.database
-    limits = Limits(runtime.peers, "image")
+    limits = Limits(runtime.peers, "image", runtime.news)
     contents = Contents(database, Blobs(Path(runtime.settings.image.store)))
     grants = Grants(shared_key(runtime.settings.state / "pki" / "grants.key"))
     parts = Parts(database, limits, contents, Uploads(database, contents, limits), grants)

@@ -34,7 +34,7 @@ def build(runtime: Runtime) -> Service:
     """The servicers, streams and sweeps of one network service."""
     database, listener_id = runtime.database, ids.new()
     segments = runtime.settings.section("network", Segments).ranges
-    parts = Parts(database, Limits(runtime.peers, "network"), segments)
+    parts = Parts(database, Limits(runtime.peers, "network", runtime.news), segments)
     streams, egress = HostStreams(database), reconcile.egress_hosts(database)
     hosts = Hosts(database, streams, listener_id, egress)
     add_security_groups = security_group_service_pb2_grpc.add_SecurityGroupServiceServicer_to_server

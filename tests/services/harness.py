@@ -160,7 +160,7 @@ def verified(people: People, build: Callable[[Runtime], Any]) -> Build:
     return build_verified
 
 
-async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
     """Wait for what another task or process brings about."""
     async with asyncio.timeout(seconds):
         while not await holds():  # noqa: ASYNC110 - nobody tells us when it does

@@ -11,7 +11,7 @@ from mesh.database import Database
 from services.identity.api import messages
 from services.identity.api.tokens import describe
 from services.identity.keys import KeyRing
-from services.identity.store import revocations
+from services.identity.store import limit_changes, revocations
 from services.identity.verifier import LocalVerifier
 from weft.identity.v1 import key_service_pb2 as pb
 from weft.identity.v1.key_service_pb2_grpc import KeyServiceServicer
@@ -44,10 +44,14 @@ class Keys(KeyServiceServicer):
             message = revocations.to_proto(row._mapping, row.revision)
             yield pb.WatchRevocationsResponse(revocation=message)
         yield pb.WatchRevocationsResponse(caught_up=True)
-        events = watch.stream(self._database, revocations.EVENT, latest, None)
+        kinds = (revocations.EVENT, limit_changes.EVENT)
+        events = watch.stream(self._database, kinds, latest, None)
         async for event in _with_heartbeats(events):
             if event is None:
                 yield pb.WatchRevocationsResponse()
+                continue
+            if event.resource_type == limit_changes.EVENT:
+                yield pb.WatchRevocationsResponse(limits_changed=True)
                 continue
             message = Revocation.FromString(event.payload)
             message.revision = event.revision

@@ -12,7 +12,7 @@ from mesh.caller import Caller
 from mesh.errors import not_found
 from mesh.paging import page
 from services.identity.limit_trees import LimitTree
-from services.identity.store import rows, trees
+from services.identity.store import limit_changes, rows, trees
 from services.identity.tables import limits, projects
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
@@ -66,6 +66,7 @@ def put(
     )
     key = ["service", "resource", "project_id"]
     insert = insert.on_conflict_do_update(index_elements=key, set_={"limit": limit})
+    limit_changes.tell(connection, project_id)
     return connection.execute(insert.returning(limits)).one(), tree
 
 
@@ -78,6 +79,7 @@ def take(connection: Connection, service: str, resource: str, project_id: str) -
     after = replace(tree, own={each: limit for each, limit in tree.own.items() if each != project_id})
     after.refuse(after.owner(project_id), resource)
     connection.execute(delete(limits).where(*_key(service, resource), limits.c.project_id == project_id))
+    limit_changes.tell(connection, project_id)
 
 
 def _tree(connection: Connection, service: str, resource: str, project_id: str) -> LimitTree:

@@ -11,7 +11,7 @@ from mesh.errors import invalid, not_found
 from mesh.paging import page
 from services.identity.model import DEEPEST_PROJECT
 from services.identity.store import assignments as given
-from services.identity.store import domains, revocations, rows, trees
+from services.identity.store import domains, limit_changes, revocations, rows, trees
 from services.identity.tables import domains as domain_table
 from services.identity.tables import limits, projects, users
 
@@ -97,7 +97,10 @@ def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:
             raise invalid("parent_id", "there is no such project in the domain")
         if len(above) >= DEEPEST_PROJECT:
             raise invalid("parent_id", f"projects are nested {DEEPEST_PROJECT} deep at most")
-    return rows.add(connection, projects, "project", values)
+    made = rows.add(connection, projects, "project", values)
+    if made.parent_id:
+        limit_changes.tell(connection, made.parent_id)
+    return made
 
 
 def update(connection: Connection, id: str, expected_revision: int, values: dict[str, Any]) -> Row[Any]:
@@ -117,11 +120,13 @@ def update(connection: Connection, id: str, expected_revision: int, values: dict
 def remove(connection: Connection, id: str, expected_revision: int) -> None:
     """Delete a project with its assignments and limits; its tokens are revoked. Raises IN_USE."""
     rows.hold(connection, projects, id, alone=True)
-    compare_and_swap(connection, projects, id, expected_revision, {})
+    gone = compare_and_swap(connection, projects, id, expected_revision, {})
     require_childless(connection, id)
     connection.execute(delete(limits).where(limits.c.project_id == id))
     connection.execute(change(users).where(users.c.default_project_id == id).values(default_project_id=None))
     connection.execute(delete(projects).where(projects.c.id == id))
+    if gone.parent_id:
+        limit_changes.tell(connection, gone.parent_id)
     revocations.add(connection, project_id=id)
 
 

@@ -29,7 +29,7 @@ from weft.identity.v1 import resources_pb2 as weft_dot_identity_dot_v1_dot_resou
 from weft.options.v1 import access_pb2 as weft_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"weft/identity/v1/key_service.proto\x12\x10weft.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a weft/identity/v1/resources.proto\x1a\x1cweft/options/v1/access.proto\"\x11\n\x0fListKeysRequest\"9\n\x17WatchRevocationsRequest\x12\x1e\n\rfrom_revision\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"1\n\x11\x43heckTokenRequest\x12\x1c\n\x05token\x18\x01 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\x80@\"p\n\x10ListKeysResponse\x12*\n\x04keys\x18\x01 \x03(\x0b\x32\x1c.weft.identity.v1.SigningKey\x12\x30\n\rrefresh_after\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"_\n\x18WatchRevocationsResponse\x12\x30\n\nrevocation\x18\x01 \x01(\x0b\x32\x1c.weft.identity.v1.Revocation\x12\x11\n\tcaught_up\x18\x02 \x01(\x08\x32\x96\x03\n\nKeyService\x12\x89\x01\n\x08ListKeys\x12!.weft.identity.v1.ListKeysRequest\x1a\".weft.identity.v1.ListKeysResponse\"6\x90\x02\x01\xaa\xbb\x18\x16\n\x12identity.keys.list\x18\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/identity/v1/keys\x12\x8b\x01\n\x10WatchRevocations\x12).weft.identity.v1.WatchRevocationsRequest\x1a*.weft.identity.v1.WatchRevocationsResponse\"\x1e\x90\x02\x01\xaa\xbb\x18\x17\n\x13identity.keys.watch\x18\x04\x30\x01\x12n\n\nCheckToken\x12#.weft.identity.v1.CheckTokenRequest\x1a\x1b.weft.identity.v1.TokenInfo\"\x1e\x90\x02\x01\xaa\xbb\x18\x17\n\x13identity.keys.check\x18\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"weft/identity/v1/key_service.proto\x12\x10weft.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a weft/identity/v1/resources.proto\x1a\x1cweft/options/v1/access.proto\"\x11\n\x0fListKeysRequest\"9\n\x17WatchRevocationsRequest\x12\x1e\n\rfrom_revision\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"1\n\x11\x43heckTokenRequest\x12\x1c\n\x05token\x18\x01 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\x80@\"p\n\x10ListKeysResponse\x12*\n\x04keys\x18\x01 \x03(\x0b\x32\x1c.weft.identity.v1.SigningKey\x12\x30\n\rrefresh_after\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"w\n\x18WatchRevocationsResponse\x12\x30\n\nrevocation\x18\x01 \x01(\x0b\x32\x1c.weft.identity.v1.Revocation\x12\x11\n\tcaught_up\x18\x02 \x01(\x08\x12\x16\n\x0elimits_changed\x18\x03 \x01(\x08\x32\x96\x03\n\nKeyService\x12\x89\x01\n\x08ListKeys\x12!.weft.identity.v1.ListKeysRequest\x1a\".weft.identity.v1.ListKeysResponse\"6\x90\x02\x01\xaa\xbb\x18\x16\n\x12identity.keys.list\x18\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/identity/v1/keys\x12\x8b\x01\n\x10WatchRevocations\x12).weft.identity.v1.WatchRevocationsRequest\x1a*.weft.identity.v1.WatchRevocationsResponse\"\x1e\x90\x02\x01\xaa\xbb\x18\x17\n\x13identity.keys.watch\x18\x04\x30\x01\x12n\n\nCheckToken\x12#.weft.identity.v1.CheckTokenRequest\x1a\x1b.weft.identity.v1.TokenInfo\"\x1e\x90\x02\x01\xaa\xbb\x18\x17\n\x13identity.keys.check\x18\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,7 +55,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTKEYSRESPONSE']._serialized_start=340
   _globals['_LISTKEYSRESPONSE']._serialized_end=452
   _globals['_WATCHREVOCATIONSRESPONSE']._serialized_start=454
-  _globals['_WATCHREVOCATIONSRESPONSE']._serialized_end=549
-  _globals['_KEYSERVICE']._serialized_start=552
-  _globals['_KEYSERVICE']._serialized_end=958
+  _globals['_WATCHREVOCATIONSRESPONSE']._serialized_end=573
+  _globals['_KEYSERVICE']._serialized_start=576
+  _globals['_KEYSERVICE']._serialized_end=982
 # @@protoc_insertion_point(module_scope)

@@ -119,8 +119,11 @@ class WatchRevocationsResponse(_message.Message):
 
     REVOCATION_FIELD_NUMBER: _builtins.int
     CAUGHT_UP_FIELD_NUMBER: _builtins.int
+    LIMITS_CHANGED_FIELD_NUMBER: _builtins.int
     caught_up: _builtins.bool
     """Everything in force has been sent."""
+    limits_changed: _builtins.bool
+    """Limits of projects, or who shares them, have changed: ask for them again."""
     @_builtins.property
     def revocation(self) -> _resources_pb2.Revocation:
         """The revocation; unset with caught_up and in heartbeats."""
@@ -130,10 +133,11 @@ class WatchRevocationsResponse(_message.Message):
         *,
         revocation: _resources_pb2.Revocation | None = ...,
         caught_up: _builtins.bool = ...,
+        limits_changed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["revocation", b"revocation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caught_up", b"caught_up", "revocation", b"revocation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caught_up", b"caught_up", "limits_changed", b"limits_changed", "revocation", b"revocation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -67,7 +67,7 @@ class KeyServiceServicer:
 
     def WatchRevocations(self, request, context):
         """Sends every revocation still in force, then a message with `caught_up`,
-        then each new one as it happens.
+        then each new one as it happens; between them also that limits changed.
         No REST binding: it is for other parts of the cloud, not for its users.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -40,7 +40,7 @@ class KeyServiceStub:
     """
     WatchRevocations: _grpc.UnaryStreamMultiCallable[_key_service_pb2.WatchRevocationsRequest, _key_service_pb2.WatchRevocationsResponse]
     """Sends every revocation still in force, then a message with `caught_up`,
-    then each new one as it happens.
+    then each new one as it happens; between them also that limits changed.
     No REST binding: it is for other parts of the cloud, not for its users.
     """
     CheckToken: _grpc.UnaryUnaryMultiCallable[_key_service_pb2.CheckTokenRequest, _resources_pb2.TokenInfo]
@@ -60,7 +60,7 @@ class KeyServiceAsyncStub(KeyServiceStub):
     """
     WatchRevocations: _aio.UnaryStreamMultiCallable[_key_service_pb2.WatchRevocationsRequest, _key_service_pb2.WatchRevocationsResponse]  # type: ignore[assignment]
     """Sends every revocation still in force, then a message with `caught_up`,
-    then each new one as it happens.
+    then each new one as it happens; between them also that limits changed.
     No REST binding: it is for other parts of the cloud, not for its users.
     """
     CheckToken: _aio.UnaryUnaryMultiCallable[_key_service_pb2.CheckTokenRequest, _resources_pb2.TokenInfo]  # type: ignore[assignment]
@@ -89,7 +89,7 @@ class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_key_service_pb2.WatchRevocationsResponse], _abc.AsyncIterator[_key_service_pb2.WatchRevocationsResponse]]:
         """Sends every revocation still in force, then a message with `caught_up`,
-        then each new one as it happens.
+        then each new one as it happens; between them also that limits changed.
         No REST binding: it is for other parts of the cloud, not for its users.
         """
 
