@@ -14,7 +14,7 @@ from benchmarks.report import Record
 NAMES = (
     "start", "idle", "call", "dialect", "tokens", "boot", "boot_postgresql", "lists", "ports", "volumes",
     "images", "console", "candidates", "claims", "journal", "takeover", "identity_scale", "streams",
-    "datapath",
+    "datapath", "scale",
 )  # fmt: skip
 
 
