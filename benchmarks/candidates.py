@@ -29,7 +29,7 @@ async def run(bench: Bench) -> None:
         view.put(_provider(number))
     group = [Group(_WANTED, required=(_TRAIT,))]
     times = bench.of(300, 5000)
-    find = measure.here(lambda: view.find(group, share=False, exclude=(), limit=1), times)
+    find = measure.here(lambda: view.find(group, share=False, exclude=(), limit=1), times, warm_up=20)
     bench.tell(f"the decision, {_HOSTS:,} hosts", "ms", find, Goal(0.1))
     async with service("placement", Identity.service("compute"), _listens) as (client, pid):
         await _filled(bench, client, pid)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from benchmarks.figures import Goal
+from benchmarks.processes import Cost
 from benchmarks.suite import Bench
 from mesh import ids
 from node.wire import names, namespaces
@@ -64,8 +65,8 @@ def _measured(bench: Bench, lab: "Lab", where: str) -> None:
         bench.tell(f"{name} beside it, by processor time{where}", "x", shares, goal)
 
 
-def _cost(flows: Sequence["Flow"]) -> dict[str, float]:
-    return {"both ends, of a MiB": fmean(1 / flow.mib_a_cpu_ms for flow in flows)}
+def _cost(flows: Sequence["Flow"]) -> Cost:
+    return Cost({"both ends, of a MiB": fmean(1 / flow.mib_a_cpu_ms for flow in flows)})
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ class Goal:
 
 @dataclass(frozen=True)
 class Figure:
-    """`samples` are in `unit`; `cpu_ms` is the processors' time that one operation took, by process.
+    """`samples` are in `unit`; `cpu_ms` is the processors' time that one operation took, `pss_mb` the
+    memory (proportional set size) afterwards, by process.
 
     Of a unit that `counts_up` more is better, of every other less.
     """
@@ -41,6 +42,7 @@ class Figure:
     goal: Goal | None = None
     cpu_ms: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+    pss_mb: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.samples:
@@ -91,6 +93,7 @@ class Figure:
             "openstack": [self.anchor.low, self.anchor.high] if self.anchor else None,
             "ratio": self.ratio,
             "cpu_ms": dict(self.cpu_ms),
+            "pss_mb": dict(self.pss_mb),
             "note": self.note,
         }
 

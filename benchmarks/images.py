@@ -15,6 +15,7 @@ from weft.image.v1 import image_service_pb2_grpc
 
 _CHUNK = 1 << 20
 _MIB = 1 << 20
+_WARM_UP = 8
 
 
 async def run(bench: Bench) -> None:
@@ -24,6 +25,8 @@ async def run(bench: Bench) -> None:
     up, down, hashed, read = [list[float]() for _ in range(4)]
     with tempfile.NamedTemporaryFile(prefix="weft-bench-") as file:
         async with person(cloud) as somebody:
+            _fill(Path(file.name), _WARM_UP)
+            await _download(somebody, await _upload(somebody, Path(file.name)), _WARM_UP * _MIB)
             with cloud.spending() as spent:
                 for _ in range(rounds):
                     _fill(Path(file.name), size)

@@ -38,8 +38,12 @@ async def at_once(work: Work, times: int, concurrency: int) -> float:
     return times / (time.perf_counter() - begun)
 
 
-def here(work: Callable[[], object], times: int, batch: int = 1) -> list[float]:
-    """Milliseconds of each, for work in this process that is too short to be timed but by the `batch`."""
+def here(work: Callable[[], object], times: int, batch: int = 1, warm_up: int = 0) -> list[float]:
+    """Milliseconds of each, for work in this process that is too short to be timed but by the `batch`, after
+    `warm_up` that do not count.
+    """
+    for _ in range(warm_up):
+        work()
     samples = []
     for _ in range(times):
         begun = time.perf_counter()

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
@@ -28,6 +29,19 @@ def children(pid: int) -> Iterator[int]:
         yield from map(int, (thread / "children").read_text().split())
 
 
+@dataclass(frozen=True)
+class Cost:
+    """Of one operation the milliseconds of processor time, and the memory afterwards, by process."""
+
+    cpu_ms: Mapping[str, float]
+    pss_mb: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def services_ms(self) -> float:
+        """Of all processes but the one that measures."""
+        return sum(ms for name, ms in self.cpu_ms.items() if name != "client")
+
+
 class Spent:
     """Processor time by process since this was made."""
 
@@ -35,14 +49,15 @@ class Spent:
         self._pids = dict(pids)
         self._before = {name: cpu_ms(pid) for name, pid in pids.items()}
         self.ms: dict[str, float] = {}
+        self.pss_mb: dict[str, float] = {}
 
     def stop(self) -> None:
         """Up to here it counts."""
         self.ms = {name: cpu_ms(pid) - self._before[name] for name, pid in self._pids.items()}
 
-    def each(self, operations: int) -> dict[str, float]:
-        """Milliseconds of one operation."""
-        return {name: ms / operations for name, ms in self.ms.items()}
+    def each(self, operations: int) -> Cost:
+        """What one operation cost, and the memory of the processes as it was at the end."""
+        return Cost({name: ms / operations for name, ms in self.ms.items()}, self.pss_mb)
 
 
 @contextmanager
@@ -51,3 +66,4 @@ def spending(pids: Mapping[str, int]) -> Iterator[Spent]:
     spent = Spent({**pids, "client": os.getpid()})
     yield spent
     spent.stop()
+    spent.pss_mb = {name: pss_mb(pid) for name, pid in pids.items()}

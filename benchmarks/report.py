@@ -45,7 +45,7 @@ def table(figures: Iterable[Figure], out: IO[str]) -> None:
         shown.add_column(heading, no_wrap=True)
     for heading in ("OpenStack", "weft / OpenStack"):
         shown.add_column(heading, justify="right")
-    shown.add_column("CPU-ms of one, by process")
+    shown.add_column("CPU-ms of one (and MB PSS afterwards), by process")
     figures = list(figures)
     before = ""
     for figure in figures:
@@ -62,7 +62,8 @@ def table(figures: Iterable[Figure], out: IO[str]) -> None:
 def _cells(figure: Figure) -> tuple[str, ...]:
     met = {None: "", True: "[green]yes", False: "[red]no"}[figure.met]
     seen = (min(figure.samples), figure.median, figure.at(0.99), max(figure.samples))
-    cpu = ", ".join(f"{name} {number(ms)}" for name, ms in figure.cpu_ms.items())
+    memory = {name: f" ({number(mb)})" for name, mb in figure.pss_mb.items()}
+    cpu = ", ".join(f"{name} {number(ms)}{memory.get(name, '')}" for name, ms in figure.cpu_ms.items())
     goal = str(figure.goal or "")
     told = (figure.unit, goal, met, *_beside(figure), cpu)
     return (figure.name, str(len(figure.samples)), *map(number, seen), *told)

@@ -86,10 +86,9 @@ async def _rests(bench: Bench, cloud: BareCloud, where: str) -> None:
     seconds = bench.of(20, 60)
     with cloud.spending() as spent:
         await asyncio.sleep(seconds)
-    busy = sum(ms for name, ms in spent.ms.items() if name != "client") / seconds / 10
+    busy = spent.each(1).services_ms / seconds / 10
     bench.tell(f"all services while nothing is asked, {where}", "% of a core", [busy])
-    memory = sum(processes.pss_mb(pid) for pid in cloud.pids().values())
-    bench.tell(f"memory of all services, {where}", "MB PSS", [memory])
+    bench.tell(f"memory of all services, {where}", "MB PSS", [sum(spent.pss_mb.values())])
 
 
 async def _booted(bench: Bench, cloud: BareCloud, boots: Boots, where: str) -> tuple[list[float], float]:
@@ -104,7 +103,7 @@ async def _booted(bench: Bench, cloud: BareCloud, boots: Boots, where: str) -> t
     each = spent.each(rounds * times)
     note = "the processors' time is of a boot and its deletion, and of what hosts say meanwhile"
     bench.tell(f"boots, {_AT_ONCE} at once, {where}", "/s", rates, None, each, note=note)
-    return rates, sum(ms for name, ms in each.items() if name != "client")
+    return rates, each.services_ms
 
 
 def _beside(

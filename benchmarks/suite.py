@@ -1,13 +1,14 @@
 """All benchmarks in their order, and what each is given."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from importlib import import_module
 
 from benchmarks import cloud, report
 from benchmarks.cloud import Cloud
 from benchmarks.figures import Figure, Goal
+from benchmarks.processes import Cost
 from benchmarks.report import Record
 
 # Each is a module here with `async def run(bench)`.
@@ -43,11 +44,12 @@ class Bench:
         unit: str,
         samples: Sequence[float],
         goal: Goal | None = None,
-        cpu_ms: Mapping[str, float] | None = None,
+        cost: Cost | None = None,
         note: str = "",
     ) -> None:
         """Print a figure of the benchmark at hand, and keep it."""
-        figure = Figure(self._name, name, unit, samples, goal, cpu_ms or {}, note)
+        cost = cost or Cost({})
+        figure = Figure(self._name, name, unit, samples, goal, cost.cpu_ms, note, cost.pss_mb)
         self.figures.append(figure)
         self._record.keep(figure)
         print(report.show(figure), file=sys.stderr, flush=True)
