@@ -52,14 +52,17 @@ class Subject:
     user_id: str
     user_name: str
     user_domain_id: str
+    delegations: tuple[str, ...] = ()
 
 
 _subject: ContextVar[Subject | None] = ContextVar("weft_audit_subject", default=None)
 
 
-def about(user_id: str, user_name: str, user_domain_id: str) -> None:
-    """The call at hand is a login of this user, who is there: its event says so however it ends."""
-    _subject.set(Subject(user_id, user_name, user_domain_id))
+def about(user_id: str, user_name: str, user_domain_id: str, delegations: tuple[str, ...] = ()) -> None:
+    """The call at hand is a login of this user, who is there, by what was handed on so: its event says it
+    however it ends.
+    """
+    _subject.set(Subject(user_id, user_name, user_domain_id, delegations))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +229,8 @@ def _initiator(entry: Entry) -> pb.AuditInitiator:
             id=said.user_id,
             name=said.user_name[:255],
             user_domain_id=said.user_domain_id,
+            credential_id=said.delegations[-1] if said.delegations else "",
+            delegation_ids=said.delegations,
             host=host,
         )
     kind = Kind.USER if who.user_id else who.kind
@@ -238,6 +243,7 @@ def _initiator(entry: Entry) -> pb.AuditInitiator:
         user_domain_id=who.user_domain_id,
         via=who.service if who.user_id else "",
         credential_id=who.delegation_id,
+        delegation_ids=who.delegations,
         host=host,
     )
 

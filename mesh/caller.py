@@ -27,8 +27,8 @@ class Caller:
     `scope` is "none", "project", "domain" or "system". `service` is set when kind is SERVICE; the user,
     project and roles are then those of the one it acts for, and empty when it acts for nobody. `host_id` is
     set when kind is NODE. `token_id` is the token's jti (a host's: the id of its join), `expires_at` its end
-    in seconds since the epoch; `rests_on` are ids of the tokens that it was exchanged for, and of the
-    delegations that it came about by: it ends with any of them. `vouched_by` are the other users, with their
+    in seconds since the epoch; `rests_on` are ids of the delegations that it came about by, and of the
+    tokens that it was exchanged for: it ends with any of them. `vouched_by` are the other users, with their
     domains, whose rights it rests on. `rules` are the RPCs that it is good for, None for no such bounds: see
     mesh.access_rules.
     """
@@ -63,6 +63,13 @@ class Caller:
         if self.kind is Kind.NODE or (self.kind is Kind.SERVICE and self.for_nobody):
             return None
         return None if self.scope == "system" else self.project_id if self.scope == "project" else ""
+
+    @property
+    def delegations(self) -> tuple[str, ...]:
+        """Ids of all that its rights were handed on by, from the first to the one that was used."""
+        if self.delegation_id not in self.rests_on:
+            return (self.delegation_id,) if self.delegation_id else ()
+        return self.rests_on[: self.rests_on.index(self.delegation_id) + 1]
 
     def through(self, service: str) -> "Caller":
         """The same caller, as a service that acts for it appears to the next."""

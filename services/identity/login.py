@@ -152,7 +152,8 @@ def issue(
     until: datetime | None = None,
 ) -> Issued:
     """A token for what was granted, which ends `until` then."""
-    audit.about(grant.user.id, grant.user.name, grant.user.domain_id)
+    by = grant.delegated.ids if grant.delegated is not None else ()
+    audit.about(grant.user.id, grant.user.name, grant.user.domain_id, by)
     token, claims = tokens.sign(grant, methods, parent, until)
     return Issued(token, claims, grant.project_name, catalog if grant.target.scope != "none" else [])
 

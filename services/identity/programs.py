@@ -47,7 +47,7 @@ class Programs:
             delegations.for_login, said.id, said.name, said.user_id, said.user_name, said.domain_name
         )
         if row is not None:
-            audit.about(row.owner_id, "", "")
+            audit.about(row.owner_id, "", "", (row.id,))
         right = program_secrets.match(row.secret if row is not None else "", said.secret)
         if row is None or not right:
             raise scopes.refused()
@@ -72,7 +72,7 @@ class Programs:
         row = await self._database.read(_of_key, signed.access_key)
         secret = self._nobodys
         if row is not None:
-            audit.about(row.owner_id, "", "")
+            audit.about(row.owner_id, "", "", (row.id,))
             secret = self._seal.open(row.secret, sealed_for(row.id)).decode()
         # The work is the same whatever is wrong; canonicalising a long request may take a while.
         right = await asyncio.to_thread(signed.made_with, secret)

@@ -306,6 +306,7 @@ audit_events = Table(
     Column("user_domain_id", String(64), nullable=False),
     Column("via", String(64), nullable=False),
     Column("credential_id", String(64), nullable=False),
+    Column("delegation_ids", Json, nullable=True),
     Column("address", String(255), nullable=False),
     Column("target_type", String(128), nullable=False),
     Column("target_id", String(255), nullable=False),

@@ -157,11 +157,11 @@ class Tokens:
 
 
 def _chain(parent: Claims | None, delegations: tuple[str, ...]) -> tuple[str, ...]:
-    """Ids of all that a token rests on: those that it was exchanged for, and what handed its rights on."""
+    """Ids of all that a token rests on: what handed its rights on, then those that it was exchanged for."""
     exchanged = (*parent.rests_on, parent.token_id) if parent else ()
     if len(exchanged) > LONGEST_CHAIN:
         raise CloudError("UNAUTHENTICATED", "The token was exchanged too often: log in again.")
-    return tuple(dict.fromkeys((*exchanged, *delegations)))
+    return tuple(dict.fromkeys((*delegations, *exchanged)))
 
 
 def not_ours() -> CloudError:

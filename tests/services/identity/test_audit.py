@@ -14,6 +14,7 @@ from mesh.errors import CloudError
 from services.identity.store import audit
 from tests.services.harness import until
 from tests.services.identity.conftest import SYSTEM, Cloud, Person, Scope
+from tests.services.identity.delegating import credential, program, trust, trustee
 from weft.identity.v1 import audit_service_pb2 as pb
 from weft.identity.v1 import user_service_pb2 as user_pb
 from weft.identity.v1.audit_service_pb2_grpc import AuditServiceStub
@@ -105,6 +106,31 @@ async def test_logins_are_told_and_failed_ones_name_the_user_who_is_there(world:
     assert "by mistake" not in str(await events(admin))
     assert "wrong guess" not in str(await events(admin))
     assert failed.id in {e.id for e in await events(ann)}  # people see who tried to be them
+
+
+async def test_what_is_done_by_rights_that_were_handed_on_is_told_with_the_whole_chain(either: Cloud) -> None:
+    admin = await either.admin()
+    ann, _ = await either.member("ann")
+    bob, _ = await either.member("bob")
+    made = await credential(ann, unrestricted=True)
+    robot = await program(either, made)
+    lent = await trust(robot, bob.info.user_id)
+    acting = await either.rescope(await trustee(either, "bob", lent.id))
+    for who in (bob, robot, acting):
+        with pytest.raises(CloudError):
+            await who.users.ListUsers(user_pb.ListUsersRequest())
+
+    async def all_told() -> bool:
+        return len(await events(admin, action="identity.users.list")) == 3
+
+    await until(all_told)
+    told = [each.initiator for each in await events(admin, action="identity.users.list")]
+    chains = {(each.credential_id, *each.delegation_ids) for each in told}
+    assert chains == {("",), (made.id, made.id), (lent.id, made.id, lent.id)}
+    logins = await events(admin, action="identity.tokens.create", outcome="success")
+    by = [(each.initiator.credential_id, *each.initiator.delegation_ids) for each in logins]
+    assert (made.id, made.id) in by
+    assert (lent.id, made.id, lent.id) in by
 
 
 async def test_what_one_sees_depends_on_ones_scope_and_role(world: Cloud) -> None:

@@ -140,6 +140,7 @@ class AuditInitiator(_message.Message):
     VIA_FIELD_NUMBER: _builtins.int
     CREDENTIAL_ID_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
+    DELEGATION_IDS_FIELD_NUMBER: _builtins.int
     type_uri: _builtins.str
     """`service/security/account/user`, `service`, `compute/node`, or `unknown` for who did not prove who they are."""
     id: _builtins.str
@@ -160,6 +161,10 @@ class AuditInitiator(_message.Message):
     def host(self) -> Global___AuditHost:
         """Where the call came from."""
 
+    @_builtins.property
+    def delegation_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """All that the rights were handed on by (UUIDs), from the first to credential_id."""
+
     def __init__(
         self,
         *,
@@ -172,10 +177,11 @@ class AuditInitiator(_message.Message):
         via: _builtins.str = ...,
         credential_id: _builtins.str = ...,
         host: Global___AuditHost | None = ...,
+        delegation_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["host", b"host"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential_id", b"credential_id", "domain_id", b"domain_id", "host", b"host", "id", b"id", "name", b"name", "project_id", b"project_id", "type_uri", b"type_uri", "user_domain_id", b"user_domain_id", "via", b"via"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential_id", b"credential_id", "delegation_ids", b"delegation_ids", "domain_id", b"domain_id", "host", b"host", "id", b"id", "name", b"name", "project_id", b"project_id", "type_uri", b"type_uri", "user_domain_id", b"user_domain_id", "via", b"via"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
