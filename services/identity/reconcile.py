@@ -6,7 +6,15 @@ from mesh.database import Database
 from mesh.reconcile import Sweep
 from services.identity import slowdown
 from services.identity.keys import KeyRing
-from services.identity.store import audit, failures, joins, login_sources, memberships, revocations
+from services.identity.store import (
+    audit,
+    delegations,
+    failures,
+    joins,
+    login_sources,
+    memberships,
+    revocations,
+)
 
 EVERY = 600.0  # seconds
 
@@ -22,5 +30,6 @@ def upkeep(database: Database, ring: KeyRing, audit_days: int) -> Sweep:
         await database.write(audit.forget, audit_days)
         await database.write(joins.forget)
         await database.write(memberships.forget)
+        await database.write(delegations.forget)
 
     return Sweep("identity upkeep", EVERY, once)

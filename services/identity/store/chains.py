@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from mesh import access_rules
+from mesh import access_rules, clock
 from services.identity.model import Target
 from services.identity.store import effective, implications, rows
 from services.identity.tables import delegations, roles
@@ -90,7 +90,8 @@ def use(connection: Connection, chain: Chain) -> bool:
         if link.uses_left is None:
             continue
         left = (delegations.c.id == link.id, delegations.c.uses_left > 0)
-        change = update(delegations).where(*left).values(uses_left=delegations.c.uses_left - 1)
+        less = {"uses_left": delegations.c.uses_left - 1, "updated_at": clock.now()}
+        change = update(delegations).where(*left).values(less)
         if connection.execute(change.returning(delegations.c.id)).first() is None:
             return False
     return True

@@ -1,10 +1,11 @@
 """Rights that were handed on: application credentials, trusts, EC2 credentials."""
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, func, or_, select
 
-from mesh import locks
+from mesh import clock, locks
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import CloudError, not_found
@@ -13,6 +14,8 @@ from services.identity.store import revocations, rows
 from services.identity.store.chains import Kind
 from services.identity.tables import delegations, domains, roles, users
 
+# What has ended can be looked at for so long, and is then deleted.
+KEPT = timedelta(days=30)
 # One user's of one kind: far beyond what anybody needs, and nobody fills the database.
 MOST = 1000
 
@@ -107,3 +110,13 @@ def remove(connection: Connection, id: str, expected_revision: int) -> None:
     compare_and_swap(connection, delegations, id, expected_revision, {})
     connection.execute(delete(delegations).where(delegations.c.id == id))
     revocations.add(connection, token_id=id)
+
+
+def forget(connection: Connection) -> int:
+    """Delete those that ended, or gave their last token, a while ago, with all that was made by way of them;
+    how many there were. No token that came about by them can live so long.
+    """
+    before = clock.now() - KEPT
+    used_up = (delegations.c.uses_left == 0) & (delegations.c.updated_at < before)
+    gone = delete(delegations).where(or_(delegations.c.expires_at < before, used_up))
+    return connection.execute(gone).rowcount

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from mesh import clock, ids
+from services.identity.store import delegations
 from tests.services.identity.conftest import PASSWORD, SYSTEM, Cloud, Person, Scope, password_login
 from tests.services.identity.delegating import credential, program, trust, trustee, trusts
 from tests.services.identity.test_login import reason
@@ -199,3 +200,19 @@ async def test_strangers_see_nothing_of_it(world: Cloud) -> None:
     assert await reason(trust(ann, ids.new())) == "NOT_FOUND"
     request = password_login("bob", Scope(trust_id=made.id))
     assert (await world.nobody().tokens.CreateToken(request)).info.delegation_id == made.id
+
+
+async def test_what_has_ended_can_be_looked_at_for_a_while_and_is_then_deleted(either: Cloud) -> None:
+    end = clock.to_proto(clock.now() + timedelta(minutes=30))
+    ann, bob, once = await lent(either, uses=1)
+    short, lasting = await trust(ann, bob.info.user_id, expires_at=end), await trust(ann, bob.info.user_id)
+    robot = await credential(ann, expires_at=end)
+    await trustee(either, "bob", once.id)
+    database, at = either.runtime.database, clock.now()
+    assert await database.write(delegations.forget) == 0
+    with clock.told_by(lambda: at + delegations.KEPT + timedelta(hours=1)):
+        assert await database.write(delegations.forget) == 3
+    for gone in (once, short):
+        assert await reason(trusts(ann).GetTrust(pb.GetTrustRequest(id=gone.id))) == "NOT_FOUND"
+    assert await reason(program(either, robot)) == "UNAUTHENTICATED"
+    assert (await trustee(either, "bob", lasting.id)).info.delegation_id == lasting.id
