@@ -17,7 +17,7 @@ S = TypeVar("S")
 # The largest JSON document that a dialect reads; user data of a server is within it.
 _LARGEST_BODY = 4 * 1024 * 1024
 _UNREAD = object()
-_TRUE, _FALSE = ("true", "1", "yes", "on", "t"), ("false", "0", "no", "off", "f")
+_TRUE, _FALSE = ("true", "1", "yes", "on", "t", "y"), ("false", "0", "no", "off", "f", "n")
 
 
 class Call:
@@ -49,25 +49,28 @@ class Call:
         """The caller's token, "" when none was sent."""
         return self.request.headers.get("x-auth-token", "")
 
-    async def administer(self) -> None:
-        """From here on the calls are made for the whole system, if the caller has a role there.
+    async def administer(self) -> bool:
+        """From here on calls are made for the whole system, if the caller has a role there; answers whether.
 
         OpenStack's administrators log in to a project and administer the cloud; the contracts want a token
         of the system for that. The caller's own is exchanged for one, as they could do themselves. Who has
         no role on the system goes on with their own token, which the contracts then refuse.
         """
         claims = _claims(self.token)
-        if self.administers or claims.get("scp") != "project" or "admin" not in (claims.get("rol") or ()):
-            return
+        if self.administers:
+            return True
+        if claims.get("scp") != "project" or "admin" not in (claims.get("rol") or ()):
+            return False
         request = token_service_pb2.CreateTokenRequest(scope={"system": True}, token={"token": self.token})
         try:
             answer = await self.stub(TokenServiceStub).CreateToken(request)
         except CloudError as error:
             if error.reason not in ("UNAUTHENTICATED", "PERMISSION_DENIED", "INVALID_ARGUMENT"):
                 raise
-            return
+            return False
         act_for(answer.token, self.request.headers)
         self.administers = True
+        return True
 
     @property
     def project_id(self) -> str:
@@ -102,11 +105,7 @@ class Call:
     def flag(self, name: str) -> bool | None:
         """A query parameter as a truth value, None when absent. Raises Refusal when it is neither."""
         given = self.query.get(name)
-        if given is None:
-            return None
-        if given.lower() not in _TRUE + _FALSE:
-            raise Refusal(400, f"{name}: {given!r} is neither true nor false.")
-        return given.lower() in _TRUE
+        return None if given is None else truth(given, name)
 
     def url(self, path: str) -> str:
         """The address of a path below the mount, as the client reaches it."""
@@ -119,8 +118,11 @@ class Call:
 
     async def json(self) -> Any:
         """The body as JSON. Raises Refusal."""
-        if self._said is not _UNREAD:
-            return self._said
+        if self._said is _UNREAD:
+            self._said = await self._read()
+        return self._said
+
+    async def _read(self) -> Any:
         body = bytearray()
         async for chunk in self.request.stream():
             body += chunk
@@ -169,6 +171,15 @@ def field(document: Any, name: str, kind: type[S], default: S | None = None) -> 
     if isinstance(value, str) and "\0" in value:
         raise Refusal(400, f"{name}: has a NUL in it.")
     return value
+
+
+def truth(given: Any, name: str) -> bool:
+    """A truth value, also one of the words for it. Raises Refusal."""
+    if isinstance(given, bool):
+        return given
+    if not isinstance(given, str) or given.lower() not in _TRUE + _FALSE:
+        raise Refusal(400, f"{name}: {given!r:.40} is neither true nor false.")
+    return given.lower() in _TRUE
 
 
 def strings(given: list[Any]) -> list[str]:

@@ -48,9 +48,9 @@ class Door:
             raise HTTPException(404)  # of the contracts' own REST, whose errors are problem details
         request_id = f"req-{uuid.uuid4()}"
         response = await self._answer(request, request_id)
-        response.headers["x-openstack-request-id"] = request_id
+        said = response.headers.setdefault("x-openstack-request-id", request_id)
         if self._dialect.name == "compute":
-            response.headers["x-compute-request-id"] = request_id
+            response.headers["x-compute-request-id"] = said
         await response(scope, receive, send)
 
     async def _answer(self, request: Request, request_id: str) -> Response:
@@ -91,9 +91,11 @@ class Door:
     def _find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]]:
         if not path.isprintable():  # also what would end a header, where it comes back in one
             raise Refusal(400, "The path has characters in it that cannot be printed.")
-        path = path.removeprefix(self._dialect.mount).rstrip("/") or "/"
+        path = path.removeprefix(self._dialect.mount) or "/"
         if self._dialect.versioned:
             path = _without_project(path, self._dialect.versioned)
+        if path.count("/") == 2:  # of a version; below that, a slash at the end is an id that is missing
+            path = path.rstrip("/")
         params: Mapping[str, str] = {}
         methods = self._exact.get(path)
         if methods is None:
@@ -129,7 +131,7 @@ class Door:
 def _without_project(path: str, versioned: str) -> str:
     """`/v3/<project>/volumes` → `/v3/volumes`; what is asked of compute's version 2.0 is 2.1's."""
     empty, version, *rest = path.split("/")
-    if version == "v2" and versioned == "v2.1" and rest:
+    if version == "v2" and versioned == "v2.1" and any(rest):
         return _without_project("/".join((empty, versioned, *rest)), versioned)
     if version == versioned and rest and _PROJECT.fullmatch(rest[0]):
         return "/".join((empty, version, *rest[1:]))

@@ -9,6 +9,8 @@ from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
 
 Keys = Mapping[str, str]
+# As the contracts have it for every resource's keys.
+MOST = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +18,8 @@ class Keyed:
     """The calls on one resource's keys.
 
     `noun` names all of them in a body, and in the resource; `single` names one of them ("": the body is the
-    key itself). `get` answers the resource; `change` gives fields of it new values if it still has the
-    revision, and answers it.
+    key itself), `called` all of them where a body calls them otherwise than the resource. `get` answers the
+    resource; `change` gives fields of it new values if it still has the revision, and answers it.
     """
 
     path: str
@@ -28,6 +30,7 @@ class Keyed:
     deleted: int = 200
     replaces: bool = True
     administers: bool = False
+    called: str = ""
 
     def routes(self) -> tuple[Route, ...]:
         """Their routes."""
@@ -43,19 +46,23 @@ class Keyed:
             routes.append(Route("PUT", self.path, self._replace, administers=changes))
         return tuple(routes)
 
+    @property
+    def _name(self) -> str:
+        return self.called or self.noun
+
     async def _all(self, call: Call) -> dict[str, Any]:
         keys, _ = await self._read(call)
-        return {self.noun: dict(keys)}
+        return {self._name: dict(keys)}
 
     async def _merge(self, call: Call) -> dict[str, Any]:
-        given = texts(await call.body(self.noun), self.noun)
+        given = texts(await call.body(self._name), self._name)
         keys, revision = await self._read(call)
-        return {self.noun: dict(await self._write(call, {**keys, **given}, revision))}
+        return {self._name: dict(await self._write(call, {**keys, **given}, revision))}
 
     async def _replace(self, call: Call) -> dict[str, Any]:
-        given = texts(await call.body(self.noun), self.noun)
+        given = await call.body(self._name)
         _, revision = await self._read(call)
-        return {self.noun: dict(await self._write(call, given, revision))}
+        return {self._name: dict(await self._write(call, given, revision))}
 
     async def _one(self, call: Call) -> dict[str, Any]:
         keys, _ = await self._read(call)
@@ -79,6 +86,7 @@ class Keyed:
         return getattr(found, self.noun), found.revision
 
     async def _write(self, call: Call, keys: dict[str, str], revision: int) -> Keys:
+        texts(keys, self._name)
         return getattr(await self.change(call, {self.noun: keys}, revision), self.noun)
 
     def _shown(self, call: Call, keys: Keys) -> dict[str, Any]:
@@ -93,7 +101,9 @@ class Keyed:
 
 
 def texts(given: Mapping[str, Any], name: str) -> dict[str, str]:
-    """Keys and values that are all strings. Raises Refusal."""
+    """Keys and values that are all strings, and not too many. Raises Refusal."""
+    if len(given) > MOST:
+        raise Refusal(403, f"{name}: there may be {MOST} and no more.")
     for key, value in given.items():
         if not isinstance(value, str) or not 0 < len(key) <= 255 or len(value) > 255 or "\0" in key + value:
             raise Refusal(400, f"{name}: {key!r} and its value must be strings of at most 255 characters.")

@@ -8,6 +8,7 @@ from gateway.openstack.call import Call
 from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
 from gateway.openstack.lists import walk
+from mesh.errors import CloudError
 from weft.identity.v1 import limit_service_pb2
 from weft.identity.v1.limit_service_pb2_grpc import LimitServiceStub
 from weft.identity.v1.resources_pb2 import Limit
@@ -21,7 +22,7 @@ class Quotas:
     """The quota set of one service.
 
     `names` maps OpenStack's names to ours, `fixed` those that weft has no limit for to what holds instead;
-    `usage` counts, by our names.
+    `usage` counts, by our names; `unset` is the status of taking a project's own away.
     """
 
     service: str
@@ -29,11 +30,16 @@ class Quotas:
     names: Mapping[str, str]
     fixed: Mapping[str, int]
     usage: Usage
+    unset: int = 200
 
     def routes(self) -> tuple[Route, ...]:
         """Their routes. Other projects' are for administrators."""
         one = f"{self.path}/{{project_id}}"
+        default = f"{self.path.replace('quota-sets', 'quota-class-sets')}/default"
         return (
+            Route("GET", default, self._show_default, administers=True),
+            Route("PUT", default, self._set_default, administers=True),
+            Route("DELETE", one, self._unset, self.unset, administers=True),
             Route("GET", one, self._show, administers=True),
             Route("GET", f"{one}/defaults", self._defaults, administers=True),
             Route("GET", f"{one}/detail", self._detail, administers=True),
@@ -70,7 +76,11 @@ class Quotas:
         return {"quota_set": {"id": call.params["project_id"], **await self.of(call, "")}}
 
     async def set(self, call: Call, project_id: str, wanted: Mapping[str, Any]) -> dict[str, int]:
-        """Set limits by OpenStack's names; answers all of them. Raises Refusal for one that is not ours."""
+        """Set limits by OpenStack's names ("": those of all projects); answers all of them.
+
+        Raises Refusal for one that is not ours, unless it is to be what it is anyway.
+        """
+        wanted = {name: limit for name, limit in wanted.items() if self.fixed.get(name) != limit}
         if unknown := sorted(set(wanted) - set(self.names)):
             raise Refusal(400, f"Additional properties are not allowed: {', '.join(unknown)}.")
         for name in wanted:
@@ -82,6 +92,24 @@ class Quotas:
             )
             await call.stub(LimitServiceStub).SetLimit(limit_service_pb2.SetLimitRequest(limit=limit))
         return await self.of(call, project_id)
+
+    async def _show_default(self, call: Call) -> dict[str, Any]:
+        return {"quota_class_set": {"id": "default", **await self.of(call, "")}}
+
+    async def _set_default(self, call: Call) -> dict[str, Any]:
+        given = await call.body("quota_class_set")
+        return {"quota_class_set": await self.set(call, "", given)}
+
+    async def _unset(self, call: Call) -> None:
+        for ours in self.names.values():
+            request = limit_service_pb2.UnsetLimitRequest(
+                service=self.service, resource=ours, project_id=call.params["project_id"]
+            )
+            try:
+                await call.stub(LimitServiceStub).UnsetLimit(request)
+            except CloudError as error:
+                if error.reason != "NOT_FOUND":  # it has none of its own
+                    raise
 
     async def _set(self, call: Call) -> dict[str, Any]:
         given = await call.body("quota_set")

@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.openstack.call import Call
 from gateway.openstack.faults import Refusal
-from gateway.openstack.lists import window
+from gateway.openstack.lists import each, window
 
 # Not about what the items are like.
 PAGING = frozenset({"limit", "marker", "offset", "sort", "sort_key", "sort_dir", "all_tenants", "with_count"})
@@ -38,12 +38,7 @@ async def listing(
     """
     items = [Shown(item.id, view(item)) async for item in found]
     _sort(items, _keys(call) or ([(ascending, "asc")] if ascending else []), sorts or {})
-
-    async def walked() -> AsyncIterator[Shown]:
-        for item in items[_offset(call) :]:
-            yield item
-
-    taken, following = await window(call, walked())
+    taken, following = await window(call, each(items[_offset(call) :]), strict=True)
     document: dict[str, Any] = {noun: [brief(one.document) if brief else one.document for one in taken]}
     if following:
         document[f"{noun}_links"] = [{"rel": "next", "href": following}]

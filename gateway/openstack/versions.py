@@ -51,6 +51,17 @@ def micro(
     }
 
 
+def extension(name: str, alias: str, description: str) -> dict[str, Any]:
+    """An extension, as Nova and Cinder list what belonged to no version."""
+    return {
+        "name": name,
+        "alias": alias,
+        "description": description,
+        "links": [],
+        "updated": "2013-07-23T11:33:21Z",
+    }
+
+
 def choice(document: dict[str, Any]) -> Response:
     """A document with the status that says that there are several to choose from."""
     return Response(orjson.dumps(document), 300, media_type="application/json")

@@ -9,12 +9,13 @@ from starlette.responses import Response
 
 from gateway.openstack import call as body
 from gateway.openstack.call import Call
-from gateway.openstack.compute import create, servers
+from gateway.openstack.compute import create, floating_ips, servers
 from gateway.openstack.compute.surroundings import ports
 from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
 from gateway.openstack.keyed import texts
 from gateway.openstack.limits import whole
+from mesh.errors import CloudError
 from weft.compute.v1 import server_service_pb2 as pb
 from weft.compute.v1.server_service_pb2_grpc import ServerServiceStub
 from weft.network.v1 import port_service_pb2, resources_pb2, security_group_service_pb2
@@ -24,19 +25,17 @@ from weft.network.v1.security_group_service_pb2_grpc import SecurityGroupService
 Given = Mapping[str, Any]
 Deed = Callable[[Call, Any], Awaitable[Response]]
 _NO_SCREEN = "Guests have a serial console and no screen: os-getConsoleOutput shows it."
-_BY_NETWORK = "Floating IPs are given to ports: call the network service."
+_BY_INTERFACE = "Addresses come with ports: attach one by os-interface."
 # Deeds of Nova that weft knows and does not do.
 _REFUSED = {
     **dict.fromkeys(
         ("os-getVNCConsole", "os-getSPICEConsole", "os-getRDPConsole", "os-getSerialConsole"), _NO_SCREEN
     ),
-    **dict.fromkeys(("addFloatingIp", "removeFloatingIp", "addFixedIp", "removeFixedIp"), _BY_NETWORK),
+    **dict.fromkeys(("addFixedIp", "removeFixedIp"), _BY_INTERFACE),
     "changePassword": "Passwords are the guest's own affair: use a key pair or user_data.",
-    "os-resetState": "A status is what is so: it is not set by hand.",
     "createBackup": "Images are made one by one: createImage.",
     "os-migrateLive": "Running servers are not moved: migrate moves them while they are off.",
     "evacuate": "Disks of a host that is down are not elsewhere.",
-    "forceDelete": "There is no bin: delete the server.",
     "restore": "There is no bin: what is deleted is gone.",
     "trigger_crash_dump": "Guests are not made to crash.",
     **dict.fromkeys(("rescue", "unrescue"), "Servers are not rescued by another image: attach the volume."),
@@ -51,10 +50,20 @@ async def act(call: Call) -> Response:
     if len(document) != 1:
         raise Refusal(400, "The body must name one action.")
     ((name, given),) = document.items()
-    if name in _REFUSED:
-        raise Refusal(501, _REFUSED[name])
-    if name not in _DEEDS:
+    if name not in _DEEDS and name not in _REFUSED:
         raise Refusal(400, f"There is no such action: {name}.")
+    try:
+        return await _done(call, name, given)
+    except CloudError as error:
+        if error.reason != "NOT_FOUND" or not await call.administer():
+            raise
+        return await _done(call, name, given)  # on another project's server
+
+
+async def _done(call: Call, name: str, given: Any) -> Response:
+    if name in _REFUSED:
+        await servers.get(call)  # one that is not there is told first
+        raise Refusal(501, _REFUSED[name])
     return await _DEEDS[name](call, given)
 
 
@@ -100,15 +109,22 @@ async def _console(call: Call, given: Any) -> Response:
 async def _lock(call: Call, given: Any) -> Response:
     reason = ""
     if given is not None:
-        if call.microversion < (2, 73):
+        if call.microversion < (2, 73) and given != {}:
             raise Refusal(400, "lock takes nothing: null.")
         reason = body.field(_object(given, {"locked_reason"}), "locked_reason", str, "")
     await call.stub(ServerServiceStub).LockServer(pb.LockServerRequest(id=call.params["id"], reason=reason))
     return Response(status_code=202)
 
 
+async def _reset(call: Call, given: Any) -> Response:
+    if body.field(_object(given, {"state"}), "state", str) not in ("active", "error"):
+        raise Refusal(400, "state must be active or error.")
+    await servers.get(call)
+    raise Refusal(501, "A status is what is so: it is not set by hand.")
+
+
 async def _resize(call: Call, given: Any) -> Response:
-    flavor = body.field(_object(given, {"flavorRef", "OS-DCF:diskConfig"}), "flavorRef", str)
+    flavor = body.field(_object(given, {"flavorRef", servers.DISK_CONFIG}), "flavorRef", str)
     request = pb.ResizeServerRequest(id=call.params["id"], flavor_id=flavor)
     await call.stub(ServerServiceStub).ResizeServer(request)
     return Response(status_code=202)
@@ -136,13 +152,14 @@ async def _image(call: Call, given: Any) -> Response:
     return Response(status_code=202, headers={"location": place})
 
 
-_REBUILD = {"imageRef", "name", "metadata", "OS-DCF:diskConfig"}
+_REBUILD = {"imageRef", "name", "metadata", "adminPass", servers.DISK_CONFIG}
 
 
 async def _rebuild(call: Call, given: Any) -> Response:
     version = call.microversion
     known = _REBUILD | ({"description"} if version >= (2, 19) else set())
     given = _object(given, known | ({"key_name", "user_data"} if version >= (2, 57) else set()))
+    servers.check_disk_config(given)
     request = pb.RebuildServerRequest(
         id=call.params["id"],
         image_id=body.field(given, "imageRef", str),
@@ -157,7 +174,13 @@ async def _rebuild(call: Call, given: Any) -> Response:
     if "user_data" in given:
         content = create.decoded(body.field(given, "user_data", str, ""))
         request.user_data.CopyFrom(pb.UserData(content=content))
-    return _json(await servers.document(call, await call.stub(ServerServiceStub).RebuildServer(request)), 202)
+    one = await call.stub(ServerServiceStub).RebuildServer(request)
+    document = await servers.after(call, one)
+    if version >= (2, 54):
+        document["server"]["key_name"] = one.key_name or None
+    if version >= (2, 57):
+        document["server"]["user_data"] = None  # which is told to nobody
+    return _json(document, 202)
 
 
 async def _add_group(call: Call, given: Any) -> Response:
@@ -185,6 +208,17 @@ async def _regroup(call: Call, given: Any, change: Callable[[list[str], str], li
     return Response(status_code=202)
 
 
+def _floating(change: Callable[[Call, Given], Awaitable[None]], known: set[str]) -> Deed:
+    async def deed(call: Call, given: Any) -> Response:
+        if call.microversion > (2, 43):
+            raise Refusal(400, "From 2.44 on the network service is asked.")
+        await servers.get(call)
+        await change(call, _object(given, known))
+        return Response(status_code=202)
+
+    return deed
+
+
 async def _group(call: Call, name: str) -> str:
     """The id of a security group that is named by name or id."""
     request = security_group_service_pb2.ListSecurityGroupsRequest(page_size=1000)
@@ -201,6 +235,7 @@ def _json(document: Any, status: int = 200) -> Response:
 
 _DEEDS: dict[str, Deed] = {
     "reboot": _reboot,
+    "forceDelete": _plain("DeleteServer", pb.DeleteServerRequest),
     "os-start": _plain("StartServer", pb.StartServerRequest),
     "os-stop": _plain("StopServer", pb.StopServerRequest),
     "os-getConsoleOutput": _console,
@@ -212,10 +247,13 @@ _DEEDS: dict[str, Deed] = {
     "unlock": _plain("UnlockServer", pb.UnlockServerRequest),
     "rebuild": _rebuild,
     "createImage": _image,
+    "os-resetState": _reset,
     "resize": _resize,
     "confirmResize": _plain("ConfirmResize", pb.ConfirmResizeRequest, 204),
     "revertResize": _plain("RevertResize", pb.RevertResizeRequest),
     "migrate": _migrate,
+    "addFloatingIp": _floating(floating_ips.add, {"address", "fixed_address"}),
+    "removeFloatingIp": _floating(floating_ips.remove, {"address"}),
     "addSecurityGroup": _add_group,
     "removeSecurityGroup": _remove_group,
 }

@@ -7,6 +7,7 @@ from gateway.openstack.call import Call
 from gateway.openstack.compute import servers
 from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
+from mesh.errors import CloudError
 from weft.compute.v1 import server_service_pb2 as pb
 from weft.compute.v1.resources_pb2 import ServerVolume
 from weft.compute.v1.server_service_pb2_grpc import ServerServiceStub
@@ -59,7 +60,12 @@ async def attach(call: Call) -> dict[str, Any]:
         volume_id=body.field(given, "volumeId", str),
         delete_on_termination=body.field(given, "delete_on_termination", bool, False),
     )
-    one = await call.stub(ServerServiceStub).AttachVolume(request)
+    try:
+        one = await call.stub(ServerServiceStub).AttachVolume(request)
+    except CloudError as error:
+        if error.metadata.get("resource_type") != "volume" or error.reason not in ("WRONG_STATUS", "IN_USE"):
+            raise
+        raise Refusal(400, f"Invalid volume: {error.message}") from error
     coming = ServerVolume(volume_id=request.volume_id, delete_on_termination=request.delete_on_termination)
     return {"volumeAttachment": view(call, one.id, coming)}
 

@@ -113,6 +113,17 @@ async def groups(call: Call) -> dict[str, Any]:
     }
 
 
+async def password(call: Call) -> dict[str, Any]:
+    """GET /servers/{id}/os-server-password: no guest has told one."""
+    await servers.get(call)
+    return {"password": ""}
+
+
+async def forget_password(call: Call) -> None:
+    """DELETE /servers/{id}/os-server-password."""
+    await servers.get(call)
+
+
 _TAGS = (2, 26)
 ROUTES = (
     Route("GET", "/v2.1/servers/{id}/ips", addresses),
@@ -124,4 +135,6 @@ ROUTES = (
     Route("PUT", "/v2.1/servers/{id}/tags/{tag}", add_tag, since=_TAGS),
     Route("DELETE", "/v2.1/servers/{id}/tags/{tag}", remove_tag, 204, since=_TAGS),
     Route("GET", "/v2.1/servers/{id}/os-security-groups", groups),
+    Route("GET", "/v2.1/servers/{id}/os-server-password", password),
+    Route("DELETE", "/v2.1/servers/{id}/os-server-password", forget_password, 204),
 )

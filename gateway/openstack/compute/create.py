@@ -11,14 +11,16 @@ from starlette.responses import Response
 from gateway.openstack import call as body
 from gateway.openstack.call import Call
 from gateway.openstack.compute import devices, views
-from gateway.openstack.compute.servers import named
+from gateway.openstack.compute.servers import address, check_disk_config, named
 from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
 from gateway.openstack.keyed import texts
 from gateway.openstack.limits import whole
+from mesh.errors import CloudError
 from weft.compute.v1 import host_service_pb2
 from weft.compute.v1 import server_service_pb2 as pb
 from weft.compute.v1.host_service_pb2_grpc import HostServiceStub
+from weft.compute.v1.resources_pb2 import Server
 from weft.compute.v1.server_service_pb2_grpc import ServerServiceStub
 
 # By the microversion that brought them.
@@ -36,9 +38,7 @@ _FIELDS: dict[tuple[int, int], set[str]] = {
 }
 # What weft has not, and so does not promise by taking it.
 _REFUSED = {
-    "accessIPv4": "Servers keep no address of the user's choice.",
-    "accessIPv6": "Servers keep no address of the user's choice.",
-    "return_reservation_id": "Servers are made one by one.",
+    "return_reservation_id": "Servers that are made together have nothing in common.",
     "trusted_image_certificates": "Images are not signed.",
     "hostname": "The host name is made of the server's name.",
 }
@@ -59,15 +59,17 @@ async def create(call: Call) -> Response:
         security_groups=_groups(body.field(given, "security_groups", list, [])),
         key_name=body.field(given, "key_name", str, ""),
         user_data=decoded(body.field(given, "user_data", str, "")),
-        config_drive=_drive(given.get("config_drive")),
+        config_drive=body.truth(given.get("config_drive") or False, "config_drive"),
         metadata=texts(body.field(given, "metadata", dict, {}), "metadata"),
         tags=body.strings(body.field(given, "tags", list, [])),
         description=body.field(given, "description", str, ""),
+        access_ipv4=address(given, "accessIPv4"),
+        access_ipv6=address(given, "accessIPv6"),
     )
     devices.boot(given, request)
     devices.networks(call, given, request)
     await _place(call, given, request)
-    made = await call.stub(ServerServiceStub).CreateServer(request)
+    made = await _made(call, request, *_count(given))
     shown = {
         "id": made.id,
         "links": views.links(call, f"servers/{made.id}"),
@@ -75,7 +77,9 @@ async def create(call: Call) -> Response:
         "security_groups": [{"name": name} for name in request.security_groups or ["default"]],
     }
     place = call.url(f"/v2.1/servers/{made.id}")
-    return Response(orjson.dumps({"server": shown}), 202, {"location": place}, media_type="application/json")
+    # By which os-instance-actions tells what became of it.
+    headers = {"location": place, "x-openstack-request-id": f"req-{made.operation_id}"}
+    return Response(orjson.dumps({"server": shown}), 202, headers, media_type="application/json")
 
 
 def _check(call: Call, given: Mapping[str, Any]) -> None:
@@ -86,11 +90,34 @@ def _check(call: Call, given: Mapping[str, Any]) -> None:
     for name, why in _REFUSED.items():
         if given.get(name):
             raise Refusal(501, f"{name}: {why}")
-    for name in ("min_count", "max_count"):
-        if name in given and whole(given[name], name, 1) > 1:
-            raise Refusal(501, f"{name}: servers are made one by one.")
-    if given.get("OS-DCF:diskConfig", "MANUAL") not in ("AUTO", "MANUAL"):
-        raise Refusal(400, "OS-DCF:diskConfig: must be AUTO or MANUAL.")
+    check_disk_config(given)
+
+
+def _count(given: Mapping[str, Any]) -> tuple[int, int]:
+    """How many servers at least, and at most."""
+    least = whole(given.get("min_count", 1), "min_count", 1)
+    most = whole(given.get("max_count", least), "max_count", 1)
+    if least > most:
+        raise Refusal(400, "min_count must be <= max_count.")
+    return least, most
+
+
+async def _made(call: Call, request: pb.CreateServerRequest, least: int, most: int) -> Server:
+    """The first of the servers: as many as there may be, or none where those are too few."""
+    stub, name, made = call.stub(ServerServiceStub), request.name, list[Server]()
+    try:
+        for number in range(1, most + 1):
+            request.name = f"{name}-{number}" if most > 1 else name
+            made.append(await stub.CreateServer(request))
+    except CloudError as error:
+        if error.reason == "QUOTA_EXCEEDED" and len(made) >= least:
+            return made[0]
+        for one in made:
+            await stub.DeleteServer(pb.DeleteServerRequest(id=one.id))
+        if error.reason == "NOT_FOUND":  # what it is to be made of, which Nova calls a bad request
+            raise Refusal(400, error.message) from error
+        raise
+    return made[0]
 
 
 def _last(reference: Any) -> str:
@@ -110,14 +137,6 @@ def decoded(text: str) -> bytes:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise Refusal(400, "user_data: must be Base64.") from error
-
-
-def _drive(given: Any) -> bool:
-    if given in (None, ""):
-        return False
-    if str(given).lower() not in ("true", "false"):
-        raise Refusal(400, f"config_drive: {given!r} is neither true nor false.")
-    return str(given).lower() == "true"
 
 
 async def _place(call: Call, given: Mapping[str, Any], request: pb.CreateServerRequest) -> None:

@@ -35,7 +35,7 @@ def _device(device: Mapping[str, Any], image: str, request: pb.CreateServerReque
     target = body.field(device, "destination_type", str, "volume" if kind == "volume" else "local")
     index, id = device.get("boot_index"), body.field(device, "uuid", str, "")
     first = index is not None and whole(index, "boot_index") == 0
-    ends = _flag(device.get("delete_on_termination"))
+    ends = body.truth(device.get("delete_on_termination") or False, "delete_on_termination")
     for name in ("tag", "volume_type", "guest_format"):
         if device.get(name):
             raise Refusal(501, f"block_device_mapping_v2.{name}: devices of new servers have none.")
@@ -55,14 +55,6 @@ def _device(device: Mapping[str, Any], image: str, request: pb.CreateServerReque
             request.volumes.add(volume_id=id, delete_on_termination=ends)
         case _:
             raise Refusal(501, f"A {target} device from {kind} is not to be had: make the volume first.")
-
-
-def _flag(given: Any) -> bool:
-    if isinstance(given, str) and given.lower() in ("true", "false"):
-        return given.lower() == "true"
-    if not isinstance(given, bool | None):
-        raise Refusal(400, f"{given!r} is neither true nor false.")
-    return bool(given)
 
 
 def networks(call: Call, given: Mapping[str, Any], request: pb.CreateServerRequest) -> None:

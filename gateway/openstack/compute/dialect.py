@@ -10,13 +10,19 @@ from gateway.openstack.compute import (
     belongings,
     create,
     flavors,
+    floating_ips,
+    hosts,
+    hypervisors,
+    images,
     instance_actions,
     interfaces,
     keypairs,
+    networks,
     operators,
     quotas,
     security_groups,
     servers,
+    volumes,
 )
 from gateway.openstack.dialect import Dialect, Microversions, Route
 
@@ -51,8 +57,9 @@ async def current(call: Call) -> dict[str, Any]:
 
 
 async def extensions(call: Call) -> dict[str, Any]:
-    """GET /extensions: all that there is belongs to the version."""
-    return {"extensions": []}
+    """GET /extensions: what is asked for by clients that look here; all else belongs to the version."""
+    hosts_then = versions.extension("Hosts", "os-hosts", "Hosts, as resources until 2.43.")
+    return {"extensions": [hosts_then | {"namespace": call.url("/v2.1/os-hosts")}]}
 
 
 async def no_groups(call: Call) -> dict[str, Any]:
@@ -75,8 +82,14 @@ ROUTES = (
     *flavors.ROUTES,
     *keypairs.ROUTES,
     *security_groups.ROUTES,
+    *images.ROUTES,
+    *floating_ips.ROUTES,
+    *networks.ROUTES,
+    *volumes.ROUTES,
     *quotas.ROUTES,
     *operators.ROUTES,
+    *hosts.ROUTES,
+    *hypervisors.ROUTES,
     Route("GET", "/v2.1/os-server-groups", no_groups),
 )
 DIALECT = Dialect("compute", "/compute", ROUTES, faults.compute, faults.COMPUTE, _KNOWN, "v2.1")

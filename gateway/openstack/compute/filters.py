@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
+from gateway.openstack import times
 from gateway.openstack.call import Call
 from gateway.openstack.compute.statuses import numbers, said
 from gateway.openstack.compute.views import ZONE
@@ -51,7 +52,7 @@ def request(call: Call) -> ListServersRequest:
     if status := call.query.get("status"):
         asked.statuses.extend(numbers(status))
     if since := call.query.get("changes-since"):
-        asked.changed_since.FromDatetime(_time(since, "changes-since"))
+        asked.changed_since.CopyFrom(times.read(since))
     return asked
 
 
@@ -84,7 +85,7 @@ def _test(name: str, value: str) -> Fits | None:
         case "deleted":
             return None if value.lower() in ("0", "f", "false", "no", "off") else lambda one: False
         case "changes-before":
-            ends = _time(value, name)
+            ends = times.read(value).ToDatetime(UTC)
             return lambda one: one.updated_at.ToDatetime(UTC) <= ends
     return None
 
@@ -111,14 +112,6 @@ def _pattern(text: str) -> Callable[[str], bool]:
         return not (text.startswith("^") and text.endswith("$") and len(parts) == 1) or name == parts[0]
 
     return found
-
-
-def _time(text: str, name: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Refusal(400, f"{name}: {text!r} is no time of ISO 8601.") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def nothing_fits(call: Call) -> bool:

@@ -20,9 +20,10 @@ from weft.compute.v1.resources_pb2 import Flavor
 
 _SORTS = {"flavorid": "id", "id": "id", "name": "name", "memory_mb": "ram", "vcpus": "vcpus"}
 _SORTS |= {"root_gb": "disk", "created_at": "id"}
+_PUBLIC = "os-flavor-access:is_public"
 _CREATE = {
     *("name", "ram", "vcpus", "disk", "id", "swap", "rxtx_factor", "OS-FLV-EXT-DATA:ephemeral"),
-    "os-flavor-access:is_public",
+    _PUBLIC,
 }
 
 
@@ -72,7 +73,7 @@ async def create(call: Call) -> dict[str, Any]:
         vcpus=_size(given, "vcpus", 1),
         disk_gib=_size(given, "disk", 0),
         ephemeral_gib=whole(given.get("OS-FLV-EXT-DATA:ephemeral") or 0, "ephemeral", 0),
-        private=not body.field(given, "os-flavor-access:is_public", bool, True),
+        private=not body.truth(given.get(_PUBLIC, True), _PUBLIC),
         description=body.field(given, "description", str, ""),
     )
     return {"flavor": flavor(call, await call.stub(FlavorServiceStub).CreateFlavor(request))}
@@ -97,11 +98,38 @@ async def delete(call: Call) -> None:
     await call.stub(FlavorServiceStub).DeleteFlavor(pb.DeleteFlavorRequest(id=call.params["id"]))
 
 
-async def refuse_access(call: Call) -> None:
-    """Who sees a private flavor is not listed by the contract, and every answer here is that list."""
-    raise Refusal(
-        501, "Who sees a flavor is changed by FlavorService.AddFlavorAccess and RemoveFlavorAccess."
-    )
+async def access(call: Call) -> dict[str, Any]:
+    """GET /flavors/{id}/os-flavor-access: who sees a private flavor."""
+    if (await _get(call)).public:
+        raise Refusal(404, "Everybody sees a public flavor.")
+    return await _access(call)
+
+
+async def change_access(call: Call) -> dict[str, Any]:
+    """POST /flavors/{id}/action: let a project see a flavor, or no longer."""
+    document = await call.body()
+    (name,) = document if len(document) == 1 else ("",)
+    if name not in ("addTenantAccess", "removeTenantAccess"):
+        raise Refusal(400, "The body must name addTenantAccess or removeTenantAccess.")
+    tenant = body.field(document[name], "tenant", str)
+    there = [one["tenant_id"] for one in (await _access(call))["flavor_access"]]
+    if name == "addTenantAccess":
+        if tenant in there:
+            raise Refusal(409, f"The project {tenant} sees the flavor already.")
+        request = pb.AddFlavorAccessRequest(id=call.params["id"], project_id=tenant)
+        await call.stub(FlavorServiceStub).AddFlavorAccess(request)
+    else:
+        if tenant not in there:
+            raise Refusal(404, f"The project {tenant} does not see the flavor.")
+        request = pb.RemoveFlavorAccessRequest(id=call.params["id"], project_id=tenant)
+        await call.stub(FlavorServiceStub).RemoveFlavorAccess(request)
+    return await _access(call)
+
+
+async def _access(call: Call) -> dict[str, Any]:
+    id, rpc = call.params["id"], call.stub(FlavorServiceStub).ListFlavorAccess
+    found = walk(rpc, pb.ListFlavorAccessRequest(id=id), "project_ids")
+    return {"flavor_access": [{"flavor_id": id, "tenant_id": each} async for each in found]}
 
 
 async def _get(call: Call) -> Flavor:
@@ -122,11 +150,11 @@ ROUTES = (
     Route("GET", "/v2.1/flavors", index),
     Route("GET", "/v2.1/flavors/detail", detail),
     Route("POST", "/v2.1/flavors", create, administers=True),
-    Route("GET", "/v2.1/flavors/{id}", show),
+    Route("GET", "/v2.1/flavors/{id}", show, administers=True),
     Route("PUT", "/v2.1/flavors/{id}", update, administers=True, since=(2, 55)),
     Route("DELETE", "/v2.1/flavors/{id}", delete, 202, administers=True),
-    Route("GET", "/v2.1/flavors/{id}/os-flavor-access", refuse_access),
-    Route("POST", "/v2.1/flavors/{id}/action", refuse_access),
+    Route("GET", "/v2.1/flavors/{id}/os-flavor-access", access, administers=True),
+    Route("POST", "/v2.1/flavors/{id}/action", change_access, administers=True),
     *Keyed(
         "/v2.1/flavors/{id}/os-extra_specs",
         "extra_specs",

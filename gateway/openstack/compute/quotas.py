@@ -5,6 +5,7 @@ from typing import Any
 
 from gateway.openstack.call import Call
 from gateway.openstack.dialect import Route
+from gateway.openstack.keyed import MOST
 from gateway.openstack.limits import Quotas
 from gateway.openstack.lists import walk
 from weft.compute.v1 import server_service_pb2 as pb
@@ -28,7 +29,7 @@ QUOTAS = Quotas(
     {"instances": "servers", "cores": "vcpus", "ram": "memory_mib"},
     {
         "key_pairs": -1,
-        "metadata_items": 128,
+        "metadata_items": MOST,
         "server_groups": 0,
         "server_group_members": 0,
         "injected_files": 0,
@@ -40,6 +41,7 @@ QUOTAS = Quotas(
         "security_group_rules": -1,
     },
     _usage,
+    202,
 )
 
 
@@ -51,7 +53,7 @@ async def limits(call: Call) -> dict[str, Any]:
         "maxTotalCores": limits["cores"],
         "maxTotalRAMSize": limits["ram"],
         "maxTotalKeypairs": -1,
-        "maxServerMeta": 128,
+        "maxServerMeta": MOST,
         "maxServerGroups": 0,
         "maxServerGroupMembers": 0,
         "totalInstancesUsed": used["instances"],
@@ -62,7 +64,7 @@ async def limits(call: Call) -> dict[str, Any]:
     if call.microversion < (2, 57):
         absolute |= {"maxPersonality": 0, "maxPersonalitySize": 0}
     if call.microversion < (2, 39):
-        absolute["maxImageMeta"] = 128
+        absolute["maxImageMeta"] = MOST
     if call.microversion < (2, 36):
         absolute |= dict.fromkeys(("maxTotalFloatingIps", "maxSecurityGroups", "maxSecurityGroupRules"), -1)
         absolute |= dict.fromkeys(("totalFloatingIpsUsed", "totalSecurityGroupsUsed"), 0)

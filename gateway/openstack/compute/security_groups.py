@@ -7,15 +7,15 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from gateway.openstack import call as body
 from gateway.openstack.call import Call
+from gateway.openstack.compute.past import passed_on
 from gateway.openstack.dialect import Handler, Route
 from gateway.openstack.faults import Refusal
 from gateway.openstack.limits import whole
 from gateway.openstack.lists import walk
+from mesh.errors import CloudError
 from weft.network.v1 import resources_pb2
 from weft.network.v1 import security_group_service_pb2 as pb
 from weft.network.v1.security_group_service_pb2_grpc import SecurityGroupServiceStub
-
-_LAST = (2, 35)
 
 
 def view(group: resources_pb2.SecurityGroup, names: Mapping[str, str]) -> dict[str, Any]:
@@ -128,15 +128,20 @@ async def delete_rule(call: Call) -> None:
     await call.stub(SecurityGroupServiceStub).DeleteSecurityGroupRule(request)
 
 
+# What Nova called a bad request of what is there already, or is the default group.
+_BAD = ("ALREADY_EXISTS", "WRONG_STATUS")
+
+
 def _until(handler: Handler) -> Handler:
-    """The call as it was before Nova left it to Neutron."""
+    async def tried(call: Call) -> Any:
+        try:
+            return await handler(call)
+        except CloudError as error:
+            if error.reason not in _BAD:
+                raise
+            raise Refusal(400, error.message) from error
 
-    async def passed_on(call: Call) -> Any:
-        if call.microversion > _LAST:
-            raise Refusal(404, "From 2.36 on the network service is asked.")
-        return await handler(call)
-
-    return passed_on
+    return passed_on(tried, "network")
 
 
 _GROUPS, _RULES = "/v2.1/os-security-groups", "/v2.1/os-security-group-rules"

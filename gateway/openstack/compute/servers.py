@@ -1,6 +1,7 @@
 """Servers: listed, shown, renamed, deleted."""
 
-from collections.abc import AsyncIterator
+import ipaddress
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -13,10 +14,14 @@ from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
 from gateway.openstack.keyed import Keyed
 from gateway.openstack.listing import listing
-from gateway.openstack.lists import walk
+from gateway.openstack.lists import each, walk
 from weft.compute.v1 import server_service_pb2 as pb
 from weft.compute.v1.resources_pb2 import Server
 from weft.compute.v1.server_service_pb2_grpc import ServerServiceStub
+
+DISK_CONFIG = "OS-DCF:diskConfig"
+_CHANGES = {"name": "name", "description": "description"}
+_ADDRESSES = {"accessIPv4": "access_ipv4", "accessIPv6": "access_ipv6"}
 
 
 async def index(call: Call) -> dict[str, Any]:
@@ -31,7 +36,7 @@ async def detail(call: Call) -> dict[str, Any]:
 
 
 async def _found(call: Call) -> list[Server]:
-    if call.flag("all_tenants"):
+    if call.query.get("all_tenants") == "" or call.flag("all_tenants"):
         await call.administer()
     fits = filters.fits(call)
     if filters.nothing_fits(call):
@@ -41,14 +46,10 @@ async def _found(call: Call) -> list[Server]:
 
 
 async def _listed(call: Call, near: Surroundings, found: list[Server], brief: Any) -> dict[str, Any]:
-    async def walked() -> AsyncIterator[Server]:
-        for one in found:
-            yield one
-
     def shown(one: Server) -> dict[str, Any]:
         return views.server(call, one, near)
 
-    return await listing(call, walked(), "servers", shown, brief, filters.SORTS)
+    return await listing(call, each(found), "servers", shown, brief, filters.SORTS)
 
 
 async def show(call: Call) -> dict[str, Any]:
@@ -57,16 +58,29 @@ async def show(call: Call) -> dict[str, Any]:
 
 
 async def update(call: Call) -> dict[str, Any]:
-    """PUT /servers/{id}: its name and description."""
+    """PUT /servers/{id}: its name, description, and where its user says it is reached."""
     given = await call.body("server")
-    known = {"name"} | ({"description"} if call.microversion >= (2, 19) else set())
-    body.refuse_unknown(given, known)
-    if not given:
-        raise Refusal(400, "The body changes nothing.")
-    values = {name: body.field(given, name, str, "") for name in given}
+    old = set() if call.microversion >= (2, 19) else {"description"}
+    body.refuse_unknown(given, {*_CHANGES, *_ADDRESSES, DISK_CONFIG} - old)
+    check_disk_config(given)
+    values = {_CHANGES[name]: body.field(given, name, str, "") for name in given if name in _CHANGES}
     if "name" in values:
         values["name"] = named(values["name"])
-    return await document(call, await change(call, values))
+    values |= {ours: address(given, name) for name, ours in _ADDRESSES.items() if name in given}
+    if not given:
+        raise Refusal(400, "The body changes nothing.")
+    return await after(call, await change(call, values) if values else await get(call))
+
+
+async def after(call: Call, one: Server) -> dict[str, Any]:
+    """One that was just changed."""
+    return {"server": views.changed(call, (await document(call, one))["server"])}
+
+
+def check_disk_config(given: Mapping[str, Any]) -> None:
+    """Raises Refusal where what a guest does with its disk is neither of Nova's two words."""
+    if given.get(DISK_CONFIG, "MANUAL") not in ("AUTO", "MANUAL"):
+        raise Refusal(400, f"{DISK_CONFIG}: must be AUTO or MANUAL.")
 
 
 async def delete(call: Call) -> None:
@@ -93,6 +107,15 @@ async def change(call: Call, values: dict[str, Any], revision: int = 0) -> Serve
 async def document(call: Call, one: Server) -> dict[str, Any]:
     """One in full."""
     return {"server": views.server(call, one, await around(call, [one]))}
+
+
+def address(given: Mapping[str, Any], name: str) -> str:
+    """An address in its shortest form, "" where none is given. Raises Refusal."""
+    text = body.field(given, name, str, "")
+    try:
+        return str(ipaddress.ip_address(text)) if text else ""
+    except ValueError as error:
+        raise Refusal(400, f"{name}: {text!r:.60} is no address.") from error
 
 
 def named(name: str) -> str:

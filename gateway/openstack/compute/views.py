@@ -11,6 +11,7 @@ from weft.compute.v1.resources_pb2 import Server, ServerPort
 
 # The zone without a name, under the name that clients know for it.
 ZONE = "nova"
+_EXTENDED = ("OS-EXT-", "OS-SRV-", "os-extended-", "config_drive", "key_name", "security_groups")
 
 
 def links(call: Call, path: str) -> list[dict[str, str]]:
@@ -19,6 +20,13 @@ def links(call: Call, path: str) -> list[dict[str, str]]:
         {"rel": "self", "href": call.url(f"/v2.1/{path}")},
         {"rel": "bookmark", "href": call.url(f"/{path}")},
     ]
+
+
+def changed(call: Call, document: dict[str, Any]) -> dict[str, Any]:
+    """What is shown of one that was just changed: until 2.75 without what extensions had brought."""
+    if call.microversion >= (2, 75):
+        return document
+    return {name: value for name, value in document.items() if not name.startswith(_EXTENDED)}
 
 
 def brief(document: dict[str, Any]) -> dict[str, Any]:
@@ -44,8 +52,8 @@ def server(call: Call, one: Server, near: Surroundings) -> dict[str, Any]:
         "created": times.seconds(one.created_at),
         "updated": times.seconds(one.updated_at),
         "addresses": addresses(one, near),
-        "accessIPv4": "",
-        "accessIPv6": "",
+        "accessIPv4": one.access_ipv4,
+        "accessIPv6": one.access_ipv6,
         "links": links(call, f"servers/{one.id}"),
         "OS-DCF:diskConfig": "MANUAL",
         "OS-EXT-AZ:availability_zone": one.availability_zone or ZONE,

@@ -24,6 +24,7 @@ DIALECT = Dialect(
         Route("DELETE", "/v2/images/{id}/tags/{tag}", images.remove_tag, 204),
         Route("POST", "/v2/images/{id}/actions/deactivate", images.deactivate, 204),
         Route("POST", "/v2/images/{id}/actions/reactivate", images.reactivate, 204),
+        Route("GET", "/v2/images/{id}/tasks", images.tasks),
         Route("GET", "/v2/images/{image_id}/members", members.listed),
         Route("POST", "/v2/images/{image_id}/members", members.add),
         Route("GET", "/v2/images/{image_id}/members/{member_id}", members.show),

@@ -71,6 +71,12 @@ def document(image: pb.Image) -> dict[str, Any]:
     }
 
 
+def check_changeable(name: str) -> None:
+    """Raises Refusal for what a body may not say: what is Glance's to say, or kept for its own use."""
+    if (name in READ_ONLY and name != "id") or name.startswith("os_glance_"):
+        raise Refusal(403, f"Attribute '{name}' is read-only.")
+
+
 def known(name: str, value: Any, words: Mapping[str, Any]) -> Any:
     """What a word stands for. Raises Refusal for one that is not known."""
     if not isinstance(value, str) or value not in words:

@@ -48,6 +48,12 @@ async def show(call: Call) -> dict[str, Any]:
     return documents.document(await get(call))
 
 
+async def tasks(call: Call) -> dict[str, Any]:
+    """GET /v2/images/{id}/tasks: what is done with an image is done when it is answered."""
+    await get(call)
+    return {"tasks": []}
+
+
 async def create(call: Call) -> dict[str, Any]:
     """POST /v2/images."""
     body = await call.body()
@@ -131,8 +137,8 @@ async def _check_owner(call: Call, body: dict[str, Any]) -> None:
 
 
 def _check_read_only(body: dict[str, Any]) -> None:
-    for name in sorted(body.keys() & (documents.READ_ONLY - {"id"})):
-        raise Refusal(403, f"Attribute '{name}' is read-only.")
+    for name in sorted(body):
+        documents.check_changeable(name)
     if body.get("container_format", "bare") not in ("bare", None):
         raise Refusal(400, f"container_format: {body['container_format']!r} is none of bare.")
 

@@ -40,6 +40,7 @@ def apply(steps: list[Step], changed: Image) -> list[str]:
         elif step.name in documents.BASE:
             raise Refusal(403, f"Attribute '{step.name}' is read-only.")
         else:
+            documents.check_changeable(step.name)
             _property(step, changed)
             mask["properties"] = None
     return list(mask)

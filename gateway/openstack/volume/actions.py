@@ -43,7 +43,8 @@ async def act(call: Call) -> Response:
     if len(document) != 1:
         raise Refusal(400, "The body must name one action.")
     ((name, given),) = document.items()
-    if name in _REFUSED:
+    if name in _REFUSED:  # one that is not there is told first
+        await call.stub(VolumeServiceStub).GetVolume(pb.GetVolumeRequest(id=call.params["id"]))
         raise Refusal(501, _REFUSED[name])
     if name not in _DEEDS or not isinstance(given, dict):
         raise Refusal(400, f"There is no such action: {name}.")
@@ -61,11 +62,7 @@ async def _extend(call: Call, given: dict[str, Any]) -> None:
 
 async def _set_bootable(call: Call, given: dict[str, Any]) -> None:
     body.refuse_unknown(given, {"bootable"})
-    bootable = given.get("bootable")
-    if isinstance(bootable, str) and bootable.lower() in ("true", "false"):
-        bootable = bootable.lower() == "true"
-    if not isinstance(bootable, bool):
-        raise Refusal(400, f"bootable: {bootable!r} is neither true nor false.")
+    bootable = body.truth(given.get("bootable"), "bootable")
     request = pb.UpdateVolumeRequest(
         id=call.params["id"],
         volume=resources_pb2.Volume(bootable=bootable),

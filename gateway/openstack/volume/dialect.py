@@ -7,7 +7,7 @@ from starlette.responses import Response
 from gateway.openstack import faults, versions
 from gateway.openstack.call import Call
 from gateway.openstack.dialect import Dialect, Microversions, Route
-from gateway.openstack.volume import actions, attachments, operators, snapshots, types, volumes
+from gateway.openstack.volume import actions, attachments, operators, pools, snapshots, types, volumes
 
 # 3.67: projects are no part of addresses any more, as the catalogue's are here.
 _KNOWN = Microversions("volume", (3, 0), (3, 67))
@@ -37,6 +37,7 @@ ROUTES = (
     *snapshots.ROUTES,
     *types.ROUTES,
     *attachments.ROUTES,
+    *pools.ROUTES,
     *operators.ROUTES,
 )
 DIALECT = Dialect("volume", "/volume", ROUTES, faults.compute, faults.VOLUME, _KNOWN, "v3")

@@ -11,12 +11,16 @@ from gateway.openstack.faults import Refusal
 from gateway.openstack.keyed import Keyed, texts
 from gateway.openstack.listing import fitting, listing, wanted
 from gateway.openstack.lists import walk
-from gateway.openstack.volume import views
-from weft.block.v1 import resources_pb2
+from gateway.openstack.volume import views, volumes
+from weft.block.v1 import resources_pb2, volume_service_pb2
 from weft.block.v1 import snapshot_service_pb2 as pb
 from weft.block.v1.snapshot_service_pb2_grpc import SnapshotServiceStub
+from weft.block.v1.volume_service_pb2_grpc import VolumeServiceStub
 
 _SORTS = {name: name for name in ("id", "name", "status", "size", "created_at", "updated_at", "volume_id")}
+_SORTS["display_name"] = "name"
+# The last in which a snapshot of a volume in use had to be asked for with force.
+_FORCED = (3, 65)
 _FILTERS = {"id", "name", "status", "volume_id", "project_id"}
 
 
@@ -51,13 +55,15 @@ async def show(call: Call) -> dict[str, Any]:
 
 
 async def create(call: Call) -> dict[str, Any]:
-    """POST /snapshots. `force` says nothing here: a volume in use is as good as another."""
+    """POST /snapshots."""
     given = await call.body("snapshot")
-    body.refuse_unknown(given, {"volume_id", "name", "description", "metadata", "force"})
+    body.refuse_unknown(given, {"volume_id", *volumes.NAMES, "metadata", "force"})
+    volume_id = body.field(given, "volume_id", str)
+    if call.microversion <= _FORCED and not body.truth(given.get("force") or False, "force"):
+        await _require_unused(call, volume_id)
     request = pb.CreateSnapshotRequest(
-        volume_id=body.field(given, "volume_id", str),
-        name=body.field(given, "name", str, ""),
-        description=body.field(given, "description", str, ""),
+        volume_id=volume_id,
+        **volumes.names(given),
         metadata=texts(body.field(given, "metadata", dict, {}), "metadata"),
     )
     made = await call.stub(SnapshotServiceStub).CreateSnapshot(request)
@@ -67,16 +73,28 @@ async def create(call: Call) -> dict[str, Any]:
 async def update(call: Call) -> dict[str, Any]:
     """PUT /snapshots/{id}."""
     given = await call.body("snapshot")
-    body.refuse_unknown(given, {"name", "description"})
+    body.refuse_unknown(given, volumes.NAMES.keys())
     if not given:
         raise Refusal(400, "The body changes nothing.")
-    values = {name: body.field(given, name, str, "") for name in given}
+    values = volumes.names(given)
     return {"snapshot": views.brief_snapshot(views.snapshot(call, await _update(call, values)))}
 
 
 async def delete(call: Call) -> None:
     """DELETE /snapshots/{id}."""
     await call.stub(SnapshotServiceStub).DeleteSnapshot(pb.DeleteSnapshotRequest(id=call.params["id"]))
+
+
+async def refuse(call: Call) -> None:
+    """POST /snapshots/{id}/action."""
+    await _get(call)
+    raise Refusal(501, "A status is what is so: it is not set by hand. Delete the snapshot.")
+
+
+async def _require_unused(call: Call, volume_id: str) -> None:
+    volume = await call.stub(VolumeServiceStub).GetVolume(volume_service_pb2.GetVolumeRequest(id=volume_id))
+    if volume.status == resources_pb2.VOLUME_STATUS_IN_USE:
+        raise Refusal(400, f"Invalid volume: Volume {volume_id} status must be available, but it is in use.")
 
 
 async def _get(call: Call) -> resources_pb2.Snapshot:
@@ -100,5 +118,6 @@ ROUTES = (
     Route("GET", "/v3/snapshots/{id}", show, administers=True),
     Route("PUT", "/v3/snapshots/{id}", update, administers=True),
     Route("DELETE", "/v3/snapshots/{id}", delete, 202, administers=True),
+    Route("POST", "/v3/snapshots/{id}/action", refuse, administers=True),
     *Keyed("/v3/snapshots/{id}/metadata", "metadata", "meta", _get, _update).routes(),
 )

@@ -51,6 +51,11 @@ def view(one: resources_pb2.VolumeType) -> dict[str, Any]:
     }
 
 
+def made(one: resources_pb2.VolumeType) -> dict[str, Any]:
+    """As Cinder shows one that was just made or changed."""
+    return {name: value for name, value in view(one).items() if name != "qos_specs_id"}
+
+
 async def index(call: Call) -> dict[str, Any]:
     """GET /types."""
     given = wanted(call, {"is_public", "name", "description"})
@@ -85,7 +90,7 @@ async def create(call: Call) -> dict[str, Any]:
         private=not body.field(given, _PUBLIC, bool, True),
         extra_specs=texts(body.field(given, "extra_specs", dict, {}), "extra_specs"),
     )
-    return {"volume_type": view(await call.stub(VolumeTypeServiceStub).CreateVolumeType(request))}
+    return {"volume_type": made(await call.stub(VolumeTypeServiceStub).CreateVolumeType(request))}
 
 
 async def update(call: Call) -> dict[str, Any]:
@@ -100,7 +105,7 @@ async def update(call: Call) -> dict[str, Any]:
     values = {kinds[name][0]: body.field(given, name, kinds[name][1], kinds[name][1]()) for name in given}
     if not values:
         raise Refusal(400, "Specify volume type name, description, is_public or a combination thereof.")
-    return {"volume_type": view(await _update(call, values))}
+    return {"volume_type": made(await _update(call, values))}
 
 
 async def delete(call: Call) -> None:

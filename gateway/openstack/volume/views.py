@@ -16,8 +16,8 @@ def status(number: int, kind: Any = pb.VolumeStatus) -> str:
     return kind.Name(number).split("_STATUS_")[1].lower().replace("_", "-")
 
 
-def volume(call: Call, one: pb.Volume, types: Mapping[str, str]) -> dict[str, Any]:
-    """A volume in full. `types` are the names of volume types by id."""
+def volume(call: Call, one: pb.Volume, types: Mapping[str, str], hosts: Mapping[str, str]) -> dict[str, Any]:
+    """A volume in full. `types` are the names of volume types by id, `hosts` what Cinder calls pools."""
     document = _brief(call, one) | {
         "description": one.description or None,
         "size": one.size_gib,
@@ -41,8 +41,8 @@ def volume(call: Call, one: pb.Volume, types: Mapping[str, str]) -> dict[str, An
     }
     if one.image_id:
         document["volume_image_metadata"] = {"image_id": one.image_id}
-    if one.pool_id:  # which tenants are not told
-        document["os-vol-host-attr:host"] = one.pool_id
+    if one.pool_id in hosts:  # which tenants are not told
+        document["os-vol-host-attr:host"] = hosts[one.pool_id]
     return document | _added_to_volumes(call.microversion, one)
 
 
@@ -66,9 +66,14 @@ def _attached(one: pb.Attachment) -> dict[str, Any]:
         "volume_id": one.volume_id,
         "server_id": one.server_id,
         "host_name": one.host_id or None,
-        "device": f"/dev/{one.device.removeprefix('/dev/')}" if one.device else None,
+        "device": device(one),
         "attached_at": times.bare(one.created_at),
     }
+
+
+def device(one: pb.Attachment) -> str | None:
+    """The device that a guest has it as; None where that is not known."""
+    return f"/dev/{one.device.removeprefix('/dev/')}" if one.device else None
 
 
 def _brief(call: Call, one: pb.Volume) -> dict[str, Any]:

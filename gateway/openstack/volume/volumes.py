@@ -12,8 +12,8 @@ from gateway.openstack.faults import Refusal
 from gateway.openstack.keyed import Keyed, texts
 from gateway.openstack.limits import whole
 from gateway.openstack.listing import fitting, listing, wanted
-from gateway.openstack.lists import walk
-from gateway.openstack.volume import filters, types, views
+from gateway.openstack.lists import each, walk
+from gateway.openstack.volume import filters, pools, types, views
 from weft.block.v1 import resources_pb2
 from weft.block.v1 import volume_service_pb2 as pb
 from weft.block.v1.volume_service_pb2_grpc import VolumeServiceStub
@@ -33,8 +33,8 @@ _NOTHING: dict[str, tuple[Any, ...]] = {
     "group_id": (None,),
     "backup_id": (None,),
 }
-_NAMES = {"name": "name", "display_name": "name"}
-_NAMES |= {"description": "description", "display_description": "description"}
+NAMES = {"name": "name", "display_name": "name"}
+NAMES |= {"description": "description", "display_description": "description"}
 
 
 async def index(call: Call) -> dict[str, Any]:
@@ -51,14 +51,13 @@ async def _listed(call: Call, brief: Any) -> dict[str, Any]:
     given = wanted(call, filters.VOLUMES)
     if call.flag("all_tenants"):
         await call.administer()
-    names = await types.names(call)
-    found = fitting(
-        walk(call.stub(VolumeServiceStub).ListVolumes, filters.request(call, given), "volumes"),
-        lambda one: filters.fits(one, given, names),
-    )
-    document = await listing(
-        call, found, "volumes", lambda one: views.volume(call, one, names), brief, _SORTS
-    )
+    kinds = await types.names(call)
+    rpc = call.stub(VolumeServiceStub).ListVolumes
+    there = [one async for one in walk(rpc, filters.request(call, given), "volumes")]
+    hosts = await pools.names(call, there)
+    found = fitting(each(there), lambda one: filters.fits(one, given, kinds))
+    shown = lambda one: views.volume(call, one, kinds, hosts)  # noqa: E731
+    document = await listing(call, found, "volumes", shown, brief, _SORTS)
     if call.microversion >= (3, 45) and call.flag("with_count"):
         document["count"] = len(document["volumes"])
     return document
@@ -90,18 +89,18 @@ async def create(call: Call) -> dict[str, Any]:
     given = {name: value for name, value in given.items() if value not in _NOTHING.get(name, ())}
     body.refuse_unknown(given, _CREATE)
     request = pb.CreateVolumeRequest(
-        name=_either(given, "name", "display_name"),
-        description=_either(given, "description", "display_description"),
+        **names(given),
         size_gib=whole(given["size"], "size", 1) if given.get("size") is not None else 0,
         metadata=texts(body.field(given, "metadata", dict, {}), "metadata"),
         volume_type_id=await types.id_of(call, body.field(given, "volume_type", str, "")),
         availability_zone=filters.zone(body.field(given, "availability_zone", str, "")),
-        **_source(given),
+        **source(given),
     )
     return await _made(call, await call.stub(VolumeServiceStub).CreateVolume(request))
 
 
-def _source(given: Mapping[str, Any]) -> dict[str, str]:
+def source(given: Mapping[str, Any]) -> dict[str, str]:
+    """What a new volume begins with, in the contract's words. Raises Refusal."""
     sources = {
         "snapshot_id": body.field(given, "snapshot_id", str, ""),
         "source_volume_id": body.field(given, "source_volid", str, ""),
@@ -117,13 +116,16 @@ def _either(given: Mapping[str, Any], name: str, old: str) -> str:
     return body.field(given, name, str, "") or body.field(given, old, str, "")
 
 
+def names(given: Mapping[str, Any]) -> dict[str, str]:
+    """Name and description as a body has them, each under either of its names, by the contract's."""
+    return {NAMES[name]: body.field(given, name, str, "") for name in given if name in NAMES}
+
+
 async def update(call: Call) -> dict[str, Any]:
     """PUT /volumes/{id}: names and metadata."""
     given = await call.body("volume")
-    body.refuse_unknown(given, {*_NAMES, "metadata"})
-    values: dict[str, Any] = {
-        _NAMES[name]: body.field(given, name, str, "") for name in given if name in _NAMES
-    }
+    body.refuse_unknown(given, {*NAMES, "metadata"})
+    values: dict[str, Any] = names(given)
     if "metadata" in given:
         values["metadata"] = texts(body.field(given, "metadata", dict, {}), "metadata")
     if not values:
@@ -139,7 +141,8 @@ async def delete(call: Call) -> None:
 
 
 async def _document(call: Call, volume: resources_pb2.Volume) -> dict[str, Any]:
-    return {"volume": views.volume(call, volume, await types.names(call))}
+    kinds, hosts = await types.names(call), await pools.names(call, [volume])
+    return {"volume": views.volume(call, volume, kinds, hosts)}
 
 
 async def _made(call: Call, volume: resources_pb2.Volume) -> dict[str, Any]:

@@ -34,12 +34,14 @@ def network_of(client: httpx.Client, cidr: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def flavor(operator: httpx.Client) -> str:
+def flavor(operator: httpx.Client) -> Iterator[str]:
     """A small flavor."""
     body = {"flavor": {"name": "m1.test", "ram": 64, "vcpus": 1, "disk": 1, "id": "auto"}}
     answer = operator.post("/compute/v2.1/flavors", json=body)
     assert answer.status_code == 200, answer.text
-    return answer.json()["flavor"]["id"]
+    made = answer.json()["flavor"]["id"]
+    yield made
+    assert operator.delete(f"/compute/v2.1/flavors/{made}").status_code == 202
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +259,8 @@ def test_what_the_schema_of_a_version_lacks_is_refused(one: httpx.Client, parts:
     assert status("2.57", networks="none", personality=[]) == 400
     assert status("2.1", personality=[{"path": "/x", "contents": ""}]) == 501
     assert status("2.1", user_data="%%%") == 400
-    assert status("2.1", max_count=2) == 501
+    assert status("2.1", min_count=3, max_count=2) == 400
+    assert status("2.1", min_count=2, flavorRef="there-is-none") == 400
     assert one.post(SERVERS, json={"server": []}).status_code == 400
     hints = {"server": {"name": "s"}, "os:scheduler_hints": {"group": "g"}}
     assert one.post(SERVERS, json=hints).status_code == 501

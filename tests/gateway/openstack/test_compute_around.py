@@ -37,6 +37,22 @@ def test_flavors_are_seen_by_all_and_made_by_administrators(
     assert one.get(place).status_code == 404
 
 
+def test_who_sees_a_private_flavor_is_listed_and_changed(one: httpx.Client, operator: httpx.Client) -> None:
+    body = {"name": "hidden", "ram": 1, "vcpus": 1, "disk": 1, "os-flavor-access:is_public": "False"}
+    place = f"{FLAVORS}/{operator.post(FLAVORS, json={'flavor': body}).json()['flavor']['id']}"
+    project = one.get("/identity/v3/auth/projects").json()["projects"][0]["id"]
+    assert one.get(place).status_code == 404
+    add, remove = ({deed: {"tenant": project}} for deed in ("addTenantAccess", "removeTenantAccess"))
+    seen = operator.post(f"{place}/action", json=add).json()["flavor_access"]
+    assert [each["tenant_id"] for each in seen] == [project]
+    assert operator.post(f"{place}/action", json=add).status_code == 409
+    assert one.get(place).status_code == 200
+    assert one.get(f"{place}/os-flavor-access").status_code == 403
+    assert operator.post(f"{place}/action", json=remove).json() == {"flavor_access": []}
+    assert operator.post(f"{place}/action", json=remove).status_code == 404
+    assert operator.delete(place).status_code == 202
+
+
 def test_key_pairs_are_made_and_their_secret_shown_once(one: httpx.Client, two: httpx.Client) -> None:
     place = "/compute/v2.1/os-keypairs"
     made = one.post(place, json={"keypair": {"name": "k"}})
@@ -70,7 +86,13 @@ def test_quotas_are_set_by_administrators(
     assert operator.put(place, json={"quota_set": {"cores": 99}}).json()["quota_set"]["cores"] == 99
     detail = operator.get(f"{place}/detail").json()["quota_set"]["cores"]
     assert (detail["limit"], detail["reserved"]) == (99, 0)
-    assert operator.get(f"{place}/defaults").json()["quota_set"]["cores"] != 99
+    default = operator.get(f"{place}/defaults").json()["quota_set"]["cores"]
+    assert default != 99
+    classes = "/compute/v2.1/os-quota-class-sets/default"
+    assert operator.get(classes).json()["quota_class_set"]["cores"] == default
+    assert one.delete(place).status_code == 403
+    assert operator.delete(place).status_code == 202
+    assert one.get(place).json()["quota_set"]["cores"] == default
 
 
 def test_operators_see_hypervisors_services_and_zones(one: httpx.Client, operator: httpx.Client) -> None:
@@ -78,10 +100,20 @@ def test_operators_see_hypervisors_services_and_zones(one: httpx.Client, operato
     assert (hypervisor["state"], hypervisor["status"]) == ("up", "enabled")
     assert hypervisor["vcpus"] > 0
     place = f"/compute/v2.1/os-hypervisors/{hypervisor['id']}"
+    assert operator.get(place).json()["hypervisor"]["vcpus"] == hypervisor["vcpus"]
+    newest = operator.get("/compute/v2.1/os-hypervisors", headers=at("2.88")).json()["hypervisors"][0]["id"]
+    place = f"/compute/v2.1/os-hypervisors/{newest}"
     assert "vcpus" not in operator.get(place, headers=at("2.88")).json()["hypervisor"]
+    found = f"/compute/v2.1/os-hypervisors/{hypervisor['hypervisor_hostname']}/search"
+    assert operator.get(found).json()["hypervisors"][0]["id"] == hypervisor["id"]
+    assert operator.get(found, headers=at("2.53")).status_code == 404
     (service,) = operator.get("/compute/v2.1/os-services").json()["services"]
     assert (service["binary"], service["host"]) == ("nova-compute", hypervisor["hypervisor_hostname"])
-    change = f"/compute/v2.1/os-services/{service['id']}"
+    old = {"host": service["host"], "binary": "nova-compute"}
+    for deed, status in (("disable", "disabled"), ("enable", "enabled")):
+        answer = operator.put(f"/compute/v2.1/os-services/{deed}", json=old).json()["service"]
+        assert answer == {**old, "status": status}
+    change = f"/compute/v2.1/os-services/{newest}"
     body = {"status": "disabled", "disabled_reason": "repair"}
     assert one.put(change, json=body, headers=at("2.53")).status_code == 403
     changed = operator.put(change, json=body, headers=at("2.53")).json()["service"]

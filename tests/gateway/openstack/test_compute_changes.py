@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.gateway.openstack.conftest import until
+from tests.gateway.openstack.conftest import gone, until
 from tests.gateway.openstack.test_compute import SERVERS, at, boot, image_of, network_of, until_status
 
 
@@ -30,6 +30,22 @@ def act(
     answer = client.post(f"{SERVERS}/{server['id']}/action", json=deed, headers=at(version))
     assert answer.status_code == status, answer.text
     return answer
+
+
+def test_several_are_made_at_once_or_none(two: httpx.Client, flavors: list[str], server: dict) -> None:
+    body = {"imageRef": server["image"]["id"], "flavorRef": flavors[0], "min_count": 1, "max_count": 2}
+    body |= {"accessIPv4": "192.0.2.1", "accessIPv6": "2001:db8::1", "networks": [{"uuid": server["net"]}]}
+    assert two.post(SERVERS, json={"server": {"name": "twin", **body}}).status_code == 202
+    made = two.get(f"{SERVERS}/detail", params={"name": "twin"}).json()["servers"]
+    assert sorted(each["name"] for each in made) == ["twin-1", "twin-2"]
+    assert {(each["accessIPv4"], each["accessIPv6"]) for each in made} == {("192.0.2.1", "2001:db8::1")}
+    for each in made:
+        assert two.delete(f"{SERVERS}/{each['id']}").status_code == 204
+        gone(two, f"{SERVERS}/{each['id']}")
+    body |= {"min_count": 100, "max_count": 100}
+    assert two.post(SERVERS, json={"server": {"name": "many", **body}}).status_code == 403
+    for each in two.get(f"{SERVERS}?name=many").json()["servers"]:
+        gone(two, f"{SERVERS}/{each['id']}")
 
 
 def test_it_is_paused_and_suspended_and_goes_on(two: httpx.Client, server: dict) -> None:

@@ -128,6 +128,15 @@ def test_operators_see_services_pools_and_every_project(one: httpx.Client, opera
     assert one.get("/volume/v3/os-services").status_code == 403
     (pool,) = operator.get("/volume/v3/scheduler-stats/get_pools?detail=true").json()["pools"]
     assert pool["capabilities"]["total_capacity_gb"] > 0
+    told = operator.get(f"/volume/v3/capabilities/{service['host']}").json()
+    assert told["pool_name"] == pool["capabilities"]["pool_name"]
+    (host,) = operator.get("/volume/v3/os-hosts").json()["hosts"]
+    assert (host["host_name"], host["service-state"]) == (service["host"], "enabled")
+    for deed, status in (("disable", "disabled"), ("enable", "enabled")):
+        answer = operator.put(f"/volume/v3/os-services/{deed}", json={"host": service["host"]})
+        assert answer.json()["status"] == status
+    assert operator.put("/volume/v3/os-services/freeze", json={"host": "none"}).status_code == 400
+    assert operator.put("/volume/v3/os-services/freeze", json={"host": service["host"]}).status_code == 501
     every = operator.get(f"{PLACE}/detail?all_tenants=1").json()["volumes"]
     assert volume["id"] in {each["id"] for each in every}
     own = operator.get(f"{PLACE}/detail").json()["volumes"]
