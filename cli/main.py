@@ -18,7 +18,7 @@ _OWN = {
     "node": ("cli.node:node", "Make this machine a host of a cloud."),
     "demo": ("cli.demo.command:demo", "Boot a real server and prove that all of it works."),
     "doctor": ("cli.doctor.command:doctor", "Say what is missing on this machine, and what mends it."),
-    "login": ("cli.identity:login", "Log in, and keep the token."),
+    "login": ("cli.login:login", "Log in, and keep the token."),
     "logout": ("cli.identity:logout", "Make the kept token worthless, and forget it."),
     "whoami": ("cli.identity:whoami", "Show who the token says that you are."),
     "operation": ("cli.operations:operation", "Commands on long-running work."),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from mesh.certificates import Shown
     from mesh.channel import Client
 
 ENDPOINT = "127.0.0.1:7800"
@@ -93,14 +94,16 @@ class Session:
         return replace(found, endpoint=endpoint, ca=ca, token=self.token or found.token)
 
     @asynccontextmanager
-    async def client(self, *, anonymous: bool = False) -> "AsyncIterator[Client]":
-        """A client of the gateway, with the token unless `anonymous`."""
+    async def client(
+        self, *, anonymous: bool = False, shown: "Shown | None" = None
+    ) -> "AsyncIterator[Client]":
+        """A client of the gateway, with the token unless `anonymous`; `shown`: a certificate of one's own."""
         from mesh.channel import connect
 
         cloud = self.resolved()
         _must_exist(cloud.ca)
         token = None if anonymous else cloud.token or None
-        async with connect(cloud.endpoint, Path(cloud.ca), token) as client:
+        async with connect(cloud.endpoint, Path(cloud.ca), token, leaf=shown) as client:
             if token and self.project and self.project != cloud.project:
                 client.token = await _for_project(client, token, self.project)
             yield client

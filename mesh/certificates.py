@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 import grpc
 from cryptography import x509
@@ -66,6 +67,14 @@ class Pair:
     key: bytes
     chain: bytes
     renew_at: float
+
+
+class Shown(Protocol):
+    """What a connection shows of who calls."""
+
+    def pair(self) -> Pair:
+        """The current pair: the same object until there is a newer one."""
+        ...
 
 
 class Leaf(ABC):

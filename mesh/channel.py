@@ -17,7 +17,7 @@ from grpc import aio
 
 from mesh import caller, certificates, contract, deadline, direct, tracing
 from mesh.caller import Kind
-from mesh.certificates import Identity, Leaf, Pair
+from mesh.certificates import Identity, Leaf, Pair, Shown
 from mesh.errors import CloudError, from_rpc_error, is_unavailable
 from mesh.settings import Settings
 
@@ -55,7 +55,7 @@ class Link:
     """A connection to one peer that is replaced when our certificate is."""
 
     def __init__(
-        self, address: str, ca_pem: bytes, leaf: Leaf | None, server_name: str | None, more: Options = ()
+        self, address: str, ca_pem: bytes, leaf: Shown | None, server_name: str | None, more: Options = ()
     ) -> None:
         self._target, self._ca_pem, self._leaf = target(address), ca_pem, leaf
         name = (("grpc.ssl_target_name_override", server_name),) if server_name else ()
@@ -268,10 +268,11 @@ def connect(
     ca_file: Path,
     token: str | None = None,
     *,
-    leaf: Leaf | None = None,
+    leaf: Shown | None = None,
     server_name: str | None = None,
 ) -> Client:
-    """A client of the gateway; with a `leaf` and the service's `server_name`, of a service itself.
+    """A client of the gateway, which may show a `leaf`; with one and the service's `server_name`, of a
+    service itself.
 
     The token may be changed later (`client.token = ...`).
     """
