@@ -14,6 +14,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+def _moment(value: int | None) -> datetime | None:
+    return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+def _read(value: Any) -> Any:
+    return orjson.loads(value) if isinstance(value, str) else value
+
+
 class Timestamp(TypeDecorator[datetime]):
     """An aware datetime, kept as whole microseconds since the epoch. A naive one is refused."""
 
@@ -25,8 +33,9 @@ class Timestamp(TypeDecorator[datetime]):
             return None
         return (value - _EPOCH) // _MICROSECOND
 
-    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+    def result_processor(self, dialect: Any, coltype: object) -> Any:
+        """Called for each value of a long list: SQLAlchemy's own way to one takes three calls."""
+        return _moment
 
 
 class Json(TypeDecorator[Any]):
@@ -43,8 +52,9 @@ class Json(TypeDecorator[Any]):
             return value
         return orjson.dumps(value).decode()
 
-    def process_result_value(self, value: Any, dialect: Any) -> Any:
-        return orjson.loads(value) if isinstance(value, str) and dialect.name != "postgresql" else value
+    def result_processor(self, dialect: Any, coltype: object) -> Any:
+        """On PostgreSQL the driver has read it."""
+        return super().result_processor(dialect, coltype) if dialect.name == "postgresql" else _read
 
 
 def Id(name: str, *args: Any, **options: Any) -> Column[str]:

@@ -6,7 +6,7 @@ is what it does anew at each execution, which takes several times as long as SQL
 
 from collections import namedtuple
 from collections.abc import Callable
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Dialect, Insert, Row
@@ -34,12 +34,12 @@ class Prepared:
         """The first row, None when there is none. A row is a named tuple that has `_mapping` too."""
         text, cursor = self._execute(connection, values)
         found = cursor.fetchall()  # all: a change with RETURNING is not made before
-        return text.row(found[0]) if found else None
+        return text.row(cursor)(found[0]) if found else None
 
     def all(self, connection: Connection, /, **values: Any) -> list[Row[Any]]:
         """Every row."""
         text, cursor = self._execute(connection, values)
-        return list(map(text.row, cursor.fetchall()))
+        return list(map(text.row(cursor), cursor.fetchall()))
 
     def scalar(self, connection: Connection, /, **values: Any) -> Any:
         """The first column of the first row, None when there is none."""
@@ -70,21 +70,23 @@ class _Text:
         keys = [*names, *self._defaults] if names else None
         self._compiled: Any = statement.compile(dialect=dialect, column_keys=keys)
         self._dialect = dialect
-        self._binds = {
-            name: (_convert(bind.type, dialect, "bind"), bind)
-            for bind, name in self._compiled.bind_names.items()
-        }
-        self._lists = [name for name, (_, bind) in self._binds.items() if bind.expanding]
+        binds = {name: bind for bind, name in self._compiled.bind_names.items()}
+        self._binds = {name: _converter(bind.type, dialect, "bind") for name, bind in binds.items()}
+        self._literals = {name: bind for name, bind in binds.items() if not bind.required}
+        self._lists = [name for name, bind in binds.items() if bind.expanding]
+        self._row: Callable[[Any], Any] | None = None
         self._expanded = lru_cache(_LENGTHS)(self._expand)
 
     def filled(self, values: dict[str, Any]) -> tuple[str, Any]:
         """The text and its parameters as the driver takes them."""
         for name, make in self._defaults.items():
             values.setdefault(name, make())
+        for name, bind in self._literals.items():
+            values.setdefault(name, bind.effective_value)
         sql, places, of_lists = self._expanded(*(len(values[name]) for name in self._lists))
         given = {}
-        for name, (convert, bind) in self._binds.items():
-            value = values[name] if name in values or bind.required else bind.effective_value
+        for name, convert in self._binds.items():
+            value = values[name]
             if name in of_lists:
                 given.update(zip(of_lists[name], map(convert, value) if convert else value, strict=True))
             else:
@@ -100,12 +102,19 @@ class _Text:
         state = self._compiled.construct_expanded_state(any_values | lists)
         return state.statement, state.positiontup, state.parameter_expansion
 
-    @cached_property
-    def row(self) -> Callable[[Any], Any]:
+    def row(self, cursor: Any) -> Callable[[Any], Any]:
         """Makes a named tuple of what the driver answers."""
+        if self._row is None:
+            self._row = self._rows_of([each[1] for each in cursor.description])
+        return self._row
+
+    def _rows_of(self, codes: list[object]) -> Callable[[Any], Any]:
         columns = self._compiled._result_columns
         make = _row_type(tuple(column.name for column in columns))._make
-        converts = [_convert(column.type, self._dialect, "result") for column in columns]
+        converts = [
+            _converter(column.type, self._dialect, "result", code)
+            for column, code in zip(columns, codes, strict=True)
+        ]
         places = [(place, convert) for place, convert in enumerate(converts) if convert is not None]
 
         def row(found: Any) -> Any:
@@ -123,9 +132,12 @@ def _row_type(names: tuple[str, ...]) -> Any:
     return type("Row", (named,), {"__slots__": (), "_mapping": property(named._asdict)})
 
 
-def _convert(type: TypeEngine[Any], dialect: Dialect, way: Literal["bind", "result"]) -> Convert:
+def _converter(
+    type: TypeEngine[Any], dialect: Dialect, way: Literal["bind", "result"], code: object = None
+) -> Convert:
+    """`code`: the driver's own for the type of a column that it answers."""
     impl = type.dialect_impl(dialect)
-    return impl.bind_processor(dialect) if way == "bind" else impl.result_processor(dialect, None)
+    return impl.bind_processor(dialect) if way == "bind" else impl.result_processor(dialect, code)
 
 
 def _defaults(statement: ClauseElement, names: tuple[str, ...]) -> dict[str, Callable[[], Any]]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Connection, MetaData, Table, bindparam, insert, select, update
+from sqlalchemy import Column, Connection, Float, MetaData, Table, bindparam, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from mesh import clock, columns, ids
@@ -12,9 +12,15 @@ from mesh.errors import CloudError
 from mesh.prepared import Prepared
 
 _metadata = MetaData()
-things = Table("prepared_things", _metadata, *columns.resource_columns(), Column("about", columns.Json))
+things = Table(
+    "prepared_things",
+    _metadata,
+    *columns.resource_columns(),
+    Column("about", columns.Json),
+    Column("share", Float),
+)
 
-_ADD = Prepared(insert(things), "id", "name", "project_id", "status", "about")
+_ADD = Prepared(insert(things), "id", "name", "project_id", "status", "about", "share")
 _ALL = select(things).order_by(things.c.name)
 _NAMED = Prepared(_ALL.where(things.c.name.in_(bindparam("names", expanding=True))))
 _RENAME = (
@@ -33,7 +39,7 @@ def metadata() -> MetaData:
 def add(connection: Connection, name: str, id: str | None = None) -> str:
     id = id or ids.new()
     about = {"of": [name, 1]}
-    assert _ADD.run(connection, id=id, name=name, project_id="p", status="NEW", about=about) == 1
+    assert _ADD.run(connection, id=id, name=name, project_id="p", status="NEW", about=about, share=0.5) == 1
     return id
 
 
@@ -59,6 +65,13 @@ async def test_a_list_may_have_any_length(database: Database, wanted: list[str])
         await database.write(add, name)
     found = await database.read(lambda connection: _NAMED.all(connection, names=wanted))
     assert [row.name for row in found] == sorted(set(wanted) - {"none"})
+
+
+async def test_a_list_may_be_part_of_the_statement(database: Database) -> None:
+    for name in ("a", "b", "c"):
+        await database.write(add, name)
+    found = await database.read(Prepared(_ALL.where(things.c.name.in_(["a", "c"]))).all)
+    assert [row.name for row in found] == ["a", "c"]
 
 
 async def test_a_change_says_what_it_met(database: Database) -> None:

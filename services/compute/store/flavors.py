@@ -2,26 +2,34 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, exists, insert, or_, select
+from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, delete, exists, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import CloudError, not_found
 from mesh.paging import page
+from mesh.prepared import Prepared
 from services.compute.tables import flavor_access, flavors
 
 
-def _visible(reach: str | None) -> Select[Any]:
+def _visible(reach: str | BindParameter[str] | None) -> Select[Any]:
     if reach is None:
         return select(flavors)
     given = exists().where(flavor_access.c.flavor_id == flavors.c.id, flavor_access.c.project_id == reach)
     return select(flavors).where(or_(flavors.c.public, given))
 
 
+_THIS = flavors.c.id == bindparam("id")
+_GET = {
+    True: Prepared(_visible(None).where(_THIS)),
+    False: Prepared(_visible(bindparam("reach")).where(_THIS)),
+}
+
+
 def get(connection: Connection, id: str, reach: str | None) -> Row[Any]:
     """The flavor. Raises NOT_FOUND when there is none that `reach` may see."""
-    row = connection.execute(_visible(reach).where(flavors.c.id == id)).one_or_none()
+    row = _GET[reach is None].one(connection, id=id, reach=reach)
     if row is None:
         raise not_found("flavor", id)
     return row

@@ -11,15 +11,18 @@ from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import CloudError, not_found
 from mesh.paging import page
+from mesh.prepared import Prepared
 from services.compute.pace import silence
 from services.compute.tables import hosts
 
-_FIND = select(hosts).where(hosts.c.id == bindparam("id"))
+_FIND = Prepared(select(hosts).where(hosts.c.id == bindparam("id")))
+_ALL = Prepared(select(hosts))
+_SOME = Prepared(select(hosts).where(hosts.c.id.in_(bindparam("ids", expanding=True))))
 
 
 def find(connection: Connection, id: str) -> Row[Any] | None:
     """The host, None when it is not known."""
-    return connection.execute(_FIND, {"id": id}).one_or_none()
+    return _FIND.one(connection, id=id)
 
 
 _COUNT = select(func.count()).select_from(hosts)
@@ -40,8 +43,8 @@ def get(connection: Connection, id: str) -> Row[Any]:
 
 def all_(connection: Connection, ids: Collection[str] | None = None) -> dict[str, Row[Any]]:
     """Hosts by id: these, as far as they are known, or every one."""
-    query = select(hosts) if ids is None else select(hosts).where(hosts.c.id.in_(ids))
-    return {row.id: row for row in connection.execute(query)}
+    found = _ALL.all(connection) if ids is None else _SOME.all(connection, ids=ids)
+    return {row.id: row for row in found}
 
 
 def list_(connection: Connection, request: Any, status: str, caller: Caller) -> tuple[list[Row[Any]], str]:

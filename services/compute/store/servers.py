@@ -1,10 +1,24 @@
 """Servers. Every change of one appends its event in the same unit of work."""
 
 from collections.abc import Collection
+from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, Select, Text, cast, delete, func, insert, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+)
 from sqlalchemy import update as sql_update
 
 from mesh import clock, outbox
@@ -13,6 +27,7 @@ from mesh.database import compare_and_swap
 from mesh.errors import not_found
 from mesh.journal import ACTIVE
 from mesh.paging import page
+from mesh.prepared import Prepared
 from services.compute import messages
 from services.compute.tables import operations, servers, user_data
 from weft.compute.v1.server_service_pb2 import ListServersRequest, ServerSortKey
@@ -26,21 +41,46 @@ _SORTED_BY = {
 }
 
 
+_THIS = servers.c.id == bindparam("id")
+_FIND, _LOCK = (
+    Prepared(select(servers).where(_THIS)),
+    Prepared(select(servers).where(_THIS).with_for_update()),
+)
+_DELETE = Prepared(delete(servers).where(_THIS))
+_USER_DATA = Prepared(select(user_data.c.content).where(user_data.c.server_id == bindparam("id")))
+_DROP_USER_DATA = Prepared(delete(user_data).where(user_data.c.server_id == bindparam("id")))
+_NEIGHBOURS = Prepared(
+    select(servers.c.host_id, func.count().label("servers"))
+    .where(
+        servers.c.project_id == bindparam("project_id"),
+        servers.c.host_id.in_(bindparam("host_ids", expanding=True)),
+    )
+    .group_by(servers.c.host_id)
+)
+
+
+@cache
+def _create(names: tuple[str, ...]) -> Prepared:
+    return Prepared(insert(servers).returning(servers), *names)
+
+
+@cache
+def _note(names: tuple[str, ...]) -> Prepared:
+    change = sql_update(servers).where(servers.c.id == bindparam("held_id"))
+    return Prepared(change.values({name: bindparam(name, type_=servers.c[name].type) for name in names}))
+
+
 def get(connection: Connection, id: str, reach: str | None, *, lock: bool = False) -> Row[Any]:
     """The server; with `lock` nobody else changes it before this unit ends. Raises NOT_FOUND."""
-    query = select(servers).where(servers.c.id == id)
-    if reach is not None:
-        query = query.where(servers.c.project_id == reach)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
-    if row is None:
+    row = find(connection, id, lock=lock)
+    if row is None or reach not in (None, row.project_id):
         raise not_found("server", id)
     return row
 
 
 def find(connection: Connection, id: str, *, lock: bool = False) -> Row[Any] | None:
     """The server, None when there is none."""
-    query = select(servers).where(servers.c.id == id)
-    return connection.execute(query.with_for_update() if lock else query).one_or_none()
+    return (_LOCK if lock else _FIND).one(connection, id=id)
 
 
 def on_host(connection: Connection, host_id: str, *, lock: bool = False) -> list[Row[Any]]:
@@ -51,10 +91,7 @@ def on_host(connection: Connection, host_id: str, *, lock: bool = False) -> list
 
 def neighbours(connection: Connection, project_id: str, host_ids: Collection[str]) -> dict[str, int]:
     """How many servers of the project each of these hosts has, where it has any."""
-    placed = (servers.c.project_id == project_id, servers.c.host_id.in_(host_ids))
-    counted = select(servers.c.host_id, func.count().label("servers")).where(*placed)
-    rows = connection.execute(counted.group_by(servers.c.host_id))
-    return {row.host_id: row.servers for row in rows}
+    return dict(_NEIGHBOURS.all(connection, project_id=project_id, host_ids=host_ids))
 
 
 def among(connection: Connection, ids: list[str]) -> set[str]:
@@ -78,7 +115,9 @@ def claimants(connection: Connection, ids: list[str]) -> set[str]:
 
 def create(connection: Connection, values: dict[str, Any], content: bytes) -> Row[Any]:
     """Keep a new server and its user data."""
-    row = connection.execute(insert(servers).values(**_indexed(values)).returning(servers)).one()
+    values = _indexed(values)
+    row = _create(tuple(values)).one(connection, **values)
+    assert row is not None
     if content:
         connection.execute(insert(user_data).values(server_id=row.id, content=content))
     _tell(connection, "CREATED", row)
@@ -97,26 +136,26 @@ def remove(connection: Connection, id: str) -> None:
     row = find(connection, id, lock=True)
     if row is None:
         return
-    connection.execute(delete(user_data).where(user_data.c.server_id == id))
-    connection.execute(delete(servers).where(servers.c.id == id))
+    _DROP_USER_DATA.run(connection, id=id)
+    _DELETE.run(connection, id=id)
     _tell(connection, "DELETED", row)
 
 
 def user_data_of(connection: Connection, id: str) -> bytes:
     """What the caller gave for the guest; empty when nothing."""
-    return connection.scalar(select(user_data.c.content).where(user_data.c.server_id == id)) or b""
+    return _USER_DATA.scalar(connection, id=id) or b""
 
 
 def keep_user_data(connection: Connection, id: str, content: bytes) -> None:
     """Keep user data of a server, or of an operation that is to give it to one; empty is none."""
-    connection.execute(delete(user_data).where(user_data.c.server_id == id))
+    _DROP_USER_DATA.run(connection, id=id)
     if content:
         connection.execute(insert(user_data).values(server_id=id, content=content))
 
 
 def note_guest(connection: Connection, id: str, values: dict[str, Any]) -> None:
     """Keep what the host said of the guest: nobody is told, for nothing that a caller sees has changed."""
-    connection.execute(sql_update(servers).where(servers.c.id == id).values(**values))
+    _note(tuple(values)).run(connection, held_id=id, **values)
 
 
 def with_metadata_due(connection: Connection) -> list[Row[Any]]:

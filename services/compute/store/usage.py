@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from mesh import limits
+from mesh.prepared import Prepared
 from services.compute.tables import servers
+
+_SUMS = select(func.count(), func.sum(servers.c.vcpus), func.sum(servers.c.memory_mib))
+_SUMS = Prepared(_SUMS.where(servers.c.project_id.in_(bindparam("project_ids", expanding=True))))
 
 
 def claim(
@@ -20,6 +24,5 @@ def claim(
 
 def of(connection: Connection, project_ids: Sequence[str]) -> dict[str, int]:
     """What the servers of these projects take, by the names of its limits."""
-    sums = select(func.count(), func.sum(servers.c.vcpus), func.sum(servers.c.memory_mib))
-    count, vcpus, memory = connection.execute(sums.where(servers.c.project_id.in_(project_ids))).one()
+    ((count, vcpus, memory),) = _SUMS.all(connection, project_ids=project_ids)
     return {"servers": count, "vcpus": int(vcpus or 0), "memory_mib": int(memory or 0)}

@@ -2,30 +2,44 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, false, or_, select, true
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    false,
+    or_,
+    select,
+    true,
+)
 
 from mesh import outbox
 from mesh.errors import not_found
+from mesh.prepared import Prepared
 from services.image import messages
 from services.image.model import Image, Member
 from services.image.tables import images, members, tags
 
 _FIELDS = [field.name for field in fields(Image) if field.name != "tags"]
+_TAGS = select(tags.c.image_id, tags.c.tag).order_by(tags.c.tag)
+_TAGS = Prepared(_TAGS.where(tags.c.image_id.in_(bindparam("ids", expanding=True))))
 
 
 def with_tags(connection: Connection, rows: Iterable[Row[Any]]) -> list[Image]:
     """Rows of `images` as values, with their tags in order."""
     rows = list(rows)
     found: dict[str, list[str]] = {row.id: [] for row in rows}
-    query = select(tags).where(tags.c.image_id.in_(found)).order_by(tags.c.tag)
-    for image_id, tag in connection.execute(query):
+    for image_id, tag in _TAGS.all(connection, ids=list(found)):
         found[image_id].append(tag)
     return [Image(**{name: row._mapping[name] for name in _FIELDS}, tags=found[row.id]) for row in rows]
 
 
-def visible(reach: str | None, *, listed: bool) -> ColumnElement[bool]:
+def visible(reach: str | BindParameter[str] | None, *, listed: bool) -> ColumnElement[bool]:
     """The condition on `images` for what a project sees by id, or (`listed`) in its lists."""
     if reach is None:
         return true()
@@ -34,7 +48,7 @@ def visible(reach: str | None, *, listed: bool) -> ColumnElement[bool]:
         shared.append(members.c.status == "ACCEPTED")
     open_to_all = ["PUBLIC"] if listed else ["PUBLIC", "COMMUNITY"]
     return or_(
-        images.c.project_id == reach if reach else false(),
+        false() if isinstance(reach, str) and not reach else images.c.project_id == reach,
         images.c.visibility.in_(open_to_all),
         and_(images.c.visibility == "SHARED", select(members).where(*shared).exists()),
     )
@@ -42,12 +56,18 @@ def visible(reach: str | None, *, listed: bool) -> ColumnElement[bool]:
 
 def get(connection: Connection, id: str, reach: str | None, *, lock: bool = False) -> Image:
     """One image that `reach` sees. Raises NOT_FOUND."""
-    query = select(images).where(images.c.id == id, visible(reach, listed=False))
-    rows = connection.execute(query.with_for_update() if lock else query)
-    found = with_tags(connection, rows)
+    query = _get(everything=reach is None, lock=lock)
+    found = with_tags(connection, query.all(connection, id=id, reach=reach or None))
     if not found:
         raise not_found("image", id)
     return found[0]
+
+
+@cache
+def _get(*, everything: bool, lock: bool) -> Prepared:
+    seen = visible(None if everything else bindparam("reach"), listed=False)
+    query = select(images).where(images.c.id == bindparam("id"), seen)
+    return Prepared(query.with_for_update() if lock else query)
 
 
 def tell(connection: Connection, type: Literal["CREATED", "UPDATED", "DELETED"], image: Image) -> None:

@@ -8,20 +8,22 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, select
 
 from mesh.errors import CloudError, invalid, not_found
+from mesh.prepared import Prepared
 from services.network import addresses, gaps
 from services.network.model import FixedIp, Network, Subnet
 from services.network.store import rows
 from services.network.tables import fixed_ips
 
-_CHUNK = 500
-_TAKEN = (
+# The search mostly ends at the first few that are taken.
+_FEW, _MANY = 8, 512
+_TAKEN = Prepared(
     select(fixed_ips.c.packed)
     .where(
         fixed_ips.c.subnet_id == bindparam("subnet_id"),
         fixed_ips.c.packed.between(bindparam("low"), bindparam("high")),
     )
     .order_by(fixed_ips.c.packed)
-    .limit(_CHUNK)
+    .limit(bindparam("most"))
 )
 
 
@@ -96,16 +98,18 @@ def _take_any(connection: Connection, subnet: Subnet, row: dict[str, Any]) -> in
 
 
 def _taken(connection: Connection, subnet: Subnet, low: int, high: int) -> Iterator[int]:
-    """Read as far as the search goes: it mostly ends within the first chunk."""
+    """Read as far as the search goes."""
     last = addresses.packed(high, subnet.ip_version)
+    most = _FEW
     while low <= high:
         first = addresses.packed(low, subnet.ip_version)
-        chunk = connection.scalars(_TAKEN, {"subnet_id": subnet.id, "low": first, "high": last}).all()
-        for data in chunk:
+        chunk = _TAKEN.all(connection, subnet_id=subnet.id, low=first, high=last, most=most)
+        for (data,) in chunk:
             low = int.from_bytes(data, "big") + 1
             yield low - 1
-        if len(chunk) < _CHUNK:
+        if len(chunk) < most:
             return
+        most = min(2 * most, _MANY)
 
 
 def _insert(connection: Connection, subnet: Subnet, number: int, row: dict[str, Any]) -> bool:

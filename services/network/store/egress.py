@@ -3,15 +3,23 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
 from mesh import clock
 from mesh.database import compare_and_swap
+from mesh.prepared import Prepared
 from services.network import model
 from services.network.routers import Candidate, choose_egress
 from services.network.store import events, hosts, router_rows
 from services.network.tables import hosts as host_table
 from services.network.tables import networks, ports, routers
+
+_OF_NETWORK = select(ports.c.device_id).where(
+    ports.c.network_id == bindparam("network_id"), ports.c.device_owner == model.ROUTER_INTERFACE
+)
+_GOING_OUT = Prepared(
+    select(routers.c.id).where(routers.c.id.in_(_OF_NETWORK), routers.c.gateway_network_id.is_not(None))
+)
 
 
 def settle(connection: Connection, router_id: str) -> None:
@@ -40,14 +48,8 @@ def host_connected(connection: Connection, host_id: str, *args: Any) -> None:
 
 def follow(connection: Connection, network_id: str) -> None:
     """A port of the network went to a host: routers that have all their ports there go with it."""
-    of_network = select(ports.c.device_id).where(
-        ports.c.network_id == network_id, ports.c.device_owner == model.ROUTER_INTERFACE
-    )
-    going_out = select(routers.c.id).where(
-        routers.c.id.in_(of_network), routers.c.gateway_network_id.is_not(None)
-    )
-    for router_id in connection.scalars(going_out).all():
-        settle(connection, router_id)
+    for router in _GOING_OUT.all(connection, network_id=network_id):
+        settle(connection, router.id)
 
 
 def stranded(connection: Connection, homeless_only: bool) -> list[str]:

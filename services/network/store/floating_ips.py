@@ -4,24 +4,26 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from google.protobuf.message import Message
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, bindparam, delete, select
 
 from mesh import ids
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import CloudError, invalid
+from mesh.prepared import Prepared
 from services.network import model
 from services.network.model import FloatingIp, Network, Port
 from services.network.store import addresses, events, port_rows, quota, rows, subnets
 from services.network.store.rows import insert_unless_taken
 from services.network.tables import fixed_ips, floating_ips, ports, routers
 
+_LEADING_TO = Prepared(select(floating_ips).where(floating_ips.c.port_id == bindparam("port_id")))
 _NOWHERE = {"port_id": None, "fixed_ip": "", "router_id": None}
 
 
 def get(connection: Connection, id: str, reach: str | None, lock: rows.Lock = "") -> FloatingIp:
     """One floating IP. NOT_FOUND."""
-    return _of(rows.get(connection, floating_ips, id, rows.within(floating_ips, reach), lock))
+    return _of(rows.get(connection, floating_ips, id, reach, lock))
 
 
 def page(
@@ -98,13 +100,13 @@ def lead_nowhere() -> dict[str, Any]:
 
 def disconnect(connection: Connection, port_id: str) -> None:
     """The port goes: what led to it leads nowhere."""
-    for row in connection.execute(select(floating_ips).where(floating_ips.c.port_id == port_id)).all():
+    for row in _LEADING_TO.all(connection, port_id=port_id):
         update(connection, _of(row), 0, _NOWHERE)
 
 
 def require_unused(connection: Connection, port_id: str, keep: Collection[str]) -> None:
     """IN_USE when a floating IP leads to an address of the port that is not among those kept."""
-    for row in connection.execute(select(floating_ips).where(floating_ips.c.port_id == port_id)):
+    for row in _LEADING_TO.all(connection, port_id=port_id):
         if row.fixed_ip not in keep:
             message = f"The floating IP {row.address} leads to {row.fixed_ip}."
             raise CloudError(

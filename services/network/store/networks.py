@@ -5,11 +5,12 @@ from functools import partial
 from typing import Any
 
 from google.protobuf.message import Message
-from sqlalchemy import ColumnElement, Connection, Row, delete, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, delete, or_, select, true
 
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import CloudError
+from mesh.prepared import Prepared
 from services.network import gaps, model
 from services.network.gaps import Range
 from services.network.model import Network
@@ -17,9 +18,11 @@ from services.network.store import events, quota, rows
 from services.network.tables import networks, ports, subnets
 
 _CHUNK = 100
+_SUBNETS = select(subnets.c.network_id, subnets.c.id).order_by(subnets.c.created_at, subnets.c.id)
+_SUBNETS = Prepared(_SUBNETS.where(subnets.c.network_id.in_(bindparam("ids", expanding=True))))
 
 
-def visible(reach: str | None) -> ColumnElement[bool]:
+def visible(_: Table, reach: rows.Reach) -> ColumnElement[bool]:
     """Own networks, and those that are everybody's."""
     if reach is None:
         return true()
@@ -28,14 +31,14 @@ def visible(reach: str | None) -> ColumnElement[bool]:
 
 def get(connection: Connection, id: str, reach: str | None, lock: rows.Lock = "") -> Network:
     """One network. NOT_FOUND when `reach` does not see it."""
-    return _load(connection, [rows.get(connection, networks, id, visible(reach), lock)])[0]
+    return _load(connection, [rows.get(connection, networks, id, reach, lock, visible)])[0]
 
 
 def page(
     connection: Connection, request: Message, caller: Caller, wanted: Mapping[str, object]
 ) -> tuple[list[Network], str]:
     """A page of what the caller sees."""
-    query = rows.filtered(select(networks).where(visible(caller.reach)), networks, **wanted)
+    query = rows.filtered(select(networks).where(visible(networks, caller.reach)), networks, **wanted)
     found, token = rows.page(connection, query, networks, request, caller)
     return _load(connection, found), token
 
@@ -137,9 +140,7 @@ def _taken(connection: Connection, low: int, high: int) -> Iterator[int]:
 
 
 def _load(connection: Connection, found: Sequence[Row[Any]]) -> list[Network]:
-    of = subnets.c.network_id.in_([row.id for row in found])
-    columns = select(subnets.c.network_id, subnets.c.id).where(of)
     have: dict[str, list[str]] = {}
-    for network_id, subnet_id in connection.execute(columns.order_by(subnets.c.created_at, subnets.c.id)):
+    for network_id, subnet_id in _SUBNETS.all(connection, ids=[row.id for row in found]):
         have.setdefault(network_id, []).append(subnet_id)
     return [Network(**row._mapping, subnet_ids=tuple(have.get(row.id, ()))) for row in found]

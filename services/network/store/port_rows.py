@@ -8,22 +8,23 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 from mesh import ids
 from mesh.database import compare_and_swap
 from mesh.errors import CloudError, not_found
+from mesh.prepared import Prepared
 from services.network import macs, model
 from services.network.model import FixedIp, Network, Port
 from services.network.store import events
 from services.network.store.rows import insert_unless_taken
 from services.network.tables import fixed_ips, port_security_groups, ports
 
-# Built once: each port is read with these several times in its life.
-_FIND = select(ports).where(ports.c.id == bindparam("id"))
+# Each port is read with these several times in its life.
+_FIND = Prepared(select(ports).where(ports.c.id == bindparam("id")))
 _IDS = bindparam("ids", expanding=True)
 _ADDRESSES = select(fixed_ips.c.port_id, fixed_ips.c.subnet_id, fixed_ips.c.ip_address)
-_ADDRESSES = _ADDRESSES.where(fixed_ips.c.port_id.in_(_IDS)).order_by(fixed_ips.c.position)
+_ADDRESSES = Prepared(_ADDRESSES.where(fixed_ips.c.port_id.in_(_IDS)).order_by(fixed_ips.c.position))
 _GROUPS = select(port_security_groups.c.port_id, port_security_groups.c.security_group_id)
-_GROUPS = _GROUPS.where(port_security_groups.c.port_id.in_(_IDS)).order_by(
-    port_security_groups.c.security_group_id
-)
-_ADD_GROUPS = insert(port_security_groups)
+_GROUPS = _GROUPS.where(port_security_groups.c.port_id.in_(_IDS))
+_GROUPS = Prepared(_GROUPS.order_by(port_security_groups.c.security_group_id))
+_ADD_GROUP = Prepared(insert(port_security_groups), "port_id", "security_group_id")
+_DELETE = Prepared(delete(ports).where(ports.c.id == bindparam("id")))
 
 
 def insert_port(connection: Connection, network: Network, values: Mapping[str, Any]) -> str:
@@ -59,7 +60,7 @@ def insert_own(connection: Connection, network: Network, project_id: str, owner:
 
 def find(connection: Connection, id: str) -> Port:
     """One port, whosever. NOT_FOUND."""
-    row = connection.execute(_FIND, {"id": id}).one_or_none()
+    row = _FIND.one(connection, id=id)
     if row is None:
         raise not_found("port", id)
     return load(connection, [row])[0]
@@ -82,7 +83,8 @@ def created(connection: Connection, id: str) -> Port:
 
 def made(connection: Connection, id: str, given: Iterable[FixedIp], group_ids: Iterable[str]) -> Port:
     """The same, where its addresses and groups are known."""
-    row = connection.execute(_FIND, {"id": id}).one()
+    row = _FIND.one(connection, id=id)
+    assert row is not None
     groups = tuple(sorted(set(group_ids)))
     port = Port(**row._mapping, fixed_ips=tuple(given), security_group_ids=groups)
     events.tell(connection, "CREATED", port)
@@ -91,7 +93,7 @@ def made(connection: Connection, id: str, given: Iterable[FixedIp], group_ids: I
 
 def remove(connection: Connection, port: Port) -> None:
     """Delete a port, whatever it is for; its addresses are free again."""
-    connection.execute(delete(ports).where(ports.c.id == port.id))
+    _DELETE.run(connection, id=port.id)
     events.tell(connection, "DELETED", port)
 
 
@@ -103,19 +105,18 @@ def set_groups(connection: Connection, port_id: str, group_ids: Sequence[str]) -
 
 def add_groups(connection: Connection, port_id: str, group_ids: Sequence[str]) -> None:
     """Give security groups to a port that has none."""
-    if group_ids:
-        pairs = [{"port_id": port_id, "security_group_id": group_id} for group_id in group_ids]
-        connection.execute(_ADD_GROUPS, pairs)
+    for group_id in group_ids:
+        _ADD_GROUP.run(connection, port_id=port_id, security_group_id=group_id)
 
 
 def load(connection: Connection, found: Sequence[Row[Any]]) -> list[Port]:
     """Rows of `ports` with their addresses and groups."""
-    of = {"ids": [row.id for row in found]}
+    port_ids = [row.id for row in found]
     addresses: dict[str, list[FixedIp]] = {}
-    for port_id, subnet_id, address in connection.execute(_ADDRESSES, of):
+    for port_id, subnet_id, address in _ADDRESSES.all(connection, ids=port_ids):
         addresses.setdefault(port_id, []).append(FixedIp(subnet_id, address))
     groups: dict[str, list[str]] = {}
-    for port_id, group_id in connection.execute(_GROUPS, of):
+    for port_id, group_id in _GROUPS.all(connection, ids=port_ids):
         groups.setdefault(port_id, []).append(group_id)
     return [
         Port(

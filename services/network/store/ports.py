@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from mesh.caller import Caller
 from mesh.errors import CloudError, wrong_status
+from mesh.prepared import Prepared
 from services.network import model
 from services.network.model import FixedIp, Network, Port
 from services.network.store import (
@@ -28,11 +29,15 @@ _WIRED = frozenset(
     {"fixed_ips", "security_group_ids", "port_security_enabled", "allowed_address_pairs", "admin_state_up"}
 )
 _NEXT = ports.c.revision + 1
+_ON_HOST = select(ports).where(
+    ports.c.host_id == bindparam("host_id"), ports.c.id.in_(bindparam("ids", expanding=True))
+)
+_ON_HOST = Prepared(_ON_HOST.with_for_update())
 
 
 def get(connection: Connection, id: str, reach: str | None, lock: rows.Lock = "") -> Port:
     """One port. NOT_FOUND."""
-    return port_rows.load(connection, [rows.get(connection, ports, id, rows.within(ports, reach), lock)])[0]
+    return port_rows.load(connection, [rows.get(connection, ports, id, reach, lock)])[0]
 
 
 def page(
@@ -147,9 +152,8 @@ def report(connection: Connection, host_id: str, reports: Mapping[str, tuple[str
 
     Of ports that are not on that host (any more) nothing is believed.
     """
-    query = select(ports).where(ports.c.host_id == host_id, ports.c.id.in_(list(reports)))
     changes = 0
-    for row in connection.execute(query.with_for_update()).all():
+    for row in _ON_HOST.all(connection, host_id=host_id, ids=list(reports)):
         status, reason = _status_after(row.status, row.wire_revision, *reports[row.id])
         if (status, reason) != (row.status, row.status_reason):
             port_rows.change(connection, row.id, {"status": status, "status_reason": reason})

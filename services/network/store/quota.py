@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, func, not_, select, true
 
 from mesh import limits as mesh_limits
+from mesh.prepared import Prepared
 from services.network import model
 from services.network.tables import (
     floating_ips,
@@ -30,7 +31,7 @@ _COUNTED: dict[str, tuple[Table, ColumnElement[Any]]] = {
 
 _IDS = bindparam("ids", expanding=True)
 _USAGE = {
-    name: select(func.count()).select_from(table).where(table.c.project_id.in_(_IDS), counted)
+    name: Prepared(select(func.count()).select_from(table).where(table.c.project_id.in_(_IDS), counted))
     for name, (table, counted) in _COUNTED.items()
 }
 
@@ -51,4 +52,4 @@ def check(
 
 def usage(connection: Connection, project_ids: Sequence[str], resource: str) -> int:
     """How many the projects have."""
-    return connection.scalar(_USAGE[resource], {"ids": list(project_ids)}) or 0
+    return _USAGE[resource].scalar(connection, ids=list(project_ids)) or 0

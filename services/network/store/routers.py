@@ -19,7 +19,7 @@ from services.network.tables import fixed_ips, floating_ips, routers
 
 def get(connection: Connection, id: str, reach: str | None, lock: rows.Lock = "") -> Router:
     """One router. NOT_FOUND."""
-    row = rows.get(connection, routers, id, rows.within(routers, reach), lock)
+    row = rows.get(connection, routers, id, reach, lock)
     return router_rows.load(connection, [row])[0]
 
 

@@ -10,19 +10,23 @@ from mesh import ids
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import CloudError, wrong_status
+from mesh.prepared import Prepared
 from services.network import model
 from services.network.model import Rule, SecurityGroup
 from services.network.security_groups import RuleSpec, initial
 from services.network.store import events, quota, rows
 from services.network.tables import port_security_groups, security_group_rules, security_groups
 
-_EXISTS = select(security_groups.c.id).where(security_groups.c.id == bindparam("id"))
+_EXISTS = Prepared(select(security_groups.c.id).where(security_groups.c.id == bindparam("id")))
+_RULES = select(security_group_rules).order_by(security_group_rules.c.created_at, security_group_rules.c.id)
+_RULES = Prepared(
+    _RULES.where(security_group_rules.c.security_group_id.in_(bindparam("ids", expanding=True)))
+)
 
 
 def get(connection: Connection, id: str, reach: str | None, lock: rows.Lock = "") -> SecurityGroup:
     """One group with its rules. NOT_FOUND."""
-    allowed = rows.within(security_groups, reach)
-    return load(connection, [rows.get(connection, security_groups, id, allowed, lock)])[0]
+    return load(connection, [rows.get(connection, security_groups, id, reach, lock)])[0]
 
 
 def page(
@@ -38,14 +42,13 @@ def page(
 def require_all(connection: Connection, group_ids: Iterable[str], project_id: str) -> None:
     """NOT_FOUND unless all are the project's; none of them is deleted before we commit."""
     for group_id in sorted(group_ids):
-        allowed = security_groups.c.project_id == project_id
-        rows.get(connection, security_groups, group_id, allowed, "share")
+        rows.get(connection, security_groups, group_id, project_id, "share")
 
 
 def has_default(connection: Connection, project_id: str) -> bool:
     """Whether the project has its `default` group yet."""
     id = model.default_group_id(project_id)
-    return connection.scalar(_EXISTS, {"id": id}) is not None
+    return _EXISTS.one(connection, id=id) is not None
 
 
 def ensure_default(connection: Connection, project_id: str) -> str:
@@ -125,8 +128,7 @@ def delete_group(
 
 def get_rule(connection: Connection, id: str, reach: str | None) -> Rule:
     """One rule. NOT_FOUND."""
-    allowed = rows.within(security_group_rules, reach)
-    return _rule(rows.get(connection, security_group_rules, id, allowed))
+    return _rule(rows.get(connection, security_group_rules, id, reach))
 
 
 def page_rules(
@@ -160,12 +162,8 @@ def delete_rule(connection: Connection, rule: Rule, expected_revision: int) -> N
 
 def load(connection: Connection, found: Sequence[Row[Any]]) -> list[SecurityGroup]:
     """Rows of `security_groups` with their rules."""
-    of = security_group_rules.c.security_group_id.in_([row.id for row in found])
-    query = select(security_group_rules).where(of)
     rules: dict[str, list[Rule]] = {}
-    for row in connection.execute(
-        query.order_by(security_group_rules.c.created_at, security_group_rules.c.id)
-    ):
+    for row in _RULES.all(connection, ids=[row.id for row in found]):
         rules.setdefault(row.security_group_id, []).append(_rule(row))
     return [SecurityGroup(**row._mapping, rules=tuple(rules.get(row.id, ()))) for row in found]
 

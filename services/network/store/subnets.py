@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, delete, insert, or_, select, true
 
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import CloudError
+from mesh.prepared import Prepared
 from services.network import model
 from services.network.addresses import check_overlap
 from services.network.model import Network, Subnet
@@ -16,8 +17,11 @@ from services.network.store import addresses, events, networks, port_rows, quota
 from services.network.tables import fixed_ips, ports, subnets
 from services.network.tables import networks as network_table
 
+_OF_NETWORK = select(subnets).where(subnets.c.network_id == bindparam("network_id"))
+_OF_NETWORK = Prepared(_OF_NETWORK.order_by(subnets.c.created_at, subnets.c.id))
 
-def visible(reach: str | None) -> ColumnElement[bool]:
+
+def visible(_: Table, reach: rows.Reach) -> ColumnElement[bool]:
     """Own subnets, and those of networks that are everybody's."""
     if reach is None:
         return true()
@@ -31,23 +35,21 @@ def get(connection: Connection, id: str, reach: str | None, lock: rows.Lock = ""
     Locked with "update", its network is too: ports and subnets of it are made and deleted one after another.
     """
     if lock:
-        row = rows.get(connection, subnets, id, visible(reach))
+        row = rows.get(connection, subnets, id, reach, seen=visible)
         networks.get(connection, row.network_id, reach, lock)
-    return Subnet(**rows.get(connection, subnets, id, visible(reach))._mapping)
+    return Subnet(**rows.get(connection, subnets, id, reach, seen=visible)._mapping)
 
 
 def of_network(connection: Connection, network_id: str) -> list[Subnet]:
     """All subnets of a network, oldest first."""
-    query = select(subnets).where(subnets.c.network_id == network_id)
-    found = connection.execute(query.order_by(subnets.c.created_at, subnets.c.id))
-    return [Subnet(**row._mapping) for row in found]
+    return [Subnet(**row._mapping) for row in _OF_NETWORK.all(connection, network_id=network_id)]
 
 
 def page(
     connection: Connection, request: Message, caller: Caller, wanted: Mapping[str, object]
 ) -> tuple[list[Subnet], str]:
     """A page of what the caller sees."""
-    query = rows.filtered(select(subnets).where(visible(caller.reach)), subnets, **wanted)
+    query = rows.filtered(select(subnets).where(visible(subnets, caller.reach)), subnets, **wanted)
     found, token = rows.page(connection, query, subnets, request, caller)
     return [Subnet(**row._mapping) for row in found], token
 

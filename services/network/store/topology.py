@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, bindparam, select
 
 from mesh import outbox
+from mesh.prepared import Prepared
 from services.network import model
 from services.network.model import FloatingIp, Network, Port, Router, SecurityGroup, Subnet
 from services.network.small_changes import Few
@@ -20,6 +21,7 @@ from services.network.topology import Host, Neighbour, Topology
 
 # As many ids as one IN carries.
 _CHUNK = 1000
+_PORTS = Prepared(select(ports).where(ports.c.id.in_(bindparam("ids", expanding=True))))
 
 
 def load(connection: Connection, host_ids: Collection[str]) -> Topology:
@@ -53,7 +55,8 @@ def load(connection: Connection, host_ids: Collection[str]) -> Topology:
 
 def few(connection: Connection, port_ids: Collection[str], group_ids: Collection[str]) -> Few:
     """Some ports, and some groups with their members."""
-    found = port_rows.load(connection, _rows(connection, select(ports), ports.c.id, port_ids))
+    rows = [row for chunk in _chunks(port_ids) for row in _PORTS.all(connection, ids=chunk)]
+    found = port_rows.load(connection, rows) if rows else []
     groups = _rows(connection, select(group_table), group_table.c.id, group_ids)
     return Few(
         revision=outbox.latest(connection),

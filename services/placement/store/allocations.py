@@ -14,21 +14,25 @@ from mesh import clock
 from mesh.caller import Caller
 from mesh.errors import CloudError
 from mesh.paging import page
+from mesh.prepared import Prepared
 from services.placement.model import Amounts, Claim, generation_conflict
 from services.placement.store import providers, room
 from services.placement.tables import allocations, consumers
 
 # What is said of a consumer, beside what it has.
 _SAID = ("consumer_type", "project_id", "user_id", "operation_id")
-_CONSUMER = select(consumers).where(consumers.c.id == bindparam("id"))
-_NEW_CONSUMER, _ALLOCATE = insert(consumers), insert(allocations)
+_THIS, _ITS = consumers.c.id == bindparam("id"), allocations.c.consumer_id == bindparam("id")
+_CONSUMER = Prepared(select(consumers).where(_THIS))
+_NEW_CONSUMER = Prepared(insert(consumers), "id", *_SAID, "generation")
+_ALLOCATE = Prepared(insert(allocations), "consumer_id", "provider_id", "resource_class", "amount")
+_HAS = Prepared(select(allocations).where(_ITS))
+_FREE, _FORGET = Prepared(delete(allocations).where(_ITS)), Prepared(delete(consumers).where(_THIS))
 
 
 def get(connection: Connection, consumer_id: str) -> Claim | None:
     """What the consumer has; None when nothing."""
-    rows = connection.execute(_CONSUMER, {"id": consumer_id}).all()
-    found = _with_amounts(connection, rows, True) if rows else []
-    return found[0] if found else None
+    row = _CONSUMER.one(connection, id=consumer_id)
+    return _claims([row], _HAS.all(connection, id=consumer_id))[0] if row else None
 
 
 def claim(connection: Connection, wanted: Claim, ways: Sequence[Amounts]) -> Claim:
@@ -91,7 +95,9 @@ def of_provider(
     mine = select(allocations.c.consumer_id).where(allocations.c.provider_id == provider_id)
     query = select(consumers).where(consumers.c.id.in_(mine))
     rows, more = page(connection, query, [consumers.c.id], request, caller)
-    return _with_amounts(connection, rows, allocations.c.provider_id == provider_id), more
+    having = allocations.c.consumer_id.in_([row.id for row in rows])
+    held = select(allocations).where(allocations.c.provider_id == provider_id, having)
+    return _claims(rows, connection.execute(held)), more
 
 
 def usages(connection: Connection, project_id: str, user_id: str) -> dict[str, int]:
@@ -126,14 +132,14 @@ def _write_all(connection: Connection, changes: Sequence[tuple[Claim, Claim]]) -
 def _write(connection: Connection, wanted: Claim, before: Claim) -> Claim:
     id = wanted.consumer_id
     if before.allocations:
-        connection.execute(delete(allocations).where(allocations.c.consumer_id == id))
+        _FREE.run(connection, id=id)
     rows = [
         {"consumer_id": id, "provider_id": provider_id, "resource_class": name, "amount": amount}
         for provider_id, resources in wanted.allocations.items()
         for name, amount in resources.items()
     ]
     if not rows:
-        connection.execute(delete(consumers).where(consumers.c.id == id))
+        _FORGET.run(connection, id=id)
         return replace(wanted, generation=0)
     after = replace(wanted, generation=before.generation + 1)
     values = {name: getattr(after, name) for name in (*_SAID, "generation")}
@@ -141,15 +147,16 @@ def _write(connection: Connection, wanted: Claim, before: Claim) -> Claim:
         values["updated_at"] = clock.now()
         connection.execute(update(consumers).where(consumers.c.id == id).values(values))
     else:
-        connection.execute(_NEW_CONSUMER, {"id": id, **values})
-    connection.execute(_ALLOCATE, rows)
+        _NEW_CONSUMER.run(connection, id=id, **values)
+    for row in rows:
+        _ALLOCATE.run(connection, **row)
     return after
 
 
-def _with_amounts(connection: Connection, rows: Iterable[Row[Any]], condition: Any) -> list[Claim]:
+def _claims(rows: Sequence[Row[Any]], amounts: Iterable[Row[Any]]) -> list[Claim]:
+    """Consumers, with these amounts of theirs."""
     held: dict[str, defaultdict[str, dict[str, int]]] = {row.id: defaultdict(dict) for row in rows}
-    query = select(allocations).where(allocations.c.consumer_id.in_(list(held)))
-    for each in connection.execute(query if condition is True else query.where(condition)):
+    for each in amounts:
         held[each.consumer_id][each.provider_id][each.resource_class] = each.amount
     return [
         Claim(consumer_id=row.id, generation=row.generation, allocations=dict(held[row.id]), **_named(row))

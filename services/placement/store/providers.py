@@ -10,6 +10,7 @@ from mesh import clock, outbox
 from mesh.caller import Caller
 from mesh.errors import CloudError, invalid, not_found
 from mesh.paging import page
+from mesh.prepared import Prepared
 from services.placement.model import generation_conflict
 from services.placement.store.names import in_use
 from services.placement.tables import (
@@ -22,7 +23,7 @@ from services.placement.tables import (
 from weft.placement.v1.resources_pb2 import Provider
 
 EVENT = "provider"
-_TOUCH = (
+_TOUCH = Prepared(
     update(providers)
     .where(providers.c.id == bindparam("touched"))
     .values(generation=providers.c.generation + 1, updated_at=bindparam("now"))
@@ -44,7 +45,7 @@ def get(connection: Connection, id: str, generation: int = 0) -> Row[Any]:
 def touch(connection: Connection, ids: Iterable[str]) -> None:
     """The providers changed: their generations grow, and it is told."""
     for id in sorted(ids):
-        connection.execute(_TOUCH, {"touched": id, "now": clock.now()})
+        _TOUCH.run(connection, touched=id, now=clock.now())
         outbox.append(connection, "UPDATED", EVENT, id, "", Provider(id=id))
 
 

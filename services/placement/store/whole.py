@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, select
 
 from mesh import outbox
 from mesh.errors import not_found
+from mesh.prepared import Prepared
 from mesh.tables import events
 from services.placement.model import Inventory, Provider
 from services.placement.store.providers import EVENT
@@ -21,6 +22,31 @@ from services.placement.tables import (
 
 # SQLite takes some thirty thousand parameters in a statement; fewer make shorter ones.
 _AT_ONCE = 500
+_CHANGED = Prepared(
+    select(events.c.resource_id)
+    .where(events.c.revision > bindparam("revision"), events.c.resource_type == EVENT)
+    .distinct()
+)
+
+
+class _Part:
+    """A query of what belongs to providers: for all of them, and for some."""
+
+    def __init__(self, query: Select[Any], owner: ColumnElement[str]) -> None:
+        self.all = Prepared(query)
+        self.some = Prepared(query.where(owner.in_(bindparam("ids", expanding=True))))
+
+
+def _marks(owner: ColumnElement[str], name: ColumnElement[str]) -> _Part:
+    return _Part(select(owner, name.label("name")), owner)
+
+
+_KEYS = (allocations.c.provider_id, allocations.c.resource_class)
+_PROVIDERS = _Part(select(providers), providers.c.id)
+_INVENTORIES = _Part(select(inventories), inventories.c.provider_id)
+_USAGE = _Part(select(*_KEYS, func.sum(allocations.c.amount).label("amount")).group_by(*_KEYS), _KEYS[0])
+_TRAITS = _marks(provider_traits.c.provider_id, provider_traits.c.trait)
+_AGGREGATES = _marks(provider_aggregates.c.provider_id, provider_aggregates.c.aggregate_id)
 
 
 def get(connection: Connection, id: str) -> Provider:
@@ -51,42 +77,30 @@ def since(connection: Connection, revision: int | None) -> tuple[int, list[str] 
         return latest, [], []
     if revision is None or revision + 1 < outbox.oldest(connection):
         return latest, None, load(connection)
-    changed = select(events.c.resource_id).where(
-        events.c.revision > revision, events.c.resource_type == EVENT
-    )
-    ids = sorted(connection.scalars(changed.distinct()))
+    ids = sorted(id for (id,) in _CHANGED.all(connection, revision=revision))
     return latest, ids, load(connection, ids)
 
 
 def _load(connection: Connection, ids: Sequence[str] | None) -> list[Provider]:
-    def rows(query: Select[Any], column: Any) -> Iterable[Row[Any]]:
-        return connection.execute(query if ids is None else query.where(column.in_(ids)))
+    def rows(of: _Part) -> Iterable[Row[Any]]:
+        return of.all.all(connection) if ids is None else of.some.all(connection, ids=ids)
 
     held: defaultdict[str, dict[str, Inventory]] = defaultdict(dict)
-    for row in rows(select(inventories), inventories.c.provider_id):
+    for row in rows(_INVENTORIES):
         held[row.provider_id][row.resource_class] = _inventory(row)
     used: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    for row in rows(_usage(), allocations.c.provider_id):
+    for row in rows(_USAGE):
         used[row.provider_id][row.resource_class] = int(row.amount)
     marks: list[defaultdict[str, set[str]]] = []
-    for table, column in (
-        (provider_traits, provider_traits.c.trait),
-        (provider_aggregates, provider_aggregates.c.aggregate_id),
-    ):
+    for of in (_TRAITS, _AGGREGATES):
         found: defaultdict[str, set[str]] = defaultdict(set)
-        named = select(table.c.provider_id, column.label("name"))
-        for row in rows(named, table.c.provider_id):
+        for row in rows(of):
             found[row.provider_id].add(row.name)
         marks.append(found)
     return [
         _provider(row, held[row.id], used[row.id], *(found[row.id] for found in marks))
-        for row in rows(select(providers), providers.c.id)
+        for row in rows(_PROVIDERS)
     ]
-
-
-def _usage() -> Select[Any]:
-    keys = (allocations.c.provider_id, allocations.c.resource_class)
-    return select(*keys, func.sum(allocations.c.amount).label("amount")).group_by(*keys)
 
 
 def _inventory(row: Row[Any]) -> Inventory:
