@@ -34,7 +34,7 @@ class Step:
     `deadline` is in seconds, for one attempt. A cancellation cuts an attempt short after `grace` seconds: a
     step that asks somebody who answers soon waits for that, or what it asked for might be done after its
     undo. A step whose `when(run)` is False is passed over, forward and back, and costs no entry of its own:
-    what it says follows from the operation's input alone.
+    what it says follows from the operation's input and what steps before it answered, alone.
     """
 
     name: str

@@ -2,8 +2,8 @@
 
     step                 does                                             undo
     claim host           placement's candidates, filtered and weighed     give the claim back
-    create ports         one port for each network asked for              delete them
-    bind ports           to the host, which begins to wire them           unbind them
+    create ports         on the host, which begins to wire them           delete them
+    bind ports           those that were there before                     unbind them
     create boot volume   from an image, near the host, where asked for    delete it
     reserve volumes      makes them reachable from the host               release them
     stage image          into the host's cache                            - (a cache)
@@ -171,7 +171,7 @@ BOOT = Flow(
     steps=(
         Step("claim host", claim_host, unclaim_host, grace=GRACE),
         Step("create ports", ports.create, ports.uncreate, grace=GRACE, when=ports.has_some),
-        Step("bind ports", ports.bind, ports.unbind, grace=GRACE, when=ports.has_some),
+        Step("bind ports", ports.bind, ports.unbind, grace=GRACE, when=ports.has_unbound),
         Step(
             "create boot volume",
             attachments.create_boot_volume,

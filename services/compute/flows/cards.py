@@ -79,7 +79,7 @@ ATTACH_PORT = Flow(
     target_type="server",
     steps=(
         Step("create ports", ports.create, ports.uncreate, grace=GRACE),
-        Step("bind ports", ports.bind, ports.unbind, grace=GRACE),
+        Step("bind ports", ports.bind, ports.unbind, grace=GRACE, when=ports.has_unbound),
         Step("attach in guest", attach_in_guest, take_back, _GUEST),
     ),
     deadline=600,

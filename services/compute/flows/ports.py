@@ -42,13 +42,20 @@ def has_some(run: Run) -> bool:
     return bool(run.input["networks"])
 
 
+def has_unbound(run: Run) -> bool:
+    """Whether any was there before, and is not on the server's host yet."""
+    return not all(port.get("bound") for port in made(run))
+
+
 def made(run: Run) -> list[dict[str, Any]]:
     """What `create` answered."""
     return run.outputs.get("create ports", {}).get("ports", [])
 
 
 async def create(run: Run) -> dict[str, Any]:
-    """Make the ports that were not given; answer all of them, in order."""
+    """Make the ports that were not given, on the server's host, which begins to wire them; answer all of
+    them, in order.
+    """
     wanted = run.input["networks"]
     subnets = await _subnets(run, sorted({wish["network_id"] for wish in wanted}))
     ports = await all_of(_one(run, position, wish) for position, wish in enumerate(wanted))
@@ -65,19 +72,21 @@ async def uncreate(run: Run) -> None:
 
 
 async def bind(run: Run) -> None:
-    """Say that they are on the server's host; it begins to wire them."""
+    """Say that those which are not yet are on the server's host too."""
     host_id = _host_id(run)
     stub = _stub(run.app.peers)
     await all_of(
         stub.BindPort(BindPortRequest(id=port["port_id"], host_id=host_id, device_id=run.target_id))
         for port in made(run)
+        if not port.get("bound")
     )
 
 
 async def unbind(run: Run) -> None:
-    """Say that they are on no host."""
+    """Say that those that were bound are on no host."""
     for port in made(run):
-        await _unbind(_stub(run.app.peers), port["port_id"], run.target_id)
+        if not port.get("bound"):
+            await _unbind(_stub(run.app.peers), port["port_id"], run.target_id)
 
 
 async def give_back(peers: Peers, server: Any) -> None:
@@ -94,7 +103,7 @@ async def give_one_back(peers: Peers, port: Mapping[str, Any], server_id: str) -
 
 def kept(port: Mapping[str, Any]) -> dict[str, Any]:
     """What a server's row says of a port that `create` answered."""
-    return {key: value for key, value in port.items() if key != "guest_port"}
+    return {key: value for key, value in port.items() if key not in ("guest_port", "bound")}
 
 
 async def _delete(stub: Any, port_id: str, server_id: str) -> None:
@@ -144,6 +153,7 @@ async def _one(run: Run, position: int, wish: Mapping[str, Any]) -> Port:
             security_group_ids=run.input["security_group_ids"],
             device_owner=DEVICE_OWNER,
             device_id=run.target_id,
+            host_id=_host_id(run),
             request_id=_id(run, position),
         )
     )
@@ -172,6 +182,8 @@ def _described(port: Port, wish: Mapping[str, Any], subnets: Mapping[str, Subnet
         "mac_address": port.mac_address,
         "fixed_ips": [ip.ip_address for ip in port.fixed_ips],
         "created": not wish["port_id"],
+        # An older network service makes ports, and leaves it to a call of its own where they are.
+        "bound": bool(port.host_id) and not wish["port_id"],
         "guest_port": MessageToDict(guest_port),
     }
 

@@ -133,6 +133,7 @@ class Ports(grpc_base.PortServiceServicer, Api):
 
 def _new(request: verbs.CreatePortRequest, who: Caller) -> dict[str, Any]:
     _check_device(request.device_owner, request.device_id, who)
+    _check_host(request, who)
     values: dict[str, Any] = {
         "id": request.id or ids.new(),
         "project_id": model.project_of(who),
@@ -142,6 +143,7 @@ def _new(request: verbs.CreatePortRequest, who: Caller) -> dict[str, Any]:
         "admin_state_up": not request.admin_state_down,
         "device_owner": request.device_owner,
         "device_id": request.device_id,
+        "host_id": request.host_id,
         "tags": list(request.tags),
     }
     if request.mac_address:
@@ -202,6 +204,15 @@ def _check_device(owner: str, device_id: str, who: Caller) -> None:
         raise invalid("device_owner", f"what begins with {model.OWN} is made by routers and floating IPs")
     if (owner or device_id) and who.kind is not Kind.SERVICE and not model.administers(who):
         raise model.denied("network.ports.create", who, "Only services say what a port is for.")
+
+
+def _check_host(request: verbs.CreatePortRequest, who: Caller) -> None:
+    if not request.host_id:
+        return
+    if who.kind is not Kind.SERVICE:
+        raise model.denied("network.ports.create", who, "Only services say which host a port is on.")
+    if not request.device_id:
+        raise invalid("host_id", "a port is on a host for a device: name its device_id too")
 
 
 def _pairs(values: Any) -> list[list[str]]:

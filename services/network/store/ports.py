@@ -69,7 +69,8 @@ def create(
     group_ids: Sequence[str] | None,
     limits: Mapping[str, int],
 ) -> Port:
-    """A new port of a network that was read locked; `group_ids` None means the project's `default`.
+    """A new port of a network that was read locked; `group_ids` None means the project's `default`. With a
+    host it is bound to it, which is told to wire it.
 
     QUOTA_EXCEEDED, ALREADY_EXISTS, ADDRESSES_EXHAUSTED, ADDRESS_IN_USE, ADDRESS_OUT_OF_RANGE, NOT_FOUND.
     """
@@ -78,11 +79,15 @@ def create(
     if group_ids is None:
         group_ids = [security_groups.ensure_default(connection, project_id)]
     security_groups.require_all(connection, group_ids, project_id)
-    port_id = port_rows.insert_port(connection, network, {**values, "status": "UNBOUND"})
+    status = "BINDING" if values["host_id"] else "UNBOUND"
+    port_id = port_rows.insert_port(connection, network, {**values, "status": status})
     have = subnets.of_network(connection, network.id)
     given = addresses.take_wanted(connection, network, have, port_id, wanted_ips)
     port_rows.add_groups(connection, port_id, group_ids)
-    return port_rows.made(connection, port_id, given, group_ids)
+    port = port_rows.made(connection, port_id, given, group_ids)
+    if port.host_id:
+        egress.follow(connection, network.id)
+    return port
 
 
 def update(

@@ -34,6 +34,30 @@ async def test_a_port_is_unbound_then_binding_then_active_once_its_host_has_its_
         assert (await weft.system().GetPort(id=port.id)).host_id == host.id
 
 
+async def test_a_port_may_be_made_on_a_host(weft: Cloud, mine: Api, compute: Api):
+    network, _ = await mine.network_with_subnet()
+    acting = caller.encode(person(mine.project_id, "member").through("compute"))
+    stub = weft.house.service("network", "compute").stub(PortServiceStub)
+
+    async def create(**port: str) -> pb.Port:
+        return await stub.CreatePort(
+            ports.CreatePortRequest(**port), metadata=((caller.METADATA_KEY, acting),)
+        )
+
+    async with weft.host("192.0.2.1") as host:
+        server = ids.new()
+        port = await create(network_id=network.id, host_id=host.id, device_id=server)
+        assert (port.status, port.host_id, port.device_id) == (pb.PORT_STATUS_BINDING, host.id, server)
+        await host.until(lambda: port.id in host.ports)
+        assert host.ports[port.id].server_id == server
+        await host.report(port)
+        assert (await mine.GetPort(id=port.id)).status == pb.PORT_STATUS_ACTIVE
+        assert (await compute.BindPort(id=port.id, host_id=host.id, device_id=server)).revision == 2
+    await refused(create(network_id=network.id, host_id=host.id), "INVALID_ARGUMENT")
+    theirs = mine.CreatePort(network_id=network.id, host_id=host.id, device_id=server)
+    await refused(theirs, "PERMISSION_DENIED")
+
+
 async def test_what_a_host_says_changes_its_own_ports_only(weft: Cloud, mine: Api, compute: Api):
     network, _ = await mine.network_with_subnet()
     async with weft.host() as host, weft.host() as other:

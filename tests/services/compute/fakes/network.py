@@ -133,6 +133,7 @@ class Networks(
             network_id=network.id,
             device_owner=request.device_owner,
             device_id=request.device_id,
+            host_id=request.host_id,
             fixed_ips=request.fixed_ips,
             security_group_ids=request.security_group_ids,
         )
