@@ -53,6 +53,14 @@ class Cluster:
         _run(self._user, self._programs / program, *words)
 
 
+def dump(url: str, schema: str) -> bytes:
+    """All that pg_dump writes of a schema. `url` as libpq takes it."""
+    programs = binaries()
+    assert programs is not None
+    words = [str(programs / "pg_dump"), "--schema", schema, "--inserts", url]
+    return subprocess.run(words, cwd="/", capture_output=True, check=True).stdout
+
+
 @contextmanager
 def cluster() -> Iterator[str]:
     """A running cluster; the URL of its database."""

@@ -17,9 +17,11 @@ from mesh import ids
 from mesh.channel import Client, connect
 from mesh.errors import CloudError
 from tests.end_to_end.clouds import Cloud, Person
+from tests.services.identity.test_totp import code
 from weft.compute.v1 import key_pair_service_pb2, key_pair_service_pb2_grpc
 from weft.identity.v1 import token_service_pb2 as tokens
 from weft.identity.v1 import token_service_pb2_grpc
+from weft.identity.v1 import totp_service_pb2 as totp
 from weft.identity.v1 import user_service_pb2 as users
 from weft.identity.v1.application_credential_service_pb2 import CreateApplicationCredentialRequest
 from weft.identity.v1.application_credential_service_pb2_grpc import ApplicationCredentialServiceStub
@@ -27,6 +29,7 @@ from weft.identity.v1.ec2_credential_service_pb2 import CreateEc2CredentialReque
 from weft.identity.v1.ec2_credential_service_pb2_grpc import Ec2CredentialServiceStub
 from weft.identity.v1.join_service_pb2 import CreateJoinTokenRequest
 from weft.identity.v1.join_service_pb2_grpc import JoinTokenServiceStub
+from weft.identity.v1.totp_service_pb2_grpc import TotpServiceStub
 from weft.identity.v1.user_service_pb2_grpc import UserServiceStub
 
 # Long enough to be nowhere by chance, and in the middle of the secret, so that base64 of it is found too.
@@ -49,7 +52,7 @@ class Told:
     user_data: str = field(default_factory=lambda: marked("user-data"))
     tokens: list[str] = field(default_factory=list)
     private_key: str = ""
-    made: dict[str, str] = field(default_factory=dict)
+    made: dict[str, bytes] = field(default_factory=dict)
     refusals: list[str] = field(default_factory=list)
 
     def secrets(self) -> dict[str, bytes]:
@@ -59,9 +62,8 @@ class Told:
             for name in ("password", "newer", "newest", "guess", "user_data")
         }
         found |= {f"token {n}": token.rpartition(".")[2].encode() for n, token in enumerate(self.tokens)}
-        found |= {name: secret.encode() for name, secret in self.made.items()}
         lines = self.private_key.splitlines()
-        return found | {"private key": max(lines[1:-1], key=len).encode()}
+        return found | self.made | {"private key": max(lines[1:-1], key=len).encode()}
 
     async def refused(self, call: Any) -> None:
         """Remember all that the refusal says."""
@@ -86,6 +88,7 @@ async def tell_all(cloud: Cloud, person: Person) -> Told:
             await passwords(told, name, anybody.stub(token_service_pb2_grpc.TokenServiceStub))
         await stub.SetPassword(users.SetPasswordRequest(id=user.id, password=told.newest))
         await joining(told, admin)
+        await coding(told, admin)
     await credentials(told, person)
     pairs = person.client.stub(key_pair_service_pb2_grpc.KeyPairServiceStub)
     made = await pairs.CreateKeyPair(
@@ -116,7 +119,24 @@ async def joining(told: Told, admin: Client) -> None:
     """A machine may become a host by what this says."""
     request = CreateJoinTokenRequest(name="marked", request_id=ids.new())
     text = (await admin.stub(JoinTokenServiceStub).CreateJoinToken(request)).text
-    told.made["join token"] = text[-32:]
+    told.made["join token"] = text[-32:].encode()
+
+
+async def coding(told: Told, admin: Client) -> None:
+    """Somebody has a device that makes one-time codes by this."""
+    name, devices = ids.new(), admin.stub(TotpServiceStub)
+    coder = users.CreateUserRequest(name=name, password=told.newest)
+    user = await admin.stub(UserServiceStub).CreateUser(coder)
+    device = await devices.CreateTotp(totp.CreateTotpRequest(user_id=user.id, request_id=ids.new()))
+    told.made["codes"] = device.secret.encode()
+    told.made["codes, as bytes"] = base64.b32decode(device.secret)
+    await devices.ConfirmTotp(totp.ConfirmTotpRequest(user_id=user.id, totp_code=code(device)))
+    anybody = admin.stub(token_service_pb2_grpc.TokenServiceStub)
+    right = tokens.PasswordCredential(user_name=name, password=told.newest)
+    wrong = tokens.CreateTokenRequest(password=right, totp_code=code(device, 99))
+    await told.refused(anybody.CreateToken(wrong))
+    answer = await anybody.CreateToken(tokens.CreateTokenRequest(password=right, totp_code=code(device, 1)))
+    told.tokens.append(answer.token)
 
 
 async def credentials(told: Told, person: Person) -> None:
@@ -124,7 +144,7 @@ async def credentials(told: Told, person: Person) -> None:
     programs = person.client.stub(ApplicationCredentialServiceStub)
     wanted = CreateApplicationCredentialRequest(name="marked", request_id=ids.new())
     program = await programs.CreateApplicationCredential(wanted)
-    told.made["application credential"] = program.secret
+    told.made["application credential"] = program.secret.encode()
     anybody = person.client.stub(token_service_pb2_grpc.TokenServiceStub)
     said = {"id": program.id, "secret": program.secret}
     answer = await anybody.CreateToken(tokens.CreateTokenRequest(application_credential=said))
@@ -133,7 +153,7 @@ async def credentials(told: Told, person: Person) -> None:
     await told.refused(anybody.CreateToken(tokens.CreateTokenRequest(application_credential=wrong)))
     signing = person.client.stub(Ec2CredentialServiceStub)
     made = await signing.CreateEc2Credential(CreateEc2CredentialRequest(request_id=ids.new()))
-    told.made["EC2 credential"] = made.secret
+    told.made["EC2 credential"] = made.secret.encode()
     await told.refused(anybody.CreateToken(tokens.CreateTokenRequest(id_token={"token": told.guess})))
 
 
@@ -234,9 +254,9 @@ async def test_no_secret_is_in_a_log_a_span_an_event_an_error_or_a_dump(
 ) -> None:
     async with simulated.person("keeper") as person:
         told = await tell_all(simulated, person)
-    assert len(told.secrets()) == 14
-    assert len(told.refusals) == 14
-    assert all(len(secret) >= 32 for secret in told.secrets().values())
+    assert len(told.secrets()) == 17
+    assert len(told.refusals) == 15
+    assert all(len(secret) >= 20 for secret in told.secrets().values())
     for said in told.refusals:
         assert found_in(said.encode(), told) == set(), said
     state = simulated.layout.state

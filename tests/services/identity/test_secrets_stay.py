@@ -1,5 +1,6 @@
 """What proves who somebody is stays out of the database, the log, and what errors say."""
 
+import base64
 import logging
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,10 @@ import pytest
 from sqlalchemy import select
 
 from mesh import ids
+from mesh.backends import Backend
 from mesh.errors import CloudError, to_problem, to_status
 from services.identity.tables import TABLES
+from tests import postgres
 from tests.services.identity.conftest import PASSWORD, Cloud, password_login
 from tests.services.identity.delegating import credential, program, program_login
 from tests.services.identity.test_ec2_credentials import key, received, signed
@@ -23,6 +26,19 @@ def dumped(connection: Any) -> str:
     tables = TABLES.sorted_tables
     rows = [(table.name, *row) for table in tables for row in connection.execute(select(table))]
     return "\n".join(map(repr, rows))
+
+
+def copied(backend: Backend) -> bytes:
+    """What a copy of the database holds: the file and its log, or what pg_dump writes."""
+    if backend.file is not None:
+        return b"".join(file.read_bytes() for file in backend.file.parent.glob(f"{backend.file.name}*"))
+    url = backend.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return postgres.dump(url, backend.schema or "public")
+
+
+def forms(secret: bytes) -> list[bytes]:
+    """How a secret may be written: as it is, in hexadecimal as pg_dump writes bytes, or in base64."""
+    return [secret, secret.hex().encode(), base64.b64encode(secret).rstrip(b"=")[:-1]]
 
 
 async def told(call: Any) -> str:
@@ -61,10 +77,16 @@ async def test_what_proves_who_one_is_is_in_no_table_log_or_error(
     said.append(await either.runtime.database.read(dumped))
     said.append("\n".join(record.getMessage() + str(record.__dict__) for record in caplog.records))
     everything = "\n".join(said)
-    for secret in (PASSWORD, robot.secret, pair.secret, device.secret, device.uri, receipt, *tokens):
+    secrets = (PASSWORD, robot.secret, pair.secret, device.secret, device.uri, receipt, *tokens)
+    copy = copied(either.runtime.database.backend)
+    for secret in secrets:
         assert secret not in everything
+    for secret in (base64.b32decode(device.secret), *(secret.encode() for secret in secrets)):
+        assert [form for form in forms(secret) if form in copy] == []
     for word in ("a word that is to be found", robot.id, "UNAUTHENTICATED", "INVALID_ARGUMENT"):
         assert word in everything
+    for word in ("a word that is to be found", robot.id, id):
+        assert word.encode() in copy
 
 
 def files(directory: Path, suffix: str) -> list[Path]:
