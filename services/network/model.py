@@ -183,8 +183,15 @@ def denied(permission: str, caller: Caller, message: str) -> CloudError:
     return CloudError("PERMISSION_DENIED", message, permission=permission, scope=caller.scope, role=role)
 
 
-def project_of(caller: Caller) -> str:
-    """The project that what the caller creates belongs to. INVALID_ARGUMENT when it has none."""
+def project_of(caller: Caller, asked: str, permission: str) -> str:
+    """The project that what the caller creates belongs to: its own, unless the system asks for another's.
+
+    INVALID_ARGUMENT when it has none, PERMISSION_DENIED when it may not make things for another.
+    """
+    if asked and asked != caller.project_id:
+        if caller.reach is not None or not administers(caller):
+            raise denied(permission, caller, "Only administrators of the system make things for a project.")
+        return asked
     if not caller.project_id:
         raise invalid("project_id", "log in to the project that the new resource is to belong to")
     return caller.project_id

@@ -17,13 +17,13 @@ def creating(noun: str, nouns: str, create: Handler, delete: Handler) -> Handler
         document = await call.json()
         many = document.get(nouns) if isinstance(document, dict) else None
         if many is None:
-            return await create(call.saying(_own(call, document, noun), **call.params))
+            return await create(call.saying(await _owned(call, document, noun), **call.params))
         if not isinstance(many, list) or not many:
             raise Refusal(400, f"{nouns} must be a list of one or more.")
         made: list[dict[str, Any]] = []
         try:
             for one in many:
-                answer: Any = await create(call.saying(_own(call, {noun: one}, noun)))
+                answer: Any = await create(call.saying(await _owned(call, {noun: one}, noun)))
                 made.append(answer[noun])
         except (CloudError, Refusal):
             for one in reversed(made):
@@ -34,11 +34,15 @@ def creating(noun: str, nouns: str, create: Handler, delete: Handler) -> Handler
     return handler
 
 
-def _own(call: Call, document: Any, noun: str) -> Any:
-    """The body without an owner that is the caller's own project anyway. Raises Refusal for another's."""
+async def _owned(call: Call, document: Any, noun: str) -> Any:
+    """The body with an owner where that is another project than the caller's: then the system makes it."""
     given = document.get(noun) if isinstance(document, dict) else None
     if not isinstance(given, dict) or not any(name in given for name in _OWNER):
         return document
-    if any(given.get(name) not in (None, "", call.project_id) for name in _OWNER):
-        raise Refusal(501, "What is made is the project's own that the token is for.")
-    return {noun: {name: value for name, value in given.items() if name not in _OWNER}}
+    others = {given[name] for name in _OWNER if given.get(name) not in (None, "", call.project_id)}
+    if len(others) > 1:
+        raise Refusal(400, "'project_id' and 'tenant_id' name two projects.")
+    owner = {"project_id": others.pop()} if others else {}
+    if owner:
+        await call.administer()
+    return {noun: {name: value for name, value in given.items() if name not in _OWNER} | owner}

@@ -57,9 +57,12 @@ class Resource:
 
     async def create(self, call: Call) -> dict[str, Any]:
         """POST of one."""
-        given = await call.body(self.noun)
-        body.refuse_unknown(given, {*self.creates, *self.others})
-        values = {**read(given, self.creates), **self.also(given)}
+        made_of = self._request(f"Create{self._name}").DESCRIPTOR.fields_by_name
+        given, creates = await call.body(self.noun), {**self.creates}
+        if "project_id" in made_of:
+            creates |= _OWNER
+        body.refuse_unknown(given, {*creates, *self.others})
+        values = {**read(given, creates), **self.also(given)}
         return {self.noun: self.view(await self._asked(call, f"Create{self._name}", **values))}
 
     async def update(self, call: Call) -> dict[str, Any]:
@@ -104,4 +107,6 @@ class Resource:
         return await getattr(call.stub(self.stub), method)(self._request(method, **values))
 
 
+# There only where it is another's than the caller's (see creating).
+_OWNER: Fields = {"project_id": Field("project_id", str)}
 SHARED: Fields = {"name": Field("name", str), "description": Field("description", str)}

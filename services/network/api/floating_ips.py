@@ -38,7 +38,7 @@ class FloatingIps(grpc_base.FloatingIpServiceServicer, Api):
     async def CreateFloatingIp(self, request: verbs.CreateFloatingIpRequest, context: Any) -> pb.FloatingIp:
         """NOT_FOUND, PERMISSION_DENIED, QUOTA_EXCEEDED, ADDRESSES_EXHAUSTED, ADDRESS_IN_USE."""
         who = current()
-        project_id = model.project_of(who)
+        project_id = model.project_of(who, request.project_id, "network.floating_ips.create")
         if request.address:
             model.require_admin(who, "network.floating_ips.create", "Choosing the address")
         limits = await self.limits.of(project_id)

@@ -109,7 +109,7 @@ def _new(request: verbs.CreateNetworkRequest, who: Caller) -> dict[str, Any]:
         raise invalid("physical_network", "a FLAT network names one, and no other does")
     return {
         "id": ids.new(),
-        "project_id": model.project_of(who),
+        "project_id": model.project_of(who, request.project_id, "network.networks.create"),
         "name": request.name,
         "description": request.description,
         "type": kind,

@@ -136,7 +136,7 @@ def _new(request: verbs.CreatePortRequest, who: Caller) -> dict[str, Any]:
     _check_host(request, who)
     values: dict[str, Any] = {
         "id": request.id or ids.new(),
-        "project_id": model.project_of(who),
+        "project_id": model.project_of(who, request.project_id, "network.ports.create"),
         "name": request.name,
         "description": request.description,
         "allowed_address_pairs": _pairs(request.allowed_address_pairs),

@@ -36,7 +36,7 @@ class Routers(grpc_base.RouterServiceServicer, Api):
     async def CreateRouter(self, request: verbs.CreateRouterRequest, context: Any) -> pb.Router:
         """QUOTA_EXCEEDED, and what SetRouterGateway answers."""
         who = current()
-        project_id = model.project_of(who)
+        project_id = model.project_of(who, request.project_id, "network.routers.create")
         limits = await self.limits.of(project_id)
         values = {
             "project_id": project_id,

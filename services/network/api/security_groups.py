@@ -41,7 +41,7 @@ class SecurityGroups(grpc_base.SecurityGroupServiceServicer, Api):
         self, request: verbs.CreateSecurityGroupRequest, context: Any
     ) -> pb.SecurityGroup:
         """ALREADY_EXISTS, QUOTA_EXCEEDED."""
-        project_id = model.project_of(current())
+        project_id = model.project_of(current(), request.project_id, "network.security_groups.create")
         limits = await self.limits.of(project_id)
         values = {"project_id": project_id, "name": request.name, "description": request.description}
         values["tags"] = list(request.tags)

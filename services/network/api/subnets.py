@@ -34,7 +34,10 @@ class Subnets(grpc_base.SubnetServiceServicer, Api):
     async def CreateSubnet(self, request: verbs.CreateSubnetRequest, context: Any) -> pb.Subnet:
         """NOT_FOUND, PERMISSION_DENIED, CIDR_OVERLAP, ADDRESS_OUT_OF_RANGE, QUOTA_EXCEEDED."""
         who = current()
-        values = {**_new(request), "project_id": model.project_of(who)}
+        values = {
+            **_new(request),
+            "project_id": model.project_of(who, request.project_id, "network.subnets.create"),
+        }
         limits = await self.limits.of(values["project_id"])
 
         def create(connection: Any) -> pb.Subnet:

@@ -190,4 +190,20 @@ def test_an_owner_may_be_named_who_is_the_caller(neutron: httpx.Client, stranger
     own = make(neutron, "network", "networks", name="own")["project_id"]
     assert make(neutron, "network", "networks", name="said", tenant_id=own)["project_id"] == own
     other = {"network": {"name": "theirs", "project_id": own}}
-    assert stranger.post("/network/v2.0/networks", json=other).status_code == 501
+    assert stranger.post("/network/v2.0/networks", json=other).status_code == 403
+
+
+def test_administrators_make_things_for_a_project(neutron: httpx.Client, administrator: httpx.Client) -> None:
+    owner = {"tenant_id": make(neutron, "network", "networks", name="whose")["project_id"]}
+    network = make(administrator, "network", "networks", name="given", **owner)
+    given = {"network_id": network["id"], "cidr": "10.77.0.0/24", "ip_version": 4}
+    subnet = make(administrator, "subnet", "subnets", **given, **owner)
+    router = make(administrator, "router", "routers", name="given", **owner)
+    place = f"/network/v2.0/routers/{router['id']}"
+    for deed in ("add_router_interface", "remove_router_interface"):
+        answer = administrator.put(f"{place}/{deed}", json={"subnet_id": subnet["id"]})
+        assert answer.status_code == 200, answer.text
+    port = make(neutron, "port", "ports", network_id=network["id"])
+    for noun, each in (("ports", port), ("routers", router), ("networks", network)):
+        assert neutron.get(f"/network/v2.0/{noun}/{each['id']}").status_code == 200
+        assert administrator.delete(f"/network/v2.0/{noun}/{each['id']}").status_code == 204

@@ -273,3 +273,14 @@ async def test_a_gateway_moves_only_out_of_the_pools_and_off_a_router(mine: Api)
     router = await mine.CreateRouter(name="r")
     await mine.AddRouterInterface(id=router.id, subnet_id=subnet.id)
     await refused(move("10.0.0.8"), "IN_USE")
+
+
+async def test_the_system_makes_things_for_a_project_and_nobody_else_does(
+    weft: Cloud, mine: Api, theirs: Api
+) -> None:
+    network = await weft.system().CreateNetwork(name="given", project_id=mine.project_id)
+    assert (await mine.GetNetwork(id=network.id)).project_id == mine.project_id
+    for call in ("CreateNetwork", "CreateRouter", "CreateSecurityGroup"):
+        await refused(getattr(theirs, call)(name="x", project_id=mine.project_id), "PERMISSION_DENIED")
+        assert (await getattr(mine, call)(name="x", project_id=mine.project_id)).project_id == mine.project_id
+    await refused(weft.system().CreateNetwork(name="nobody's"), "INVALID_ARGUMENT")

@@ -126,6 +126,7 @@ class CreateNetworkRequest(_message.Message):
     TAGS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name; need not be unique."""
     description: _builtins.str
@@ -150,6 +151,10 @@ class CreateNetworkRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """Check everything and answer what would be, but change nothing."""
+    project_id: _builtins.str
+    """The project (UUID) that it is made for; empty: the caller's own. Another's takes
+    the role admin on the system: PERMISSION_DENIED without. Whether it exists is not asked.
+    """
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Labels."""
@@ -169,10 +174,11 @@ class CreateNetworkRequest(_message.Message):
         tags: _abc.Iterable[_builtins.str] | None = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        project_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin_state_down", b"admin_state_down", "description", b"description", "external", b"external", "mtu", b"mtu", "name", b"name", "physical_network", b"physical_network", "port_security_disabled", b"port_security_disabled", "request_id", b"request_id", "shared", b"shared", "tags", b"tags", "type", b"type", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin_state_down", b"admin_state_down", "description", b"description", "external", b"external", "mtu", b"mtu", "name", b"name", "physical_network", b"physical_network", "port_security_disabled", b"port_security_disabled", "project_id", b"project_id", "request_id", b"request_id", "shared", b"shared", "tags", b"tags", "type", b"type", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -151,6 +151,7 @@ class CreatePortRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     HOST_ID_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name; need not be unique."""
     description: _builtins.str
@@ -179,6 +180,10 @@ class CreatePortRequest(_message.Message):
     """Check everything and answer what would be, but change nothing."""
     host_id: _builtins.str
     """The host (UUID) that it is bound to from the start, as by BindPort; with a device_id; services only."""
+    project_id: _builtins.str
+    """The project (UUID) that it is made for; empty: the caller's own. Another's takes
+    the role admin on the system: PERMISSION_DENIED without. Whether it exists is not asked.
+    """
     @_builtins.property
     def fixed_ips(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.FixedIp]:
         """Addresses wanted; empty: one of each IP version that the network has."""
@@ -215,10 +220,11 @@ class CreatePortRequest(_message.Message):
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
         host_id: _builtins.str = ...,
+        project_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin_state_down", b"admin_state_down", "allowed_address_pairs", b"allowed_address_pairs", "description", b"description", "device_id", b"device_id", "device_owner", b"device_owner", "fixed_ips", b"fixed_ips", "host_id", b"host_id", "id", b"id", "mac_address", b"mac_address", "name", b"name", "network_id", b"network_id", "no_security_groups", b"no_security_groups", "port_security_disabled", b"port_security_disabled", "request_id", b"request_id", "security_group_ids", b"security_group_ids", "tags", b"tags", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin_state_down", b"admin_state_down", "allowed_address_pairs", b"allowed_address_pairs", "description", b"description", "device_id", b"device_id", "device_owner", b"device_owner", "fixed_ips", b"fixed_ips", "host_id", b"host_id", "id", b"id", "mac_address", b"mac_address", "name", b"name", "network_id", b"network_id", "no_security_groups", b"no_security_groups", "port_security_disabled", b"port_security_disabled", "project_id", b"project_id", "request_id", b"request_id", "security_group_ids", b"security_group_ids", "tags", b"tags", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

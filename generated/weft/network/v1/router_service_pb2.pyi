@@ -113,6 +113,7 @@ class CreateRouterRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name; need not be unique."""
     description: _builtins.str
@@ -125,6 +126,10 @@ class CreateRouterRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """Check everything and answer what would be, but change nothing."""
+    project_id: _builtins.str
+    """The project (UUID) that it is made for; empty: the caller's own. Another's takes
+    the role admin on the system: PERMISSION_DENIED without. Whether it exists is not asked.
+    """
     @_builtins.property
     def gateway(self) -> _resources_pb2.ExternalGateway:
         """Its way out; unset: none."""
@@ -143,10 +148,11 @@ class CreateRouterRequest(_message.Message):
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
+        project_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["gateway", b"gateway"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin_state_down", b"admin_state_down", "description", b"description", "gateway", b"gateway", "name", b"name", "request_id", b"request_id", "tags", b"tags", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin_state_down", b"admin_state_down", "description", b"description", "gateway", b"gateway", "name", b"name", "project_id", b"project_id", "request_id", b"request_id", "tags", b"tags", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

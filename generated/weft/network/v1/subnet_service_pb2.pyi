@@ -127,6 +127,7 @@ class CreateSubnetRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
     network_id: _builtins.str
     """The network (UUID), the caller's own."""
     name: _builtins.str
@@ -147,6 +148,10 @@ class CreateSubnetRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """Check everything and answer what would be, but change nothing."""
+    project_id: _builtins.str
+    """The project (UUID) that it is made for; empty: the caller's own. Another's takes
+    the role admin on the system: PERMISSION_DENIED without. Whether it exists is not asked.
+    """
     @_builtins.property
     def dns_nameservers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Name servers given by DHCP."""
@@ -179,10 +184,11 @@ class CreateSubnetRequest(_message.Message):
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
+        project_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocation_pools", b"allocation_pools", "cidr", b"cidr", "description", b"description", "dhcp_disabled", b"dhcp_disabled", "dns_nameservers", b"dns_nameservers", "gateway_ip", b"gateway_ip", "host_routes", b"host_routes", "name", b"name", "network_id", b"network_id", "no_gateway", b"no_gateway", "request_id", b"request_id", "tags", b"tags", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocation_pools", b"allocation_pools", "cidr", b"cidr", "description", b"description", "dhcp_disabled", b"dhcp_disabled", "dns_nameservers", b"dns_nameservers", "gateway_ip", b"gateway_ip", "host_routes", b"host_routes", "name", b"name", "network_id", b"network_id", "no_gateway", b"no_gateway", "project_id", b"project_id", "request_id", b"request_id", "tags", b"tags", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
