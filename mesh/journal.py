@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
+from sqlalchemy import BigInteger, Connection, Row, and_, bindparam, insert, or_, select, update
 
-from mesh import caller, clock, ids
+from mesh import caller, clock, ids, moment
 from mesh.caller import Caller
 from mesh.errors import CloudError
 from mesh.prepared import Prepared
@@ -77,7 +77,7 @@ _decode_failure = msgspec.json.Decoder(Failure).decode
 
 @dataclass
 class Entry:
-    """An operation as its worker holds it in memory."""
+    """An operation as its worker holds it in memory. `ahead`: of our clock was the database's by so much."""
 
     id: str
     kind: str
@@ -95,6 +95,11 @@ class Entry:
     cancel_requested: bool
     owner: str
     epoch: int
+    ahead: timedelta = timedelta(0)
+
+    def left(self) -> timedelta:
+        """How long it is until the deadline."""
+        return self.deadline - clock.now() - self.ahead
 
     def copy(self) -> "Entry":
         """One that can be changed without this one noticing."""
@@ -104,7 +109,7 @@ class Entry:
 
 
 def entry(row: Row[Any]) -> Entry:
-    """The operation that a row holds."""
+    """The operation that a row holds, which says when it was read."""
     return Entry(
         id=row.id,
         kind=row.kind,
@@ -122,6 +127,7 @@ def entry(row: Row[Any]) -> Entry:
         cancel_requested=row.cancel_requested,
         owner=row.owner,
         epoch=row.epoch,
+        ahead=row.now - clock.now(),
     )
 
 
@@ -135,7 +141,14 @@ def failure_of(row: Row[Any]) -> Failure | None:
     return _decode_failure(row.error) if row.error else None
 
 
-_BEGIN = Prepared(insert(operations), *(c.key for c in operations.c if c.key not in ("error", "ended_at")))
+_OWN = ("deadline", "lease_until", "error", "ended_at")
+_BEGIN = Prepared(
+    insert(operations).values(
+        {c.key: bindparam(c.key, type_=c.type) for c in operations.c if c.key not in _OWN}
+        | {"deadline": moment.now(bindparam("life", type_=BigInteger))}
+        | {"lease_until": moment.now(bindparam("lease", type_=BigInteger))}
+    )
+)
 
 
 def begin(
@@ -175,11 +188,14 @@ def begin(
         owner=owner,
         epoch=1 if owner else 0,
     )
-    _BEGIN.run(connection, **_row(made, now, lease))
+    life = timedelta(seconds=flow.deadline)
+    lease = lease if owner else timedelta(0)
+    spans = {"life": moment.micros(life), "lease": moment.micros(lease)}
+    _BEGIN.run(connection, **_row(made, now), **spans)
     return made
 
 
-def _row(made: Entry, now: datetime, lease: timedelta) -> dict[str, Any]:
+def _row(made: Entry, now: datetime) -> dict[str, Any]:
     """The row of a new operation."""
     return {
         "id": made.id,
@@ -195,13 +211,11 @@ def _row(made: Entry, now: datetime, lease: timedelta) -> dict[str, Any]:
         "traceparent": made.traceparent,
         "created_at": now,
         "updated_at": now,
-        "deadline": made.deadline,
         "revision": 1,
         "committed": False,
         "cancel_requested": False,
         "owner": made.owner,
         "epoch": made.epoch,
-        "lease_until": now + lease if made.owner else NEVER,
     }
 
 
@@ -215,7 +229,7 @@ _MOVED = (
     )
     .values(
         {name: bindparam(name) for name in ("state", "journal", "error", "committed", "ended_at")}
-        | {"updated_at": bindparam("now"), "lease_until": bindparam("until")}
+        | {"updated_at": bindparam("now"), "lease_until": moment.now(bindparam("lease", type_=BigInteger))}
         | {"revision": operations.c.revision + 1}
     )
 )
@@ -239,7 +253,7 @@ def record(connection: Connection, held: Entry, lease: timedelta, *, commits: bo
         "committed": held.committed,
         "ended_at": None if held.state in ACTIVE else now,
         "now": now,
-        "until": now + lease,
+        "lease": moment.micros(lease),
     }
     if (_COMMIT if commits else _RECORD).run(connection, **values):
         return
@@ -253,7 +267,7 @@ def _encode_failure(failure: Failure | None) -> str | None:
     return None if failure is None else msgspec.json.encode(failure).decode()
 
 
-_READ = Prepared(select(operations).where(operations.c.id == bindparam("id")))
+_READ = Prepared(select(operations, moment.now().label("now")).where(operations.c.id == bindparam("id")))
 
 
 def read(connection: Connection, id: str) -> Row[Any] | None:
@@ -263,7 +277,7 @@ def read(connection: Connection, id: str) -> Row[Any] | None:
 
 def claimable(connection: Connection, kinds: list[str], owner: str, alone: bool, limit: int) -> list[str]:
     """Ids of operations that nobody works on: their lease is over, or, `alone`, they are not `owner`'s."""
-    free = operations.c.lease_until < clock.now()
+    free = operations.c.lease_until <= moment.now()
     if alone:
         free = or_(free, operations.c.owner != owner)
     mine = and_(operations.c.state.in_(ACTIVE), operations.c.kind.in_(kinds), free)
@@ -273,15 +287,14 @@ def claimable(connection: Connection, kinds: list[str], owner: str, alone: bool,
 
 def claim(connection: Connection, ids: list[str], owner: str, alone: bool, lease: timedelta) -> list[Entry]:
     """Take operations over, their epochs counted up; not those where somebody else was first."""
-    now = clock.now()
-    free = operations.c.lease_until < now
+    free = operations.c.lease_until <= moment.now()
     if alone:
         free = or_(free, operations.c.owner != owner)
     rows = connection.execute(
         update(operations)
         .where(operations.c.id.in_(ids), operations.c.state.in_(ACTIVE), free)
-        .values(owner=owner, epoch=operations.c.epoch + 1, lease_until=now + lease)
-        .returning(operations)
+        .values(owner=owner, epoch=operations.c.epoch + 1, lease_until=moment.now(lease))
+        .returning(operations, moment.now().label("now"))
     )
     return [entry(row) for row in rows]
 
@@ -289,7 +302,7 @@ def claim(connection: Connection, ids: list[str], owner: str, alone: bool, lease
 def renew(connection: Connection, owner: str, ids: list[str], lease: timedelta) -> None:
     """Renew the leases of what `owner` works on."""
     mine = and_(operations.c.id.in_(ids), operations.c.owner == owner, operations.c.state.in_(ACTIVE))
-    connection.execute(update(operations).where(mine).values(lease_until=clock.now() + lease))
+    connection.execute(update(operations).where(mine).values(lease_until=moment.now(lease)))
 
 
 def release(connection: Connection, owner: str) -> None:

@@ -142,7 +142,7 @@ class Worker:
             return None
         if self._cancelled:
             return CloudError("CANCELLED", "The operation was cancelled.", operation_id=self._entry.id)
-        if clock.now() >= self._entry.deadline:
+        if self._entry.left() <= timedelta(0):
             return CloudError("DEADLINE_EXCEEDED", "The operation took longer than it may.")
         return None
 
@@ -174,8 +174,7 @@ class Worker:
         """Do a remote step within its time, which a cancellation cuts short."""
         seconds = step.deadline
         if not self._entry.committed:
-            left = (self._entry.deadline - clock.now()).total_seconds()
-            seconds = max(0.0, min(seconds, left))
+            seconds = max(0.0, min(seconds, self._entry.left().total_seconds()))
         async with deadline.within(seconds) as scope:
             self._scope, self._grace = scope, step.grace
             try:

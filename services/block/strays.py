@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mesh import clock
+from mesh import clock, moment
 from mesh.errors import CloudError
 from mesh.warnings import Finding, Warnings
 from services.block import store
@@ -58,9 +58,10 @@ class Strays:
     async def exports(self) -> None:
         """End exports that have no attachment and that nobody uses, begun some minutes ago."""
         found: list[Finding] = []
+        now = await self._app.database.read(moment.read)
         for pool in await self._app.database.read(store.pools.all_):
             driver = self._app.drivers[pool.backend]
-            if pool.is_alive(clock.now()):
+            if pool.is_alive(now):
                 found += await self._exports(driver, pool)
         await self._warnings.tell("exports", found)
 

@@ -52,7 +52,7 @@ class Reconciler:
         silent = silence(await self._app.database.peek(hosts.count))
         if time.monotonic() - self._began < silent.total_seconds():
             return
-        for host in await self._app.database.write(hosts.mark_down, clock.now() - silent):
+        for host in await self._app.database.write(hosts.mark_down, silent):
             _log.warning("host %s (%s) is DOWN: last heard of at %s", host.name, host.id, host.last_seen_at)
 
     async def compare_guests(self) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from mesh import clock, locks, paging
+from mesh import locks, moment, paging
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import not_found
@@ -45,11 +45,11 @@ def register(connection: Connection, id: str, values: Mapping[str, Any]) -> Pool
     locks.hold(connection, f"block pool {id}")
     known = connection.execute(select(pools).where(pools.c.id == id)).one_or_none()
     if known is None:
-        connection.execute(insert(pools).values(id=id, last_seen_at=clock.now(), **values))
+        connection.execute(insert(pools).values(id=id, last_seen_at=moment.now(), **values))
     elif any(known._mapping[name] != value for name, value in values.items()):
-        compare_and_swap(connection, pools, id, None, {**values, "last_seen_at": clock.now()})
+        compare_and_swap(connection, pools, id, None, {**values, "last_seen_at": moment.now()})
     else:
-        connection.execute(update(pools).where(pools.c.id == id).values(last_seen_at=clock.now()))
+        connection.execute(update(pools).where(pools.c.id == id).values(last_seen_at=moment.now()))
     return get(connection, id)
 
 
@@ -68,7 +68,7 @@ def choose(connection: Connection, wish: Wish) -> Pool:
     """The pool for a new volume; nobody else takes room until the unit ends."""
     locks.hold(connection, _ROOM)
     found = _counted(connection, connection.execute(select(pools)).all())
-    return scheduling.choose(found, wish, clock.now())
+    return scheduling.choose(found, wish, moment.read(connection))
 
 
 def require_room(connection: Connection, id: str, size_bytes: int) -> None:

@@ -1,12 +1,12 @@
 """Hosts: what their agents said, and whether they live."""
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
-from mesh import clock
+from mesh import moment
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import CloudError, not_found
@@ -64,12 +64,14 @@ def register(
 
     Raises WRONG_STATUS for an agent that is not believed: see `_refuse`.
     """
-    before = connection.execute(select(hosts).where(hosts.c.id == id).with_for_update()).one_or_none()
-    values = {**values, "status": "UP", "last_seen_at": clock.now(), "place": place}
+    lives = hosts.c.last_seen_at > moment.now(-silence(count(connection)))
+    known = select(hosts, lives.label("lives")).where(hosts.c.id == id).with_for_update()
+    before = connection.execute(known).one_or_none()
+    values = {**values, "status": "UP", "last_seen_at": moment.now(), "place": place}
     if before is None:
         row = insert(hosts).values(id=id, epoch=last_epoch + 1, **values).returning(hosts)
         return connection.execute(row).one()
-    _refuse(before, last_epoch, place, silence(count(connection)))
+    _refuse(before, last_epoch, place)
     return compare_and_swap(
         connection, hosts, id, None, {**values, "epoch": max(before.epoch, last_epoch) + 1}
     )
@@ -80,12 +82,11 @@ def readmit(connection: Connection, id: str) -> Row[Any]:
     return compare_and_swap(connection, hosts, id, None, {"confirmed_epoch": 0})
 
 
-def _refuse(known: Row[Any], last_epoch: int, place: str, silent: timedelta) -> None:
+def _refuse(known: Row[Any], last_epoch: int, place: str) -> None:
     """Raises WRONG_STATUS for a second agent while the first lives elsewhere, and for a disk that is older
     than the last one which this host had: one that was restored, or copied before another took over.
     """
-    alive = known.status == "UP" and known.last_seen_at > clock.now() - silent
-    if alive and place and known.place and place != known.place:
+    if known.status == "UP" and known.lives and place and known.place and place != known.place:
         why = "an agent elsewhere is this host, and lives"
     elif 0 < last_epoch < known.confirmed_epoch:
         why = f"its disk is of epoch {last_epoch}, and the host has been at {known.confirmed_epoch} since"
@@ -117,15 +118,15 @@ def heard(connection: Connection, id: str, epoch: int, free_disk_bytes: int) -> 
         raise CloudError(
             "WRONG_STATUS", message, resource_type="host", id=id, status=f"epoch {row.epoch}", allowed=epoch
         )
-    values = {"last_seen_at": clock.now(), "free_disk_bytes": free_disk_bytes, "confirmed_epoch": epoch}
+    values = {"last_seen_at": moment.now(), "free_disk_bytes": free_disk_bytes, "confirmed_epoch": epoch}
     if row.status == "UP":
         connection.execute(update(hosts).where(hosts.c.id == id).values(**values))
     else:
         compare_and_swap(connection, hosts, id, None, {**values, "status": "UP"})
 
 
-def mark_down(connection: Connection, unheard_since: datetime) -> list[Row[Any]]:
-    """Hosts that were UP and have not been heard of since then are DOWN; those."""
-    silent = (hosts.c.status == "UP", hosts.c.last_seen_at < unheard_since)
-    rows = connection.execute(select(hosts).where(*silent)).all()
+def mark_down(connection: Connection, silent: timedelta) -> list[Row[Any]]:
+    """Hosts that were UP and have not been heard of for so long are DOWN; those."""
+    quiet = (hosts.c.status == "UP", hosts.c.last_seen_at < moment.now(-silent))
+    rows = connection.execute(select(hosts).where(*quiet)).all()
     return [compare_and_swap(connection, hosts, row.id, None, {"status": "DOWN"}) for row in rows]

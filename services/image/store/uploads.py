@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, select, update
 
-from mesh import clock, ids
+from mesh import ids, moment
 from mesh import limits as quota
 from mesh.caller import Caller
 from mesh.errors import not_found, wrong_status
@@ -35,13 +35,13 @@ def _begin(connection: Connection, image: Image) -> Image:
     id = image.id
     if image.status != "QUEUED":
         raise wrong_status("image", id, image.status, ["QUEUED"])
-    lease = {"upload_id": ids.new(), "upload_until": clock.now() + UPLOAD_LEASE}
+    lease = {"upload_id": ids.new(), "upload_until": moment.now(UPLOAD_LEASE)}
     return records.change(connection, id, 0, {"status": "SAVING", "status_reason": "", **lease})
 
 
 def beat(connection: Connection, upload: Image) -> bool:
     """Say that the upload lives; False when it has been taken for dead."""
-    until = clock.now() + UPLOAD_LEASE
+    until = moment.now(UPLOAD_LEASE)
     change = update(images).where(images.c.id == upload.id, images.c.upload_id == upload.upload_id)
     return bool(connection.execute(change.values(upload_until=until)).rowcount)
 
@@ -72,7 +72,7 @@ def give_up(connection: Connection, upload: Image, reason: str) -> None:
 
 def dead(connection: Connection) -> list[Image]:
     """Images whose uploader has given no sign of life for too long."""
-    query = select(images.c.id).where(images.c.status == "SAVING", images.c.upload_until < clock.now())
+    query = select(images.c.id).where(images.c.status == "SAVING", images.c.upload_until < moment.now())
     return [records.get(connection, id, None) for id in connection.scalars(query)]
 
 

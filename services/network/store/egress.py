@@ -5,7 +5,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
-from mesh import clock
 from mesh.database import compare_and_swap
 from mesh.prepared import Prepared
 from services.network import model
@@ -30,7 +29,7 @@ def settle(connection: Connection, router_id: str) -> None:
     if router.gateway_network_id is None:
         _place(connection, router, "")
         return
-    candidates = _candidates(connection, router, hosts.present(clock.now()))
+    candidates = _candidates(connection, router, hosts.present())
     gathered = [host for host in candidates if host.ports]
     elsewhere = _hosts_with_ports(connection, router).keys() - {host.host_id for host in gathered}
     if len(gathered) == 1 and not elsewhere:
@@ -54,7 +53,7 @@ def follow(connection: Connection, network_id: str) -> None:
 
 def stranded(connection: Connection, homeless_only: bool) -> list[str]:
     """Routers with a way out that have no host, or (unless `homeless_only`) whose host is away."""
-    there = select(host_table.c.id).where(~hosts.away(clock.now()))
+    there = select(host_table.c.id).where(~hosts.away())
     lost = routers.c.host_id == "" if homeless_only else routers.c.host_id.not_in(there)
     query = select(routers.c.id).where(routers.c.gateway_network_id.is_not(None), lost)
     return list(connection.scalars(query))
@@ -80,7 +79,7 @@ def _place(connection: Connection, router: model.Router, host_id: str) -> None:
 
 def _may_stay(connection: Connection, router: model.Router) -> bool:
     """Whether its host is not away, or not for long, and still has the external network."""
-    still = (host_table.c.id == router.host_id) & ~hosts.away(clock.now())
+    still = (host_table.c.id == router.host_id) & ~hosts.away()
     return bool(_candidates(connection, router, still))
 
 

@@ -1,11 +1,11 @@
 """Hosts that hold a stream of their state, and which of them are there."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, select, union, update
 
-from mesh import clock
+from mesh import moment
 from services.network.store import events
 from services.network.store.rows import insert_unless_taken
 from services.network.tables import hosts, listeners, ports, routers
@@ -50,31 +50,31 @@ def connect(
 def disconnect(connection: Connection, host_id: str, stream_id: str) -> None:
     """That stream has ended; nothing when the host has another one already."""
     mine = and_(hosts.c.id == host_id, hosts.c.stream_id == stream_id)
-    connection.execute(update(hosts).where(mine).values(gone_at=clock.now()))
+    connection.execute(update(hosts).where(mine).values(gone_at=moment.now()))
 
 
 def beat(connection: Connection, listener_id: str) -> None:
     """The process `listener_id` lives: one row for all the hosts that it serves."""
-    seen = update(listeners).where(listeners.c.id == listener_id).values(seen_at=clock.now())
+    seen = update(listeners).where(listeners.c.id == listener_id).values(seen_at=moment.now())
     if not connection.execute(seen).rowcount:
-        insert_unless_taken(connection, listeners, {"id": listener_id, "seen_at": clock.now()})
-        old = listeners.c.seen_at < clock.now() - _FORGOTTEN_AFTER
+        insert_unless_taken(connection, listeners, {"id": listener_id, "seen_at": moment.read(connection)})
+        old = listeners.c.seen_at < moment.now(-_FORGOTTEN_AFTER)
         connection.execute(delete(listeners).where(old))
 
 
-def present(moment: datetime) -> ColumnElement[bool]:
+def present() -> ColumnElement[bool]:
     """Hosts that hold a stream now."""
-    return and_(hosts.c.gone_at.is_(None), _listened_to(moment))
+    return and_(hosts.c.gone_at.is_(None), _listened_to())
 
 
-def away(moment: datetime) -> ColumnElement[bool]:
+def away() -> ColumnElement[bool]:
     """Hosts without a stream for longer than AWAY_AFTER."""
-    left = hosts.c.gone_at.is_not(None) & (hosts.c.gone_at < moment - AWAY_AFTER)
-    return left | ~_listened_to(moment)
+    left = hosts.c.gone_at.is_not(None) & (hosts.c.gone_at < moment.now(-AWAY_AFTER))
+    return left | ~_listened_to()
 
 
-def _listened_to(moment: datetime) -> ColumnElement[bool]:
-    fresh = listeners.c.seen_at >= moment - AWAY_AFTER
+def _listened_to() -> ColumnElement[bool]:
+    fresh = listeners.c.seen_at >= moment.now(-AWAY_AFTER)
     return exists().where(listeners.c.id == hosts.c.listener_id, fresh)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from mesh import clock, ids
+from mesh import ids
 from mesh.caller import Caller
 from mesh.certificates import Authority
 from mesh.errors import CloudError
@@ -129,7 +129,7 @@ class Cloud:
 
     async def host_falls_silent(self, node: Node) -> None:
         """Its last heartbeat was long ago, and that was noticed."""
-        await self.runtime.database.write(hosts.mark_down, clock.now() + timedelta(seconds=1))
+        await self.runtime.database.write(hosts.mark_down, timedelta(seconds=-1))
         for other in self.nodes:
             if other is not node:
                 await self.register(other)
