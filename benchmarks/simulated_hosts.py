@@ -113,8 +113,7 @@ async def be_a_host(fleet: Fleet, number: int, guests: int, stack: AsyncExitStac
     server.add(parts.servicers)
     await server.start()
     stack.push_async_callback(server.stop)
-    await parts.wire.start()
-    for job in (parts.be_a_host, parts.reports.run):
+    for job in (parts.be_a_host, parts.be_wired, parts.reports.run):
         task = asyncio.create_task(job())
         stack.callback(task.cancel)
     await parts.admission.admitted()

@@ -2,7 +2,8 @@
 
 The disk remembers the epoch that it was given last. One that was restored remembers an older epoch than
 compute knows; one that was copied is in another place than the host that lives. Compute refuses both, and an
-agent that is refused does nothing as the host: it answers no call, starts no guest and reports none.
+agent that is refused does nothing as the host: it answers no call, wires nothing, starts no guest and reports
+none.
 """
 
 import asyncio
@@ -13,8 +14,8 @@ from pathlib import Path
 from mesh.errors import CloudError
 from node.guest.libvirtd import boot_id
 
-# Seconds that guests wait, after a reboot, for compute to say whether this is still the host. Where nobody
-# answers for so long, it is: guests must come back when control does not.
+# Seconds that the network and, after a reboot, guests wait for compute to say whether this is still the host.
+# Where nobody answers for so long, it is: guests must come back when control does not.
 PATIENCE = 60.0
 
 
@@ -61,8 +62,8 @@ class Admission:
         """Wait until compute takes this agent for the host."""
         await self._admitted.wait()
 
-    async def may_start_guests(self) -> None:
-        """Wait until guests may be started: compute says so, or says nothing for a minute."""
+    async def may_act(self) -> None:
+        """Wait until the agent may act as the host: compute says so, or says nothing for a minute."""
         try:
             async with asyncio.timeout(PATIENCE):
                 await self.admitted()

@@ -108,7 +108,7 @@ class HostParts:
     def __init__(self, settings: Node, host_id: str, peers: Any, ledger: Ledger, machine: Machine) -> None:
         state, turns = Path(settings.state), Turns()
         hypervisor, storage = machine.hypervisor, machine.storage
-        self.turns = turns
+        self.turns, self._wired = turns, False
         self.ledger = ledger
         self.hypervisor = hypervisor
         self.pool = Pool(state, ledger, storage)
@@ -174,13 +174,20 @@ class HostParts:
         await asyncio.gather(self.agent.run(), self._resume())
 
     async def _resume(self) -> None:
-        await self.admission.may_start_guests()
+        await self.admission.may_act()
         await self.power.resume()
+
+    async def be_wired(self) -> None:
+        """Have the host's network. What is in the kernel from before stays there meanwhile."""
+        await self.admission.may_act()
+        await self.wire.start()
+        self._wired = True
 
     async def close(self) -> None:
         """End what is ours; guests, exports and the network stay as they are."""
         await self.turns.drain()
-        await self.wire.stop()
+        if self._wired:
+            await self.wire.stop()
         await self.hypervisor.close()
 
 
@@ -194,6 +201,7 @@ async def build(runtime: Runtime) -> Service:
     parts = HostParts(settings, host_id, runtime.peers, ledger, made)
     background: list[Callable[[], Awaitable[None]]] = [
         parts.be_a_host,
+        parts.be_wired,
         parts.reports.run,
         parts.agent.keep_pool,
     ]
@@ -202,5 +210,4 @@ async def build(runtime: Runtime) -> Service:
     if parts.sweep is not None:
         await asyncio.to_thread(parts.sweep.clear_debris)
         background.append(Sweep("host", SWEEP_SECONDS, parts.sweep.run).run)
-    await parts.wire.start()
     return Service(parts.servicers, background, closing=parts.close)

@@ -64,9 +64,9 @@ class Wire:
     async def start(self) -> None:
         """Begin. A state known from before is wired at once; the network service's own follows."""
         loop = asyncio.get_running_loop()
+        await self._in_thread(self._kernel.prepare)
         self._responder = Responder(loop, self._hostname)
         self._events = LinkEvents(loop, self._heard)
-        await self._in_thread(self._kernel.prepare)
         self._tasks = [
             asyncio.create_task(work(), name=f"wire {work.__qualname__}")
             for work in (self._wishes.run, self._reports.run, self._keep)

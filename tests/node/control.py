@@ -100,6 +100,7 @@ class Networks(network_grpc.HostNetworkServiceServicer):
         self.changed = asyncio.Event()
         self.ending = False
         self.wired: dict[str, int] = {}
+        self.watched = 0
 
     def change(self, state: HostState) -> None:
         """Have another state."""
@@ -109,6 +110,7 @@ class Networks(network_grpc.HostNetworkServiceServicer):
     async def WatchHostState(
         self, request: network_pb.WatchHostStateRequest, context: Any
     ) -> AsyncIterator[HostState]:
+        self.watched += 1
         while not self.ending:
             self.changed.clear()
             yield self.state

@@ -125,11 +125,12 @@ async def test_an_agent_that_is_refused_does_nothing_as_the_host_until_it_is_tak
         with pytest.raises(CloudError) as shut:
             await guests.ListGuests(pb.ListGuestsRequest())
         assert (shut.value.reason, "epoch 1" in shut.value.message) == ("HOST_UNAVAILABLE", True)
-        assert (control.compute.complete, control.block.pools) == ([], {})
+        assert (control.compute.complete, control.block.pools, control.network.watched) == ([], {}, 0)
         control.compute.refusal = ""
 
         async def taken_in() -> bool:
-            return control.compute.beats > 0 and host_id in control.block.pools
+            said = control.compute.beats > 0 and host_id in control.block.pools
+            return said and control.network.watched > 0
 
         await until(taken_in, 30)
         assert list((await guests.ListGuests(pb.ListGuestsRequest())).guests) == []
