@@ -32,7 +32,6 @@ WAITING = 10_000  # events that may wait
 BATCH = 500  # as many as the contract takes at one time
 # Refusals of who did not prove who they are, in one round: strangers shall not fill the trail by knocking.
 STRANGERS = 50
-_LAST_WORD = 2.0
 _REFUSALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 _EVENT = "http://schemas.dmtf.org/cloud/audit/1.0/event"
 _INITIATORS = {
@@ -83,8 +82,8 @@ class Entry:
 class Trail:
     """The queue of one service's entries. `send` may be replaced before it runs."""
 
-    def __init__(self, send: Send) -> None:
-        self.send = send
+    def __init__(self, send: Send, patience: Callable[[], float]) -> None:
+        self.send, self._patience = send, patience
         self._waiting: deque[Entry] = deque()
         self._batch: list[pb.AuditEvent] = []
         self._lost = self._strangers = 0
@@ -124,9 +123,9 @@ class Trail:
             self._batch = []
 
     async def close(self) -> None:
-        """Send what is left, for at most a second or two."""
+        """Send what is left, within the seconds that `patience` has left for it."""
         try:
-            async with asyncio.timeout(_LAST_WORD):
+            async with asyncio.timeout(self._patience()):
                 await self.flush()
         except (CloudError, TimeoutError):
             _log.error("%d audit events were lost at the end", len(self._batch) + len(self._waiting))

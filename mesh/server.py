@@ -140,7 +140,7 @@ async def _started(
 ) -> AsyncIterator[Runtime]:
     weft_logging.speak_for(part.name)
     async with AsyncExitStack() as stack:
-        runtime = await _runtime(settings, part, authority, exporting, policy, stack)
+        runtime = await _runtime(settings, part, authority, exporting, policy, drain, stack)
         service = part.build(runtime)
         if inspect.isawaitable(service):
             service = await service
@@ -165,6 +165,7 @@ async def _runtime(
     authority: Authority,
     exporting: tracing.Exporting,
     policy: Policy,
+    drain: Drain,
     stack: AsyncExitStack,
 ) -> Runtime:
     leaf = part.certificate(authority)
@@ -176,7 +177,7 @@ async def _runtime(
     peers = Peers(settings, leaf)
     stack.push_async_callback(peers.close)
     tracer = exporting.tracer(part.name)
-    trail = Trail(to_identity(peers))
+    trail = Trail(to_identity(peers), drain.last_words)
     stack.push_async_callback(trail.close)
     return Runtime(
         part.name, settings, service, database, peers, authority, leaf, tracer, policy, trail, News()

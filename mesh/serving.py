@@ -21,6 +21,8 @@ from weft.options.v1.access_pb2 import Access
 
 # Seconds that calls in flight get when the process is told to stop.
 DRAIN = 10.0
+# And what its services have yet to tell others, as for the audit trail.
+LAST_WORDS = 3.0
 _OPTIONS = (
     ("grpc.so_reuseport", 0),  # a port in use must be an error, not a lottery
     ("grpc.max_receive_message_length", 16 << 20),
@@ -36,18 +38,24 @@ _log = logging.getLogger(__name__)
 
 class Drain:
     """The time that a process which was told to end gives to calls in flight, at whichever of its services
-    they are: DRAIN seconds in all, from the first who asks.
+    they are: DRAIN seconds in all, from the first who asks. So it is with the last words of its services.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._end: float | None = None
+        self._ends: dict[float, float] = {}
 
     def left(self) -> float:
-        """Seconds."""
-        if self._end is None:
-            self._end = self._clock() + DRAIN
-        return max(0.0, self._end - self._clock())
+        """Seconds for calls in flight."""
+        return self._of(DRAIN)
+
+    def last_words(self) -> float:
+        """Seconds for what is to be said to others at the end."""
+        return self._of(LAST_WORDS)
+
+    def _of(self, seconds: float) -> float:
+        now = self._clock()
+        return max(0.0, self._ends.setdefault(seconds, now + seconds) - now)
 
 
 class Handlers:

@@ -45,7 +45,7 @@ def taker() -> Taker:
 
 @pytest.fixture
 def trail(taker: Taker) -> Trail:
-    return Trail(taker.send)
+    return Trail(taker.send, lambda: 2.0)
 
 
 async def test_an_entry_becomes_an_event_in_the_form_of_cadf(trail: Trail, taker: Taker) -> None:

@@ -259,5 +259,8 @@ def test_a_process_that_ends_drains_all_its_services_within_one_time() -> None:
     assert drain.left() == serving.DRAIN
     now += 4
     assert drain.left() == serving.DRAIN - 4
+    assert drain.last_words() == serving.LAST_WORDS
+    now += serving.LAST_WORDS
+    assert drain.last_words() == 0
     now += serving.DRAIN
     assert drain.left() == 0
