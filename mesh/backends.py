@@ -1,9 +1,8 @@
 """What differs between SQLite and PostgreSQL: how to connect, to begin, and what their errors mean."""
 
-import logging
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from sqlalchemy.pool import NullPool
 from mesh import moment
 from mesh.errors import CloudError
 from mesh.prepared import Prepared
+from mesh.trouble import Trouble
 
 # Serialisation failure, deadlock, and a lock not had within lock_timeout.
 _PASSING_STATES = frozenset({"40001", "40P01", "55P03"})
@@ -22,7 +22,6 @@ _FULL_STATES = frozenset({"53100"})
 # Below PostgreSQL's deadlock_timeout of 1 s: two groups that want each other's rows part and try again at
 # once.
 _LOCK_TIMEOUT = "200ms"
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +42,8 @@ class Backend:
     lost: Callable[[Connection], bool]
     file: Path | None = None
     schema: str | None = None
+    reading: Trouble = field(default_factory=lambda: Trouble("reading"))
+    writing: Trouble = field(default_factory=lambda: Trouble("writing"))
 
 
 def open(url: str) -> Backend:
@@ -127,9 +128,9 @@ def is_trouble(error: BaseException) -> bool:
     return isinstance(error, OperationalError | sqlite3.OperationalError | psycopg.OperationalError)
 
 
-def translate(error: BaseException) -> CloudError:
-    """What callers are told of the database's trouble; its SQL and words go to the log, and nowhere else."""
-    _log.warning("the database failed", exc_info=error)
+def translate(error: BaseException, trouble: Trouble) -> CloudError:
+    """What callers are told of the database's trouble; its words go to the log, and nowhere else."""
+    trouble.met(error)
     original: Any = error.orig if isinstance(error, DBAPIError) else error
     if _state(error) in _FULL_STATES or getattr(original, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
         return CloudError("STORAGE_FULL", "The database has no room left on its disk.", service="database")

@@ -120,7 +120,7 @@ class Writer:
             done, failed, again = self._transact(self._connection, units)
         except Exception as error:  # noqa: BLE001 - whatever it was, it is handed to everybody who waits
             self._abandon()
-            done, failed, again = [], [(unit, _translated(error)) for unit in units], []
+            done, failed, again = [], [(unit, self._translated(error)) for unit in units], []
         if done or failed:
             _settle(done, failed)
         for unit in again:
@@ -149,11 +149,17 @@ class Writer:
                 if backends.passing(error) and unit.attempts < ATTEMPTS:
                     again.append(unit)
                 else:
-                    failed.append((unit, _translated(error)))
+                    failed.append((unit, self._translated(error)))
             else:
                 done.append(unit)
         execute("COMMIT")
+        if done:
+            self._backend.writing.over()
         return done, failed, again
+
+    def _translated(self, error: BaseException) -> BaseException:
+        trouble = self._backend.writing
+        return backends.translate(error, trouble) if backends.is_trouble(error) else error
 
     def _abandon(self) -> None:
         """Throw the connection away: closing it rolls back whatever it held."""
@@ -165,10 +171,6 @@ class Writer:
             connection.close()
         except (DBAPIError, sqlite3.Error, psycopg.Error):
             _log.warning("a broken database connection could not be closed", exc_info=True)
-
-
-def _translated(error: BaseException) -> BaseException:
-    return backends.translate(error) if backends.is_trouble(error) else error
 
 
 def _settle(done: list[Unit], failed: list[tuple[Unit, BaseException]]) -> None:

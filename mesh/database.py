@@ -52,7 +52,7 @@ class Database:
         try:
             migrate.upgrade(backend, metadata, migrations)
         except DBAPIError as error:
-            raise backends.translate(error) from error
+            raise backends.translate(error, backend.writing) from error
         return cls(backend)
 
     async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kw: P.kwargs) -> T:
@@ -96,12 +96,14 @@ class Database:
             connection = self._reader()
             try:
                 self.backend.look.run(connection)
-                return fn(connection, *args, **kw)
+                found = fn(connection, *args, **kw)
+                self.backend.reading.over()
+                return found
             except DBAPIError as error:
                 if error.connection_invalidated and attempt == 1:
                     continue  # the server closed an idle connection: a read is safe to repeat on a new one
                 if backends.is_trouble(error):
-                    raise backends.translate(error) from error
+                    raise backends.translate(error, self.backend.reading) from error
                 raise
             finally:
                 self._end_read(connection)
@@ -113,7 +115,7 @@ class Database:
             try:
                 connection = self._local.connection = self.backend.connect_reader()
             except DBAPIError as error:
-                raise backends.translate(error) from error
+                raise backends.translate(error, self.backend.reading) from error
             self._open.append(connection)
         return connection
 

@@ -157,7 +157,7 @@ class FlowEngine:
                 try:
                     await self._round()
                 except CloudError as error:
-                    _log.warning("the flow engine waits: %s", error.message)
+                    _log.debug("the flow engine waits: %s", error.message)  # the database has told of it
                 except Exception:  # noqa: BLE001 - logged; the next round tries again
                     _log.exception("a round of the flow engine failed")
                 await listener.wait(min(POLL, self.lease.total_seconds() / 4))

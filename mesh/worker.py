@@ -103,8 +103,9 @@ class Worker:
             raise
         except CancelledFirst:
             await self._reload()
-        except Exception:  # noqa: BLE001 - the disk says where it is: begin again from there
-            _log.exception("operation %s cannot go on for now", self._entry.id)
+        except Exception as error:  # noqa: BLE001 - the disk says where it is: begin again from there
+            if not isinstance(error, JournalAway):  # the database has told of that
+                _log.exception("operation %s cannot go on for now", self._entry.id)
             self._troubles += 1
             await self._pause(self._troubles)
             await self._reload()

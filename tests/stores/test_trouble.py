@@ -2,11 +2,24 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Column, Connection, LargeBinary, MetaData, String, Table, func, insert, select, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    event,
+    func,
+    insert,
+    select,
+    text,
+)
 
-from mesh import columns, ids, tables
+from mesh import columns, ids, tables, trouble
 from mesh.database import Database
 from mesh.errors import CloudError
 
@@ -58,6 +71,46 @@ async def test_a_full_disk_is_said_and_nothing_half_written_stays(sqlite: Databa
     await sqlite.write(limit, 1_000_000)
     await sqlite.write(put, 1 << 20)
     assert await sqlite.read(count) == 2
+
+
+async def test_an_outage_is_told_in_a_line_and_its_end_in_another(
+    sqlite: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    pages = await sqlite.read(lambda c: c.scalar(text("PRAGMA page_count")))
+
+    def no_room(connection: Any, *_: object) -> None:
+        connection.execute(f"PRAGMA max_page_count={pages}")
+
+    event.listen(sqlite.backend.engine, "connect", no_room)
+    for _ in range(7):
+        with pytest.raises(CloudError):
+            await sqlite.write(put, 1 << 20)
+        assert await sqlite.read(count) == 0  # reading is none the worse
+    event.remove(sqlite.backend.engine, "connect", no_room)
+    await sqlite.write(put, 1 << 20)
+    said = [record for record in caplog.records if record.name == "mesh.trouble"]
+    assert [record.exc_info for record in said] == [None, None]
+    first, last = (record.getMessage() for record in said)
+    assert first == "the database failed at writing: OperationalError: database or disk is full"
+    assert last.startswith("the database works again at writing, after 7 failures in ")
+
+
+def test_a_long_outage_is_told_once_a_minute_with_what_failed_since(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = 0.0
+    told = trouble.Trouble("reading", lambda: now)
+    for now in range(150):  # noqa: B007 - the clock reads it
+        told.met(OSError("gone\nand more"))
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == [
+        "the database failed at reading: OSError: gone",
+        "the database has failed 61 times at reading in 60 s: OSError: gone",
+        "the database has failed 121 times at reading in 120 s: OSError: gone",
+    ]
+    told.over()
+    told.over()
+    assert len(caplog.records) == 4
 
 
 async def test_connections_cut_by_the_server_are_made_anew(postgresql: Database, postgres_url: str) -> None:
