@@ -6,8 +6,8 @@ from typing import Any, NoReturn, TypeVar
 
 from google.protobuf.message import Message
 
-from mesh import rehearsal, replay
-from mesh.caller import Caller, current
+from mesh import mutation
+from mesh.caller import Caller
 from mesh.database import Database
 from mesh.errors import CloudError, invalid
 from mesh.limits import Limits
@@ -37,13 +37,8 @@ class Api:
         self._app, self._attaching, self._elsewhere = parts.app, parts.attaching, parts.elsewhere
 
     async def _mutate(self, request: Any, answers: type[M], do: Callable[[Any], M]) -> M:
-        """`do(connection)` as one unit of work: replayed by request_id, undone for validate_only."""
-        caller = current()
-
-        def unit(connection: Any) -> M:
-            return replay.once(connection, caller, request, answers, lambda: do(connection))
-
-        return await rehearsal.write(self._database, getattr(request, "validate_only", False), unit)
+        """See mesh.mutation."""
+        return await mutation.change(self._database, request, answers, do)
 
     async def _replayed(self, request: Any, answers: type[M]) -> M | None:
         """What this very request was answered before; None when it is new.

@@ -4,11 +4,11 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import masks
+from mesh import masks, mutation
 from mesh.caller import current
-from mesh.errors import CloudError, invalid
+from mesh.errors import invalid
 from services.block import messages, store
-from services.block.api.base import Api, missing_is_fine
+from services.block.api.base import Api
 from weft.block.v1 import resources_pb2 as pb
 from weft.block.v1 import volume_type_service_pb2 as verbs
 from weft.block.v1 import volume_type_service_pb2_grpc
@@ -55,12 +55,7 @@ class VolumeTypeApi(Api, volume_type_service_pb2_grpc.VolumeTypeServiceServicer)
         return await self._mutate(request, pb.VolumeType, change)
 
     async def DeleteVolumeType(self, request: verbs.DeleteVolumeTypeRequest, context: Any) -> Empty:
-        def delete(unit: Any) -> Empty:
-            try:
-                store.types.remove(unit, request.id, request.expected_revision)
-            except CloudError as error:
-                if not missing_is_fine(request, error):
-                    raise
-            return Empty()
+        def delete(unit: Any) -> None:
+            store.types.remove(unit, request.id, request.expected_revision)
 
-        return await self._mutate(request, Empty, delete)
+        return await mutation.delete(self._database, request, delete)

@@ -1,13 +1,13 @@
 """FlavorService."""
 
+from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import ids, masks, rehearsal, replay
-from mesh.caller import Caller, current
+from mesh import ids, masks, mutation
+from mesh.caller import current
 from mesh.database import Connection, Database
-from mesh.errors import CloudError
 from services.compute import messages, model
 from services.compute.store import flavors
 from weft.compute.v1.flavor_service_pb2 import (
@@ -44,23 +44,35 @@ class FlavorService(FlavorServiceServicer):
 
     async def CreateFlavor(self, request: CreateFlavorRequest, context: Any) -> Flavor:
         model.check_extra_specs(request.extra_specs, "extra_specs")
-        return await rehearsal.write(self._database, request.validate_only, _create, request, current())
+        values = {name: getattr(request, name) for name in _GIVEN}
+        values |= {"public": not request.private, "disabled": False, "extra_specs": dict(request.extra_specs)}
+        values["id"] = request.id or ids.new()
+
+        def create(connection: Connection) -> Flavor:
+            return messages.flavor(flavors.create(connection, values))
+
+        return await mutation.change(self._database, request, Flavor, create)
 
     async def UpdateFlavor(self, request: UpdateFlavorRequest, context: Any) -> Flavor:
         values = masks.apply(request.update_mask, request.flavor, _CHANGEABLE)
         model.check_extra_specs(values.get("extra_specs", {}), "flavor.extra_specs")
-        return await rehearsal.write(
-            self._database, request.validate_only, _update, request, current(), values
-        )
+
+        def update(connection: Connection) -> Flavor:
+            return messages.flavor(flavors.update(connection, request.id, request.expected_revision, values))
+
+        return await mutation.change(self._database, request, Flavor, update)
 
     async def DeleteFlavor(self, request: DeleteFlavorRequest, context: Any) -> Empty:
-        return await self._database.write(_delete, request, current())
+        def delete(connection: Connection) -> None:
+            flavors.remove(connection, request.id, request.expected_revision)
+
+        return await mutation.delete(self._database, request, delete)
 
     async def AddFlavorAccess(self, request: AddFlavorAccessRequest, context: Any) -> Flavor:
-        return await self._database.write(_set_access, request, current(), flavors.add_access)
+        return await self._set_access(request, flavors.add_access)
 
     async def RemoveFlavorAccess(self, request: RemoveFlavorAccessRequest, context: Any) -> Flavor:
-        return await self._database.write(_set_access, request, current(), flavors.remove_access)
+        return await self._set_access(request, flavors.remove_access)
 
     async def ListFlavorAccess(
         self, request: ListFlavorAccessRequest, context: Any
@@ -68,39 +80,8 @@ class FlavorService(FlavorServiceServicer):
         rows, token = await self._database.read(flavors.access, request, current())
         return ListFlavorAccessResponse(project_ids=[row.project_id for row in rows], next_page_token=token)
 
+    async def _set_access(self, request: Any, change: Callable[[Connection, str, str], Any]) -> Flavor:
+        def do(connection: Connection) -> Flavor:
+            return messages.flavor(change(connection, request.id, request.project_id))
 
-def _create(connection: Connection, request: CreateFlavorRequest, caller: Caller) -> Flavor:
-    values = {name: getattr(request, name) for name in _GIVEN}
-    values |= {"public": not request.private, "disabled": False, "extra_specs": dict(request.extra_specs)}
-    values["id"] = request.id or ids.new()
-    return replay.once(
-        connection, caller, request, Flavor, lambda: messages.flavor(flavors.create(connection, values))
-    )
-
-
-def _update(
-    connection: Connection, request: UpdateFlavorRequest, caller: Caller, values: dict[str, Any]
-) -> Flavor:
-    def do() -> Flavor:
-        return messages.flavor(flavors.update(connection, request.id, request.expected_revision, values))
-
-    return replay.once(connection, caller, request, Flavor, do)
-
-
-def _delete(connection: Connection, request: DeleteFlavorRequest, caller: Caller) -> Empty:
-    def do() -> Empty:
-        try:
-            flavors.remove(connection, request.id, request.expected_revision)
-        except CloudError as error:
-            if not (error.reason == "NOT_FOUND" and request.allow_missing):
-                raise
-        return Empty()
-
-    return replay.once(connection, caller, request, Empty, do)
-
-
-def _set_access(connection: Connection, request: Any, caller: Caller, change: Any) -> Flavor:
-    def do() -> Flavor:
-        return messages.flavor(change(connection, request.id, request.project_id))
-
-    return replay.once(connection, caller, request, Flavor, do)
+        return await mutation.change(self._database, request, Flavor, do)

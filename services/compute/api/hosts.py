@@ -6,7 +6,7 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import masks, rehearsal, replay
+from mesh import masks, mutation
 from mesh.caller import Caller, Kind, current
 from mesh.channel import Peers
 from mesh.database import Connection, Database
@@ -58,9 +58,11 @@ class HostService(HostServiceServicer):
 
     async def UpdateHost(self, request: UpdateHostRequest, context: Any) -> Host:
         values = masks.apply(request.update_mask, request.host, _CHANGEABLE)
-        return await rehearsal.write(
-            self._database, request.validate_only, _update, request, current(), values
-        )
+
+        def update(connection: Connection) -> Host:
+            return messages.host(hosts.change(connection, request.id, request.expected_revision, values))
+
+        return await mutation.change(self._database, request, Host, update)
 
     async def RegisterHost(self, request: RegisterHostRequest, context: Any) -> Host:
         """In placement first: a host that is listed here can be claimed there."""
@@ -69,10 +71,20 @@ class HostService(HostServiceServicer):
             raise invalid("host", "needs id, name and address.")
         stub: Any = self._app.peers.stub(ProviderServiceStub, service="placement")
         await stub.SyncProvider(_provider(request))
-        return await self._database.write(_register, request, current())
+        values = {name: getattr(request.host, name) for name in _TOLD}
+        values["versions"] = dict(request.host.versions)
+        told = (request.last_epoch, request.place)
+
+        def register(connection: Connection) -> Host:
+            return messages.host(hosts.register(connection, request.host.id, values, *told))
+
+        return await mutation.change(self._database, request, Host, register)
 
     async def ReadmitHost(self, request: ReadmitHostRequest, context: Any) -> Host:
-        return await self._database.write(_readmit, request, current())
+        def readmit(connection: Connection) -> Host:
+            return messages.host(hosts.readmit(connection, request.id))
+
+        return await mutation.change(self._database, request, Host, readmit)
 
     async def Heartbeat(self, request: HeartbeatRequest, context: Any) -> HeartbeatResponse:
         _only_itself(request.id, current())
@@ -103,33 +115,6 @@ def _only_itself(host_id: str, caller: Caller) -> None:
     if caller.kind is Kind.NODE and caller.host_id != host_id:
         message = f"This certificate is host {caller.host_id}'s: it does not speak for {host_id}."
         raise CloudError("PERMISSION_DENIED", message, permission="compute.hosts.register", scope="", role="")
-
-
-def _update(
-    connection: Connection, request: UpdateHostRequest, caller: Caller, values: dict[str, Any]
-) -> Host:
-    def do() -> Host:
-        return messages.host(hosts.change(connection, request.id, request.expected_revision, values))
-
-    return replay.once(connection, caller, request, Host, do)
-
-
-def _readmit(connection: Connection, request: ReadmitHostRequest, caller: Caller) -> Host:
-    def do() -> Host:
-        return messages.host(hosts.readmit(connection, request.id))
-
-    return replay.once(connection, caller, request, Host, do)
-
-
-def _register(connection: Connection, request: RegisterHostRequest, caller: Caller) -> Host:
-    values = {name: getattr(request.host, name) for name in _TOLD}
-    values["versions"] = dict(request.host.versions)
-
-    def do() -> Host:
-        told = (request.last_epoch, request.place)
-        return messages.host(hosts.register(connection, request.host.id, values, *told))
-
-    return replay.once(connection, caller, request, Host, do)
 
 
 def _provider(request: RegisterHostRequest) -> SyncProviderRequest:

@@ -4,10 +4,10 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import replay
-from mesh.caller import Caller, current
+from mesh import mutation
+from mesh.caller import current
 from mesh.database import Connection, Database
-from mesh.errors import CloudError, invalid
+from mesh.errors import invalid
 from services.compute import messages, ssh_keys
 from services.compute.store import key_pairs
 from weft.compute.v1.key_pair_service_pb2 import (
@@ -42,35 +42,24 @@ class KeyPairService(KeyPairServiceServicer):
         public = request.public_key and ssh_keys.check(request.public_key)
         if not public:
             private, public = ssh_keys.generate(request.name)
-        answer = await self._database.write(_create, request, current(), public)
+        values = {
+            "user_id": current().user_id,
+            "name": request.name,
+            "public_key": public,
+            "fingerprint": ssh_keys.fingerprint(public),
+        }
+
+        def create(connection: Connection) -> KeyPair:
+            return messages.key_pair(key_pairs.create(connection, values))
+
+        answer = await mutation.change(self._database, request, KeyPair, create)
         answer.private_key = private if answer.public_key == public else ""
         return answer
 
     async def DeleteKeyPair(self, request: DeleteKeyPairRequest, context: Any) -> Empty:
-        return await self._database.write(_delete, request, current())
+        owner_id = current().user_id
 
+        def delete(connection: Connection) -> None:
+            key_pairs.remove(connection, owner_id, request.name, request.expected_revision)
 
-def _create(
-    connection: Connection, request: CreateKeyPairRequest, caller: Caller, public_key: str
-) -> KeyPair:
-    values = {
-        "user_id": caller.user_id,
-        "name": request.name,
-        "public_key": public_key,
-        "fingerprint": ssh_keys.fingerprint(public_key),
-    }
-    return replay.once(
-        connection, caller, request, KeyPair, lambda: messages.key_pair(key_pairs.create(connection, values))
-    )
-
-
-def _delete(connection: Connection, request: DeleteKeyPairRequest, caller: Caller) -> Empty:
-    def do() -> Empty:
-        try:
-            key_pairs.remove(connection, caller.user_id, request.name, request.expected_revision)
-        except CloudError as error:
-            if not (error.reason == "NOT_FOUND" and request.allow_missing):
-                raise
-        return Empty()
-
-    return replay.once(connection, caller, request, Empty, do)
+        return await mutation.delete(self._database, request, delete)

@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import clock, ids
+from mesh import clock, ids, mutation
 from mesh.caller import current
 from mesh.database import Database
 from services.identity import handing_on, program_secrets
@@ -69,7 +69,7 @@ class ApplicationCredentials(ApplicationCredentialServiceServicer):
             values, _ = handing_on.prepare(unit, caller, _KIND, request.roles, end)
             return _messages(unit, [delegations.create(unit, _KIND, values | own)])[0]
 
-        answer = await units.change(self._database, request, pb.ApplicationCredential, do)
+        answer = await mutation.change(self._database, request, pb.ApplicationCredential, do)
         if answer.id == id and not request.validate_only:
             answer.secret = secret
         return answer
@@ -79,7 +79,7 @@ class ApplicationCredentials(ApplicationCredentialServiceServicer):
     ) -> Empty:
         """Deletes it with all that was made by it."""
         caller = current()
-        return await units.delete(
+        return await mutation.delete(
             self._database,
             request,
             lambda unit: handing_on.end(unit, caller, _KIND, request.id, request.expected_revision),

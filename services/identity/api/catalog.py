@@ -4,11 +4,11 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import masks
+from mesh import masks, mutation
 from mesh.caller import Caller, current
 from mesh.database import Database
 from mesh.errors import invalid, not_found
-from services.identity.api import messages, units
+from services.identity.api import messages
 from services.identity.model import is_system
 from services.identity.store import endpoints, services
 from weft.identity.v1 import catalog_service_pb2 as pb
@@ -49,7 +49,7 @@ class Catalog(CatalogServiceServicer):
             service_id = id or services.there(unit, kind, name)
             return messages.endpoint(endpoints.create(unit, {**values, "service_id": service_id}))
 
-        return await units.change(self._database, request, Endpoint, do)
+        return await mutation.change(self._database, request, Endpoint, do)
 
     async def UpdateEndpoint(self, request: pb.UpdateEndpointRequest, context: Any) -> Endpoint:
         """Changes an endpoint."""
@@ -63,11 +63,11 @@ class Catalog(CatalogServiceServicer):
             row = endpoints.update(unit, request.id, request.expected_revision, values)
             return messages.endpoint(row)
 
-        return await units.change(self._database, request, Endpoint, do)
+        return await mutation.change(self._database, request, Endpoint, do)
 
     async def DeleteEndpoint(self, request: pb.DeleteEndpointRequest, context: Any) -> Empty:
         """Deletes an endpoint."""
-        return await units.delete(
+        return await mutation.delete(
             self._database,
             request,
             lambda unit: endpoints.remove(unit, request.id, request.expected_revision),
@@ -86,7 +86,7 @@ class Catalog(CatalogServiceServicer):
         """A new service."""
         values = {name: getattr(request, name) for name in ("type", "name", "description")}
         values["enabled"] = not request.disabled
-        return await units.change(
+        return await mutation.change(
             self._database, request, Service, lambda unit: messages.service(services.create(unit, values))
         )
 
@@ -100,11 +100,11 @@ class Catalog(CatalogServiceServicer):
         def do(unit: Any) -> Service:
             return messages.service(services.update(unit, request.id, request.expected_revision, values))
 
-        return await units.change(self._database, request, Service, do)
+        return await mutation.change(self._database, request, Service, do)
 
     async def DeleteService(self, request: pb.DeleteServiceRequest, context: Any) -> Empty:
         """Deletes a service with its endpoints."""
-        return await units.delete(
+        return await mutation.delete(
             self._database, request, lambda unit: services.remove(unit, request.id, request.expected_revision)
         )
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import masks
+from mesh import masks, mutation
 from mesh.caller import current
 from mesh.database import Database
 from services.identity.api import messages, units
@@ -41,7 +41,7 @@ class Domains(DomainServiceServicer):
             "description": request.description,
             "enabled": not request.disabled,
         }
-        return await units.change(
+        return await mutation.change(
             self._database, request, Domain, lambda unit: messages.domain(domains.create(unit, values))
         )
 
@@ -53,10 +53,10 @@ class Domains(DomainServiceServicer):
         def do(unit: Any) -> Domain:
             return messages.domain(domains.update(unit, request.id, request.expected_revision, values))
 
-        return await units.change(self._database, request, Domain, do)
+        return await mutation.change(self._database, request, Domain, do)
 
     async def DeleteDomain(self, request: pb.DeleteDomainRequest, context: Any) -> Empty:
         """Deletes a disabled, empty domain."""
-        return await units.delete(
+        return await mutation.delete(
             self._database, request, lambda unit: domains.remove(unit, request.id, request.expected_revision)
         )

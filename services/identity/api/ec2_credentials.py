@@ -4,7 +4,7 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import clock, ids
+from mesh import clock, ids, mutation
 from mesh.caller import current
 from mesh.database import Database
 from services.identity import handing_on, program_secrets
@@ -61,7 +61,7 @@ class Ec2Credentials(Ec2CredentialServiceServicer):
             values, _ = handing_on.prepare(unit, caller, Kind.EC2, request.roles, end)
             return _messages(unit, [delegations.create(unit, Kind.EC2, values | own)])[0]
 
-        answer = await units.change(self._database, request, pb.Ec2Credential, do)
+        answer = await mutation.change(self._database, request, pb.Ec2Credential, do)
         if answer.id == id and not request.validate_only:
             answer.secret = secret
         return answer
@@ -69,7 +69,7 @@ class Ec2Credentials(Ec2CredentialServiceServicer):
     async def DeleteEc2Credential(self, request: pb.DeleteEc2CredentialRequest, context: Any) -> Empty:
         """Deletes it, and revokes its tokens."""
         caller = current()
-        return await units.delete(
+        return await mutation.delete(
             self._database,
             request,
             lambda unit: handing_on.end(unit, caller, Kind.EC2, request.id, request.expected_revision),

@@ -5,7 +5,7 @@ from typing import Any
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.json_format import MessageToDict
 
-from mesh import ids, masks
+from mesh import ids, masks, mutation
 from mesh.caller import current
 from mesh.database import Database
 from mesh.errors import invalid
@@ -55,7 +55,7 @@ class Federation(FederationServiceServicer):
         def do(unit: Any) -> IdentityProvider:
             return messages.identity_provider(providers.create(unit, values))
 
-        return await units.change(self._database, request, IdentityProvider, do)
+        return await mutation.change(self._database, request, IdentityProvider, do)
 
     async def UpdateIdentityProvider(
         self, request: pb.UpdateIdentityProviderRequest, context: Any
@@ -70,11 +70,11 @@ class Federation(FederationServiceServicer):
             row = providers.update(unit, request.id, request.expected_revision, values)
             return messages.identity_provider(row)
 
-        return await units.change(self._database, request, IdentityProvider, do)
+        return await mutation.change(self._database, request, IdentityProvider, do)
 
     async def DeleteIdentityProvider(self, request: pb.DeleteIdentityProviderRequest, context: Any) -> Empty:
         """Deletes a disabled provider with its users."""
-        return await units.delete(
+        return await mutation.delete(
             self._database,
             request,
             lambda unit: providers.remove(unit, request.id, request.expected_revision),

@@ -4,7 +4,7 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import masks
+from mesh import masks, mutation
 from mesh.caller import Caller, current
 from mesh.database import Database
 from mesh.errors import not_found
@@ -44,7 +44,7 @@ class Groups(GroupServiceServicer):
             "domain_id": units.own_domain(request.domain_id),
             "description": request.description,
         }
-        return await units.change(
+        return await mutation.change(
             self._database, request, Group, lambda unit: messages.group(groups.create(unit, values))
         )
 
@@ -58,7 +58,7 @@ class Groups(GroupServiceServicer):
             groups.get(unit, request.id, reach)
             return messages.group(groups.update(unit, request.id, request.expected_revision, values))
 
-        return await units.change(self._database, request, Group, do)
+        return await mutation.change(self._database, request, Group, do)
 
     async def DeleteGroup(self, request: pb.DeleteGroupRequest, context: Any) -> Empty:
         """Deletes a group; its members lose what they had by it."""
@@ -68,7 +68,7 @@ class Groups(GroupServiceServicer):
             self._given(unit, request.id, caller)
             groups.remove(unit, request.id, request.expected_revision)
 
-        return await units.delete(self._database, request, do)
+        return await mutation.delete(self._database, request, do)
 
     async def ListMembers(self, request: pb.ListMembersRequest, context: Any) -> pb.ListMembersResponse:
         """A page of the users in a group."""
@@ -92,7 +92,7 @@ class Groups(GroupServiceServicer):
             groups.add_member(unit, group.id, request.user_id)
             return Empty()
 
-        return await units.change(self._database, request, Empty, do)
+        return await mutation.change(self._database, request, Empty, do)
 
     async def RemoveMember(self, request: pb.RemoveMemberRequest, context: Any) -> Empty:
         """Takes a user out of a group."""
@@ -103,7 +103,7 @@ class Groups(GroupServiceServicer):
             groups.remove_member(unit, group.id, request.user_id)
             return Empty()
 
-        return await units.change(self._database, request, Empty, do)
+        return await mutation.change(self._database, request, Empty, do)
 
     def _given(self, connection: Any, id: str, caller: Caller) -> Any:
         """The group, whose roles the caller could give as well. Raises NOT_FOUND or PERMISSION_DENIED.

@@ -4,9 +4,9 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
+from mesh import mutation
 from mesh.caller import current
 from mesh.database import Database
-from services.identity.api import units
 from services.identity.api.roles import seen
 from services.identity.store import implications
 from weft.identity.v1 import implication_service_pb2 as pb
@@ -33,7 +33,7 @@ class Implications(ImplicationServiceServicer):
         def do(unit: Any) -> pb.Implication:
             return _message(implications.create(unit, request.role_id, request.implied_role_id))
 
-        return await units.change(self._database, request, pb.Implication, do)
+        return await mutation.change(self._database, request, pb.Implication, do)
 
     async def DeleteImplication(self, request: pb.DeleteImplicationRequest, context: Any) -> Empty:
         """No longer, unless by another way."""
@@ -42,7 +42,7 @@ class Implications(ImplicationServiceServicer):
             implications.remove(unit, request.role_id, request.implied_role_id)
             return Empty()
 
-        return await units.change(self._database, request, Empty, do)
+        return await mutation.change(self._database, request, Empty, do)
 
 
 def _message(row: Any) -> pb.Implication:

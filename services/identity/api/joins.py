@@ -5,12 +5,11 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
-from mesh import clock, ids
+from mesh import clock, ids, mutation
 from mesh.caller import Kind, current
 from mesh.database import Database
 from mesh.errors import CloudError, invalid
 from mesh.joining import JoinToken
-from services.identity.api import units
 from services.identity.api.source import source
 from services.identity.hosts import HostCertificates, digest
 from services.identity.slowdown import Slowdown, subject
@@ -50,7 +49,7 @@ class JoinTokens(JoinTokenServiceServicer):
             }
             return pb.CreateJoinTokenResponse(join_token=_message(joins.create(unit, values)))
 
-        answer = await units.change(self._database, request, pb.CreateJoinTokenResponse, do)
+        answer = await mutation.change(self._database, request, pb.CreateJoinTokenResponse, do)
         if secret:
             answer.text = JoinToken(host_id, secret, self._certificates.ca_pem, address).text()
         return answer
@@ -68,7 +67,7 @@ class JoinTokens(JoinTokenServiceServicer):
 
     async def RevokeJoinToken(self, request: pb.RevokeJoinTokenRequest, context: Any) -> pb.JoinToken:
         """Ends a token, and the certificates of who joined by it."""
-        return await units.change(
+        return await mutation.change(
             self._database, request, pb.JoinToken, lambda unit: _message(joins.revoke(unit, request.id))
         )
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
+from mesh import mutation
 from mesh.caller import Caller, Kind, current
 from mesh.database import Database
 from mesh.errors import invalid, not_found
-from services.identity.api import units
 from services.identity.limit_trees import LimitTree
 from services.identity.model import is_system
 from services.identity.store import limits
@@ -47,7 +47,7 @@ class Limits(LimitServiceServicer):
             row, tree = limits.put(unit, wanted.service, wanted.resource, wanted.project_id, wanted.limit)
             return _limit(row, tree, wanted.project_id)
 
-        return await units.change(self._database, request, Limit, do)
+        return await mutation.change(self._database, request, Limit, do)
 
     async def UnsetLimit(self, request: pb.UnsetLimitRequest, context: Any) -> Empty:
         """Takes a project's own limit away."""
@@ -56,7 +56,7 @@ class Limits(LimitServiceServicer):
             limits.take(unit, request.service, request.resource, request.project_id)
             return Empty()
 
-        return await units.change(self._database, request, Empty, do)
+        return await mutation.change(self._database, request, Empty, do)
 
 
 def _read(

@@ -4,7 +4,7 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import masks
+from mesh import masks, mutation
 from mesh.caller import Caller, current
 from mesh.errors import not_found
 from services.identity.api import messages, units
@@ -50,7 +50,7 @@ class Projects(Purging):
             "enabled": not request.disabled,
             "tags": list(request.tags),
         }
-        return await units.change(
+        return await mutation.change(
             self._database, request, Project, lambda unit: messages.project(projects.create(unit, values))
         )
 
@@ -67,7 +67,7 @@ class Projects(Purging):
                 require_at_rest(row)
             return messages.project(projects.update(unit, request.id, request.expected_revision, values))
 
-        return await units.change(self._database, request, Project, do)
+        return await mutation.change(self._database, request, Project, do)
 
     async def DeleteProject(self, request: pb.DeleteProjectRequest, context: Any) -> Empty:
         """Deletes a project that has none below it."""
@@ -77,7 +77,7 @@ class Projects(Purging):
             require_at_rest(projects.get(unit, request.id, reach))
             projects.remove(unit, request.id, request.expected_revision)
 
-        return await units.delete(self._database, request, do)
+        return await mutation.delete(self._database, request, do)
 
 
 def _visible(connection: Any, id: str, caller: Caller) -> Any:

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from mesh import mutation
 from mesh.caller import current
 from mesh.database import Connection
 from mesh.errors import wrong_status
 from mesh.flow import submit
 from mesh.together import all_of
-from services.identity.api import messages, units
+from services.identity.api import messages
 from services.identity.blocked import why_not
 from services.identity.flows.purge import PURGE, App
 from services.identity.holdings import KINDS, Estate, Kind
@@ -36,7 +37,7 @@ class Purging(ProjectServiceServicer):
 
     async def PurgeProject(self, request: pb.PurgeProjectRequest, context: Any) -> Project:
         """Begins to."""
-        return await units.change(
+        return await mutation.change(
             self._app.database, request, Project, lambda unit: messages.project(_begin(unit, request))
         )
 

@@ -4,10 +4,10 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import masks
+from mesh import masks, mutation
 from mesh.caller import current
 from mesh.database import Database
-from services.identity.api import messages, units
+from services.identity.api import messages
 from services.identity.store import regions
 from weft.identity.v1 import region_service_pb2 as pb
 from weft.identity.v1.catalog_resources_pb2 import Region
@@ -36,7 +36,7 @@ class Regions(RegionServiceServicer):
             "description": request.description,
             "parent_id": request.parent_id or None,
         }
-        return await units.change(
+        return await mutation.change(
             self._database, request, Region, lambda unit: messages.region(regions.create(unit, values))
         )
 
@@ -48,10 +48,10 @@ class Regions(RegionServiceServicer):
         def do(unit: Any) -> Region:
             return messages.region(regions.update(unit, request.id, request.expected_revision, values))
 
-        return await units.change(self._database, request, Region, do)
+        return await mutation.change(self._database, request, Region, do)
 
     async def DeleteRegion(self, request: pb.DeleteRegionRequest, context: Any) -> Empty:
         """Deletes a region that nothing is in."""
-        return await units.delete(
+        return await mutation.delete(
             self._database, request, lambda unit: regions.remove(unit, request.id, request.expected_revision)
         )

@@ -4,9 +4,10 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
+from mesh import mutation
 from mesh.caller import Caller, current
 from mesh.database import Database
-from services.identity.api import messages, units
+from services.identity.api import messages
 from services.identity.api.giving import asked, named
 from services.identity.model import domain_reach
 from services.identity.store import assignments, effective, roles
@@ -39,13 +40,13 @@ class Roles(RoleServiceServicer):
             "description": request.description,
             "domain_id": request.domain_id,
         }
-        return await units.change(
+        return await mutation.change(
             self._database, request, Role, lambda unit: messages.role(roles.create(unit, values))
         )
 
     async def DeleteRole(self, request: pb.DeleteRoleRequest, context: Any) -> Empty:
         """Deletes a role with its assignments."""
-        return await units.delete(
+        return await mutation.delete(
             self._database, request, lambda unit: roles.remove(unit, request.id, request.expected_revision)
         )
 
@@ -58,7 +59,7 @@ class Roles(RoleServiceServicer):
             row = assignments.grant(unit, holder, role, target, request.inherited)
             return messages.assignment(row)
 
-        return await units.change(self._database, request, Assignment, do)
+        return await mutation.change(self._database, request, Assignment, do)
 
     async def RevokeRole(self, request: pb.RevokeRoleRequest, context: Any) -> Empty:
         """Takes a role back."""
@@ -69,7 +70,7 @@ class Roles(RoleServiceServicer):
             assignments.revoke(unit, holder, role, target, request.inherited)
             return Empty()
 
-        return await units.change(self._database, request, Empty, do)
+        return await mutation.change(self._database, request, Empty, do)
 
     async def ListAssignments(
         self, request: pb.ListAssignmentsRequest, context: Any

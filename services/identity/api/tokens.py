@@ -4,11 +4,11 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import peer
+from mesh import mutation, peer
 from mesh.caller import Kind, current
 from mesh.database import Database
 from mesh.errors import invalid
-from services.identity.api import messages, units
+from services.identity.api import messages
 from services.identity.api.source import source
 from services.identity.federated_login import FederatedLogin
 from services.identity.login import Login, Person
@@ -98,7 +98,7 @@ class TokenService(TokenServiceServicer):
             revocations.add(unit, token_id=token_id)
             return Empty()
 
-        return await units.change(self._database, request, Empty, do)
+        return await mutation.change(self._database, request, Empty, do)
 
 
 async def describe(database: Database, verifier: LocalVerifier, token: str) -> resources_pb2.TokenInfo:

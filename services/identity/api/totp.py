@@ -4,12 +4,11 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import clock
+from mesh import clock, mutation
 from mesh.caller import Caller, current
 from mesh.database import Database
 from mesh.errors import invalid, not_found
 from services.identity import handing_on
-from services.identity.api import units
 from services.identity.api.source import source
 from services.identity.api.users import administered
 from services.identity.login import Login
@@ -54,7 +53,7 @@ class TotpDevices(TotpServiceServicer):
             made.append(_message(totp.put(unit, user.id, sealed)))
             return made[-1]
 
-        answer = await units.change(self._database, request, pb.Totp, do)
+        answer = await mutation.change(self._database, request, pb.Totp, do)
         if made:
             answer.secret, answer.uri = secret, uri
         return answer
@@ -82,7 +81,7 @@ class TotpDevices(TotpServiceServicer):
             totp.remove(unit, request.user_id)
             return Empty()
 
-        return await units.change(self._database, request, Empty, do)
+        return await mutation.change(self._database, request, Empty, do)
 
 
 def _user(connection: Any, id: str, caller: Caller) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import clock
+from mesh import clock, mutation
 from mesh.caller import current
 from mesh.database import Database
 from mesh.errors import invalid
@@ -60,12 +60,12 @@ class Trusts(TrustServiceServicer):
             users.get(unit, request.trustee_user_id)
             return _messages(unit, [delegations.create(unit, Kind.TRUST, values | own)])[0]
 
-        return await units.change(self._database, request, pb.Trust, do)
+        return await mutation.change(self._database, request, pb.Trust, do)
 
     async def DeleteTrust(self, request: pb.DeleteTrustRequest, context: Any) -> Empty:
         """Ends it with all that it was passed on to."""
         caller = current()
-        return await units.delete(
+        return await mutation.delete(
             self._database,
             request,
             lambda unit: handing_on.end(unit, caller, Kind.TRUST, request.id, request.expected_revision),

@@ -1,43 +1,13 @@
-"""How every mutation runs: once for its request_id, and without effect when it only validates."""
+"""What requests that change something have in common."""
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from google.protobuf.empty_pb2 import Empty
-from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from mesh import caller, clock, rehearsal, replay
-from mesh.database import Database
-from mesh.errors import CloudError, invalid, not_found
+from mesh import caller, clock
+from mesh.errors import invalid, not_found
 from services.identity.model import domain_reach
-
-M = TypeVar("M", bound=Message)
-
-
-async def change(database: Database, request: Any, answer: type[M], do: Callable[[Any], M]) -> M:
-    """Run `do(connection)` as one unit of work, and answer what it answers."""
-    who = caller.current()
-
-    def unit(connection: Any) -> M:
-        return replay.once(connection, who, request, answer, lambda: do(connection))
-
-    return await rehearsal.write(database, getattr(request, "validate_only", False), unit)
-
-
-async def delete(database: Database, request: Any, do: Callable[[Any], None]) -> Empty:
-    """Run a deletion as one unit of work; with allow_missing, what is not there is deleted."""
-
-    def tolerant(connection: Any) -> Empty:
-        try:
-            do(connection)
-        except CloudError as error:
-            if not (request.allow_missing and error.reason == "NOT_FOUND"):
-                raise
-        return Empty()
-
-    return await change(database, request, Empty, tolerant)
 
 
 def named(values: dict[str, Any], resource: str) -> None:

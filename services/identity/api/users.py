@@ -4,7 +4,7 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import masks
+from mesh import masks, mutation
 from mesh.caller import Caller, current
 from mesh.database import Database
 from mesh.errors import CloudError, invalid, not_found, wrong_status
@@ -73,7 +73,7 @@ class Users(UserServiceServicer):
             self._setting.remember(unit, row.id, row.password_hash)
             return messages.user(row)
 
-        return await units.change(self._database, request, User, do)
+        return await mutation.change(self._database, request, User, do)
 
     async def UpdateUser(self, request: pb.UpdateUserRequest, context: Any) -> User:
         """Changes a user."""
@@ -85,7 +85,7 @@ class Users(UserServiceServicer):
             administered(unit, request.id, caller, self._project_admins)
             return messages.user(users.update(unit, request.id, request.expected_revision, values))
 
-        return await units.change(self._database, request, User, do)
+        return await mutation.change(self._database, request, User, do)
 
     async def DeleteUser(self, request: pb.DeleteUserRequest, context: Any) -> Empty:
         """Deletes a user."""
@@ -95,7 +95,7 @@ class Users(UserServiceServicer):
             administered(unit, request.id, caller, self._project_admins)
             users.remove(unit, request.id, request.expected_revision)
 
-        return await units.delete(self._database, request, do)
+        return await mutation.delete(self._database, request, do)
 
     async def SetPassword(self, request: pb.SetPasswordRequest, context: Any) -> Empty:
         """One's own with the original; another's as an administrator."""
@@ -118,7 +118,7 @@ class Users(UserServiceServicer):
             self._setting.put(unit, request.id, values)
             return Empty()
 
-        return await units.change(self._database, request, Empty, do)
+        return await mutation.change(self._database, request, Empty, do)
 
 
 def administered(connection: Any, id: str, caller: Caller, project_admins: bool) -> None:

@@ -6,8 +6,7 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
-from mesh import rehearsal, replay
-from mesh.caller import current
+from mesh import mutation
 from mesh.database import Database
 from mesh.limits import Limits
 from services.image.contents import Contents
@@ -37,10 +36,5 @@ class Api:
         self._grants = parts.grants
 
     async def _mutate(self, request: Any, answers: type[M], do: Callable[[Any], M]) -> M:
-        """`do(connection)` as one unit of work: replayed by request_id, undone for validate_only."""
-        caller = current()
-
-        def unit(connection: Any) -> M:
-            return replay.once(connection, caller, request, answers, lambda: do(connection))
-
-        return await rehearsal.write(self._database, getattr(request, "validate_only", False), unit)
+        """See mesh.mutation."""
+        return await mutation.change(self._database, request, answers, do)
