@@ -5,7 +5,7 @@ from datetime import timedelta
 
 # Seconds from one heartbeat of a host to its next. Where there are many hosts each waits longer, so that all
 # of them are heard so often a second at most: a heartbeat costs about a millisecond of processor time.
-HEARTBEAT, HEARD_A_SECOND = 5, 200
+HEARTBEAT, HEARD_A_SECOND = 5, 100
 # A host is DOWN when it was not heard of for so long, or misses three heartbeats where those are far apart.
 SILENCE = timedelta(seconds=30)
 # As many hosts as one round of a sweep asks: to ask one and compare costs some four milliseconds.

@@ -25,12 +25,21 @@ def find(connection: Connection, id: str) -> Row[Any] | None:
     return _FIND.one(connection, id=id)
 
 
-_COUNT = select(func.count()).select_from(hosts)
+# What most heartbeats are: of a host that is UP, from its newest agent.
+_HEARD = Prepared(
+    update(hosts)
+    .where(hosts.c.id == bindparam("host"), hosts.c.epoch == bindparam("of_epoch"), hosts.c.status == "UP")
+    .values(
+        last_seen_at=moment.now(), free_disk_bytes=bindparam("free"), confirmed_epoch=bindparam("of_epoch")
+    )
+)
+_COUNT = Prepared(select(func.count()).select_from(hosts))
 
 
 def count(connection: Connection) -> int:
     """How many hosts there are, whatever their status."""
-    return connection.execute(_COUNT).scalar_one()
+    found: int = _COUNT.scalar(connection)
+    return found
 
 
 def get(connection: Connection, id: str) -> Row[Any]:
@@ -110,6 +119,8 @@ def change(connection: Connection, id: str, expected: int, values: dict[str, Any
 
 def heard(connection: Connection, id: str, epoch: int, free_disk_bytes: int) -> None:
     """A heartbeat. Raises NOT_FOUND (register again), or WRONG_STATUS for an agent that was replaced."""
+    if _HEARD.run(connection, host=id, of_epoch=epoch, free=free_disk_bytes):
+        return
     row = get(connection, id)
     if epoch > row.epoch:
         raise not_found("host", id)
@@ -119,10 +130,7 @@ def heard(connection: Connection, id: str, epoch: int, free_disk_bytes: int) -> 
             "WRONG_STATUS", message, resource_type="host", id=id, status=f"epoch {row.epoch}", allowed=epoch
         )
     values = {"last_seen_at": moment.now(), "free_disk_bytes": free_disk_bytes, "confirmed_epoch": epoch}
-    if row.status == "UP":
-        connection.execute(update(hosts).where(hosts.c.id == id).values(**values))
-    else:
-        compare_and_swap(connection, hosts, id, None, {**values, "status": "UP"})
+    compare_and_swap(connection, hosts, id, None, {**values, "status": "UP"})
 
 
 def mark_down(connection: Connection, silent: timedelta) -> list[Row[Any]]:
