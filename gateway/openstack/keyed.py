@@ -57,7 +57,9 @@ class Keyed:
     async def _merge(self, call: Call) -> dict[str, Any]:
         given = texts(await call.body(self._name), self._name)
         keys, revision = await self._read(call)
-        return {self._name: dict(await self._write(call, {**keys, **given}, revision))}
+        after = await self._write(call, {**keys, **given}, revision)
+        # Extra specs are told as they were given, metadata as it is now.
+        return {self._name: dict(after) if self.replaces else given}
 
     async def _replace(self, call: Call) -> dict[str, Any]:
         given = await call.body(self._name)

@@ -25,6 +25,7 @@ def volume(value: model.Volume) -> pb.Volume:
         bootable=value.bootable,
         image_id=value.image_id,
         snapshot_id=value.snapshot_id,
+        source_volume_id=value.source_volume_id,
         attachments=map(attachment, value.attachments),
         metadata=value.metadata,
         availability_zone=value.availability_zone,

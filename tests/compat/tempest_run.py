@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.compat.clients import Client
@@ -13,7 +13,7 @@ _CONFIG = """
 lock_path = {folder}/lock
 [auth]
 use_dynamic_credentials = true
-create_isolated_networks = false
+create_isolated_networks = true
 admin_username = admin
 admin_password = {password}
 admin_project_name = admin
@@ -39,7 +39,7 @@ image_ref = {image}
 image_ref_alt = {image}
 flavor_ref = {flavor}
 flavor_ref_alt = {other_flavor}
-build_timeout = 120
+build_timeout = {patience}
 build_interval = 1
 [compute-feature-enabled]
 enable_instance_password = false
@@ -55,8 +55,11 @@ floating_network_name = outside
 [network-feature-enabled]
 ipv6 = false
 api_extensions = router,ext-gw-mode,extraroute,external-net,security-group,port-security,net-mtu,quotas
+[image-feature-enabled]
+import_image = false
 [volume]
 catalog_type = block-storage
+vendor_name = weft
 build_timeout = 120
 build_interval = 1
 [volume-feature-enabled]
@@ -65,14 +68,23 @@ manage_snapshot = false
 manage_volume = false
 consistency_group = false
 [validation]
-run_validation = false
+run_validation = {logs_in}
+connect_method = floating
+auth_method = keypair
+image_ssh_user = root
+ssh_key_type = ecdsa
+connect_timeout = 60
+ssh_timeout = 240
 """
 _OUTCOMES = {"ok": "passed", "FAILED": "failed", "SKIPPED": "skipped"}
 _RESULT = re.compile(r"^\{\d+\} (.+?) \[[\d.]+s\] \.\.\. (ok|FAILED|SKIPPED)")
 
 
-def configured(folder: Path, commands: Path, admin: Client, image_file: Path) -> None:
-    """A workspace in `folder` for the cloud of that administrator; puts the images there that tests boot."""
+def configured(folder: Path, commands: Path, admin: Client, image_file: Path, *, logs_in: bool) -> None:
+    """A workspace in `folder` for the cloud of that administrator; puts the images there that tests boot.
+
+    `logs_in`: guests are logged in to, from where Tempest runs.
+    """
     # Else it would keep the workspace in the home directory, and refuse a second of that name.
     register = folder.with_suffix(".yaml")
     subprocess.run(
@@ -82,6 +94,8 @@ def configured(folder: Path, commands: Path, admin: Client, image_file: Path) ->
     words = ["--public", "--file", str(image_file), "--disk-format", "qcow2", "judged"]
     said = {
         "folder": folder,
+        "patience": 300 if logs_in else 120,
+        "logs_in": str(logs_in).lower(),
         "domain": admin.get("domain", "show", "Default")["id"],
         "auth": admin.variables["OS_AUTH_URL"],
         "ca": admin.variables["OS_CACERT"],
@@ -94,9 +108,12 @@ def configured(folder: Path, commands: Path, admin: Client, image_file: Path) ->
     (folder / "etc" / "tempest.conf").write_text(_CONFIG.format(**said))
 
 
-def run(folder: Path, commands: Path, tests: str) -> Mapping[str, str]:
-    """What came of each test whose name matches: passed, failed or skipped."""
-    words = [commands / "tempest", "run", "--regex", tests, "--concurrency", "2"]
+def run(folder: Path, commands: Path, tests: str, place: Sequence[str] = ()) -> Mapping[str, str]:
+    """What came of each test whose name matches: passed, failed or skipped.
+
+    `place` is what the command begins with, where it is to run elsewhere.
+    """
+    words = [*place, commands / "tempest", "run", "--regex", tests, "--concurrency", "2"]
     done = subprocess.run(
         words, cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )

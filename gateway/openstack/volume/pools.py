@@ -14,8 +14,11 @@ from gateway.openstack.faults import Refusal
 from gateway.openstack.lists import walk
 from gateway.openstack.volume.views import ZONE
 from weft.block.v1 import pool_service_pb2 as pb
+from weft.block.v1 import snapshot_service_pb2, volume_service_pb2
 from weft.block.v1.pool_service_pb2_grpc import PoolServiceStub
 from weft.block.v1.resources_pb2 import Pool, Volume
+from weft.block.v1.snapshot_service_pb2_grpc import SnapshotServiceStub
+from weft.block.v1.volume_service_pb2_grpc import VolumeServiceStub
 
 _BINARY = "cinder-volume"
 # A pool's host reports it every minute.
@@ -124,6 +127,27 @@ async def hosts(call: Call) -> dict[str, Any]:
     return {"hosts": found}
 
 
+async def host(call: Call) -> dict[str, Any]:
+    """GET /os-hosts/{host}: what is kept there."""
+    pool = await _of(call, call.params["host"])
+    volumes = walk(
+        call.stub(VolumeServiceStub).ListVolumes, volume_service_pb2.ListVolumesRequest(), "volumes"
+    )
+    sizes = {one.id: one.size_gib async for one in volumes if one.pool_id == pool.id}
+    rpc = call.stub(SnapshotServiceStub).ListSnapshots
+    snapshots = walk(rpc, snapshot_service_pb2.ListSnapshotsRequest(), "snapshots")
+    frozen = [one.size_gib async for one in snapshots if one.volume_id in sizes]
+    total = {
+        "host": _service_of(pool),
+        "project": "(total)",
+        "volume_count": str(len(sizes)),
+        "total_volume_gb": str(sum(sizes.values())),
+        "snapshot_count": str(len(frozen)),
+        "total_snapshot_gb": str(sum(frozen)),
+    }
+    return {"host": [{"resource": total}]}
+
+
 async def pools(call: Call) -> dict[str, Any]:
     """GET /scheduler-stats/get_pools."""
     detail = call.flag("detail")
@@ -179,6 +203,7 @@ ROUTES = (
     _route("PUT", "os-services/freeze", refuse_freezing),
     _route("PUT", "os-services/thaw", refuse_freezing),
     _route("GET", "os-hosts", hosts),
+    _route("GET", "os-hosts/{host}", host),
     _route("GET", "scheduler-stats/get_pools", pools),
     _route("GET", "capabilities/{host}", capabilities),
 )

@@ -105,7 +105,9 @@ async def update(call: Call) -> dict[str, Any]:
     values = {kinds[name][0]: body.field(given, name, kinds[name][1], kinds[name][1]()) for name in given}
     if not values:
         raise Refusal(400, "Specify volume type name, description, is_public or a combination thereof.")
-    return {"volume_type": made(await _update(call, values))}
+    changed = made(await _update(call, values))
+    changed.pop(_PUBLIC)
+    return {"volume_type": changed}
 
 
 async def delete(call: Call) -> None:

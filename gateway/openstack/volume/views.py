@@ -33,7 +33,7 @@ def volume(call: Call, one: pb.Volume, types: Mapping[str, str], hosts: Mapping[
         "attachments": [_attached(each) for each in one.attachments],
         "volume_type": types.get(one.volume_type_id, one.volume_type_id),
         "snapshot_id": one.snapshot_id or None,
-        "source_volid": None,
+        "source_volid": one.source_volume_id or None,
         "replication_status": None,
         "consistencygroup_id": None,
         "migration_status": None,

@@ -96,9 +96,9 @@ def test_types_are_seen_by_all_and_made_by_administrators(one: httpx.Client, ope
     assert one.get(place).json()["volume_type"]["extra_specs"] == {"tier": "1"}
     assert make(one, volume_type="fast")["volume_type"] == "fast"
     assert operator.put(f"{place}/extra_specs/tier", json={"tier": "2"}).json() == {"tier": "2"}
-    assert operator.post(f"{place}/extra_specs", json={"extra_specs": {"x": "y"}}).json() == {
-        "extra_specs": {"tier": "2", "x": "y"}
-    }
+    more = {"extra_specs": {"x": "y"}}
+    assert operator.post(f"{place}/extra_specs", json=more).json() == more
+    assert operator.get(f"{place}/extra_specs").json() == {"extra_specs": {"tier": "2", "x": "y"}}
     assert operator.delete(f"{place}/extra_specs/x").status_code == 202
     assert one.put(f"{place}/extra_specs/tier", json={"tier": "3"}).status_code == 403
     assert one.get("/volume/v3/types/default").json()["volume_type"]["is_public"] is True
@@ -132,6 +132,8 @@ def test_operators_see_services_pools_and_every_project(one: httpx.Client, opera
     assert told["pool_name"] == pool["capabilities"]["pool_name"]
     (host,) = operator.get("/volume/v3/os-hosts").json()["hosts"]
     assert (host["host_name"], host["service-state"]) == (service["host"], "enabled")
+    kept = operator.get(f"/volume/v3/os-hosts/{host['host_name']}").json()["host"][0]["resource"]
+    assert int(kept["volume_count"]) >= 1
     for deed, status in (("disable", "disabled"), ("enable", "enabled")):
         answer = operator.put(f"/volume/v3/os-services/{deed}", json={"host": service["host"]})
         assert answer.json()["status"] == status

@@ -104,6 +104,7 @@ async def test_a_copy_is_made_where_its_source_is(mine: Block, system: Block, wo
     assert (snapshot.status, snapshot.size_gib) == (pb.SNAPSHOT_STATUS_AVAILABLE, 2)
     of_snapshot = await mine.make(0, snapshot_id=snapshot.id)
     of_volume = await mine.make(3, source_volume_id=volume.id)
+    assert of_volume.source_volume_id == volume.id
     assert (of_snapshot.size_gib, of_volume.size_gib) == (2, 3)
     assert of_snapshot.snapshot_id == snapshot.id
     pools = {(await system.get(id)).pool_id for id in (volume.id, of_snapshot.id, of_volume.id)}

@@ -235,6 +235,7 @@ class Volume(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    SOURCE_VOLUME_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     name: _builtins.str
@@ -267,6 +268,8 @@ class Volume(_message.Message):
     """Who made it (UUID)."""
     revision: _builtins.int
     """Grows with each change; for expected_revision."""
+    source_volume_id: _builtins.str
+    """The volume that it was copied from (UUID)."""
     @_builtins.property
     def attachments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attachment]:
         """Where it is attached."""
@@ -306,10 +309,11 @@ class Volume(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
+        source_volume_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachments", b"attachments", "availability_zone", b"availability_zone", "bootable", b"bootable", "created_at", b"created_at", "description", b"description", "id", b"id", "image_id", b"image_id", "metadata", b"metadata", "name", b"name", "operation_id", b"operation_id", "pool_id", b"pool_id", "project_id", b"project_id", "revision", b"revision", "size_gib", b"size_gib", "snapshot_id", b"snapshot_id", "status", b"status", "status_reason", b"status_reason", "updated_at", b"updated_at", "user_id", b"user_id", "volume_type_id", b"volume_type_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachments", b"attachments", "availability_zone", b"availability_zone", "bootable", b"bootable", "created_at", b"created_at", "description", b"description", "id", b"id", "image_id", b"image_id", "metadata", b"metadata", "name", b"name", "operation_id", b"operation_id", "pool_id", b"pool_id", "project_id", b"project_id", "revision", b"revision", "size_gib", b"size_gib", "snapshot_id", b"snapshot_id", "source_volume_id", b"source_volume_id", "status", b"status", "status_reason", b"status_reason", "updated_at", b"updated_at", "user_id", b"user_id", "volume_type_id", b"volume_type_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
