@@ -7,7 +7,6 @@ from sqlalchemy import Connection, Row, delete, select
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import CloudError, not_found, wrong_status
-from mesh.paging import page
 from services.identity.store import revocations, rows
 from services.identity.tables import (
     assignments,
@@ -39,10 +38,7 @@ def any_there(connection: Connection) -> bool:
 
 def listed(connection: Connection, request: Any, caller: Caller) -> tuple[list[Row[Any]], str]:
     """A page of domains, and the token of the next."""
-    query = select(domains)
-    if request.name:
-        query = query.where(domains.c.name == request.name)
-    return page(connection, query, [domains.c.created_at, domains.c.id], request, caller)
+    return rows.listed(connection, domains, request, caller, "name")
 
 
 def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:

@@ -27,17 +27,10 @@ def listed(
     connection: Connection, request: Any, caller: Caller, reach: str | None
 ) -> tuple[list[Row[Any]], str]:
     """A page of the groups that `reach` administers."""
-    query = select(groups)
-    for column, value in (
-        (groups.c.domain_id, reach),
-        (groups.c.domain_id, request.domain_id or None),
-        (groups.c.name, request.name or None),
-    ):
-        if value is not None:
-            query = query.where(column == value)
+    within = [] if reach is None else [groups.c.domain_id == reach]
     if request.user_id:
-        query = query.where(groups.c.id.in_(memberships.groups_of(request.user_id)))
-    return page(connection, query, _ORDER, request, caller)
+        within.append(groups.c.id.in_(memberships.groups_of(request.user_id)))
+    return rows.listed(connection, groups, request, caller, "domain_id", "name", within=within)
 
 
 def of_user(connection: Connection, request: Any, caller: Caller) -> tuple[list[Row[Any]], str]:

@@ -8,7 +8,6 @@ from sqlalchemy import Connection, Row, Select, delete, select, update
 from mesh import clock
 from mesh.caller import Caller
 from mesh.errors import CloudError
-from mesh.paging import page
 from services.identity.store import revocations, rows
 from services.identity.tables import join_tokens as table
 
@@ -28,10 +27,7 @@ def get(connection: Connection, id: str) -> Row[Any]:
 
 def listed(connection: Connection, request: Any, caller: Caller) -> tuple[list[Row[Any]], str]:
     """A page of tokens."""
-    query = select(table)
-    if request.host_id:
-        query = query.where(table.c.host_id == request.host_id)
-    return page(connection, query, [table.c.created_at, table.c.id], request, caller)
+    return rows.listed(connection, table, request, caller, "host_id")
 
 
 def use(connection: Connection, host_id: str, secret: str, key: str) -> Row[Any] | None:

@@ -36,19 +36,11 @@ def listed(
     connection: Connection, request: Any, caller: Caller, reach: str | None
 ) -> tuple[list[Row[Any]], str]:
     """A page of the projects that `reach` administers."""
-    query = select(projects)
-    for column, value in (
-        (projects.c.domain_id, reach),
-        (projects.c.domain_id, request.domain_id or None),
-        (projects.c.name, request.name or None),
-        (projects.c.parent_id, request.parent_id or None),
-    ):
-        if value is not None:
-            query = query.where(column == value)
+    within = [] if reach is None else [projects.c.domain_id == reach]
     if request.ancestor_id:
         children = select(projects.c.id).where(projects.c.parent_id == request.ancestor_id)
-        query = query.where(projects.c.id.in_(select(trees.subtree(children).c.id)))
-    return page(connection, query, _ORDER, request, caller)
+        within.append(projects.c.id.in_(select(trees.subtree(children).c.id)))
+    return rows.listed(connection, projects, request, caller, "domain_id", "name", "parent_id", within=within)
 
 
 def of_user(connection: Connection, request: Any, caller: Caller) -> tuple[list[Row[Any]], str]:

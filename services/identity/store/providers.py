@@ -9,7 +9,6 @@ from mesh import locks
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import CloudError, invalid, not_found, wrong_status
-from mesh.paging import page
 from services.identity.mapping import Mapped
 from services.identity.store import revocations, rows, scopes, users
 from services.identity.tables import domains, federated_users, groups
@@ -40,11 +39,7 @@ def _enabled(connection: Connection, *which: Any) -> Row[Any] | None:
 
 def listed(connection: Connection, request: Any, caller: Caller) -> tuple[list[Row[Any]], str]:
     """A page of providers, and the token of the next."""
-    query = select(providers)
-    for name in ("name", "domain_id"):
-        if getattr(request, name):
-            query = query.where(providers.c[name] == getattr(request, name))
-    return page(connection, query, [providers.c.created_at, providers.c.id], request, caller)
+    return rows.listed(connection, providers, request, caller, "name", "domain_id")
 
 
 def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:

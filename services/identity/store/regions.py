@@ -7,7 +7,6 @@ from sqlalchemy import Connection, Row, delete, select
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import invalid, not_found
-from mesh.paging import page
 from services.identity.store import domains, rows
 from services.identity.tables import endpoints, regions
 
@@ -19,11 +18,7 @@ def get(connection: Connection, id: str) -> Row[Any]:
 
 def listed(connection: Connection, request: Any, caller: Caller) -> tuple[list[Row[Any]], str]:
     """A page of regions, and the token of the next."""
-    query = select(regions)
-    for name in ("name", "parent_id"):
-        if getattr(request, name):
-            query = query.where(regions.c[name] == getattr(request, name))
-    return page(connection, query, [regions.c.created_at, regions.c.id], request, caller)
+    return rows.listed(connection, regions, request, caller, "name", "parent_id")
 
 
 def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:

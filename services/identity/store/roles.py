@@ -7,7 +7,6 @@ from sqlalchemy import Connection, Row, delete, select
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import CloudError, not_found
-from mesh.paging import page
 from services.identity.model import DEFAULT_ROLES
 from services.identity.store import implications, rights, rows
 from services.identity.tables import domains, roles
@@ -40,12 +39,8 @@ def listed(
     connection: Connection, request: Any, caller: Caller, reach: str | None
 ) -> tuple[list[Row[Any]], str]:
     """A page of the global roles and of those of the domain `reach`."""
-    query = select(roles)
-    if reach is not None:
-        query = query.where(roles.c.domain_id.in_(["", reach]))
-    if request.name:
-        query = query.where(roles.c.name == request.name)
-    return page(connection, query, [roles.c.created_at, roles.c.id], request, caller)
+    within = [] if reach is None else [roles.c.domain_id.in_(["", reach])]
+    return rows.listed(connection, roles, request, caller, "name", within=within)
 
 
 def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:

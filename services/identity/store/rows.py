@@ -1,5 +1,6 @@
 """What the nouns share: read one row, hold it while deciding, insert under a unique name."""
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -7,7 +8,9 @@ from sqlalchemy import Connection, Row, Select, Table, bindparam, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
+from mesh.caller import Caller
 from mesh.errors import CloudError, not_found
+from mesh.paging import page
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -34,6 +37,24 @@ def get(connection: Connection, table: Table, id: str) -> Row[Any]:
     if row is None:
         raise not_found(table.info.get("resource_type") or table.name.removesuffix("s"), id)
     return row
+
+
+def listed(
+    connection: Connection,
+    table: Table,
+    request: Any,
+    caller: Caller,
+    *names: str,
+    within: Iterable[Any] = (),
+) -> tuple[list[Row[Any]], str]:
+    """A page of a table, oldest first, and the token of the next: rows that have what the request says of
+    these columns, where it says anything, and of which all of `within` holds.
+    """
+    query = select(table).where(*within)
+    for name in names:
+        if said := getattr(request, name):
+            query = query.where(table.c[name] == said)
+    return page(connection, query, [table.c.created_at, table.c.id], request, caller)
 
 
 def hold(connection: Connection, table: Table, id: str, *, alone: bool = False) -> Row[Any] | None:

@@ -7,7 +7,6 @@ from sqlalchemy import Connection, Row, delete, select
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import not_found
-from mesh.paging import page
 from services.identity.store import rows
 from services.identity.tables import services
 
@@ -19,11 +18,7 @@ def get(connection: Connection, id: str) -> Row[Any]:
 
 def listed(connection: Connection, request: Any, caller: Caller) -> tuple[list[Row[Any]], str]:
     """A page of services, and the token of the next."""
-    query = select(services)
-    for name in ("name", "type"):
-        if getattr(request, name):
-            query = query.where(services.c[name] == getattr(request, name))
-    return page(connection, query, [services.c.created_at, services.c.id], request, caller)
+    return rows.listed(connection, services, request, caller, "name", "type")
 
 
 def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:

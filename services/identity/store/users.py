@@ -8,7 +8,6 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, or_, select
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import not_found
-from mesh.paging import page
 from services.identity.store import assignments, revocations, rows
 from services.identity.tables import domains, totp, users
 
@@ -56,15 +55,8 @@ def listed(
     connection: Connection, request: Any, caller: Caller, reach: str | None
 ) -> tuple[list[Row[Any]], str]:
     """A page of the users that `reach` administers."""
-    query = select(users)
-    for column, value in (
-        (users.c.domain_id, reach),
-        (users.c.domain_id, request.domain_id or None),
-        (users.c.name, request.name or None),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    return page(connection, query, [users.c.created_at, users.c.id], request, caller)
+    within = [] if reach is None else [users.c.domain_id == reach]
+    return rows.listed(connection, users, request, caller, "domain_id", "name", within=within)
 
 
 def has_system_role(connection: Connection, id: str) -> bool:
