@@ -122,6 +122,7 @@ def _camel(name: str) -> str:
 async def _answer(session: Session, verb: Verb, values: dict[str, Any], given: dict[str, Any]) -> None:
     from cli import calls, follow, show
     from cli.resolve import resolve
+    from mesh.errors import CloudError
 
     async with session.client() as client:
         await resolve(client, verb, values)
@@ -129,10 +130,13 @@ async def _answer(session: Session, verb: Verb, values: dict[str, Any], given: d
         if given.get("wait") and answer.operation_id and not values.get("validate_only"):
             package = verb.package.split(".")[1]
             await follow.to_end(client, package, answer.operation_id, given["timeout"])
-            if verb.name == "delete":
-                return
             shown = contracts().verbs[verb.resource]["show"]
-            answer = await calls.call(client, shown, {"id": answer.id})
+            try:
+                answer = await calls.call(client, shown, {"id": answer.id})
+            except CloudError as error:
+                if error.reason != "NOT_FOUND":
+                    raise
+                return  # it went by what was waited for
         if answer.DESCRIPTOR.full_name != "google.protobuf.Empty":
             show.one(answer, given["output"], given["columns"])
 
