@@ -30,12 +30,18 @@ _QUERIES = {
     "floating_ips": "SELECT *, description AS name FROM network.floating_ips",
     "routers": "SELECT * FROM network.routers",
     "networks": "SELECT * FROM network.networks",
+    "security_groups": "SELECT * FROM network.security_groups",
+    "snapshots": "SELECT * FROM block.snapshots",
+    "images": "SELECT * FROM image.images",
+    "projects": "SELECT * FROM identity.projects",
     "allocations": "SELECT * FROM placement.allocations JOIN placement.consumers c ON c.id = consumer_id",
     "operations": f"""
         SELECT 'compute' AS service, id, kind, target_id, state, deadline, committed
             FROM compute.operations WHERE state IN {_LIVE}
         UNION ALL SELECT 'block', id, kind, target_id, state, deadline, committed
-            FROM block.operations WHERE state IN {_LIVE}""",
+            FROM block.operations WHERE state IN {_LIVE}
+        UNION ALL SELECT 'identity', id, kind, target_id, state, deadline, committed
+            FROM identity.operations WHERE state IN {_LIVE}""",
 }
 
 

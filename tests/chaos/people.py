@@ -12,7 +12,7 @@ from tests.chaos.figures import Figures
 from tests.chaos.told import Told
 
 # What no caller may ever be told, whatever happens: a defect of the cloud or of the caller.
-_DEFECTS = ("INTERNAL", "INVALID_ARGUMENT", "REQUEST_ID_REUSED")
+DEFECTS = ("INTERNAL", "INVALID_ARGUMENT", "REQUEST_ID_REUSED")
 
 
 class Person(VolumeDeeds, AddressDeeds):
@@ -54,7 +54,7 @@ class Person(VolumeDeeds, AddressDeeds):
             self.count(deed.__name__, "nobody answered")
         except CloudError as error:
             self.count(deed.__name__, f"refused {error.reason}")
-            if error.reason in _DEFECTS:
+            if error.reason in DEFECTS:
                 self.told.contradiction(
                     f"{self.name} {deed.__name__}: {error.reason} {error.message} {error.fields} "
                     f"(trace {error.trace_id})"

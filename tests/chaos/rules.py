@@ -9,6 +9,10 @@ from tests.chaos.told import Presence, Thing, Told
 
 Rule = Callable[[Books, Told], Iterator[str]]
 _TABLES = {"server": "servers", "volume": "volumes", "port": "ports", "floating_ip": "floating_ips"}
+_OF_PROJECTS = (
+    *("servers", "volumes", "snapshots", "images"),
+    *("ports", "floating_ips", "routers", "networks", "security_groups"),
+)
 
 
 def what_was_told_holds(books: Books, told: Told) -> Iterator[str]:
@@ -234,6 +238,16 @@ def _of_files(host_id: str, host: HostBooks) -> Iterator[str]:
     yield from (f"{path} was never finished" for path in host.unfinished_files)
 
 
+def purged_projects_have_nothing(books: Books, told: Told) -> Iterator[str]:
+    """Of a project whose purge succeeded nothing is left."""
+    gone = {thing.id: thing for thing in told.of("project") if thing.presence is Presence.GONE and thing.id}
+    yield from (f"{gone[id]} was purged and is there" for id in gone.keys() & books.by_id("projects").keys())
+    for table in _OF_PROJECTS:
+        for row in books.rows[table]:
+            if row["project_id"] in gone:
+                yield f"{gone[row['project_id']]} was purged and has {table} {row['id']}"
+
+
 RULES: tuple[Rule, ...] = (
     what_was_told_holds,
     volumes_are_where_told,
@@ -246,6 +260,7 @@ RULES: tuple[Rule, ...] = (
     addresses_have_one_owner,
     routers_have_a_host,
     what_a_machine_has_is_owned,
+    purged_projects_have_nothing,
 )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg
@@ -10,6 +11,7 @@ import psycopg
 from tests.chaos import books, rules, schedule, settle
 from tests.chaos.cloud import ChaosCloud
 from tests.chaos.figures import Figures
+from tests.chaos.landlord import Landlord
 from tests.chaos.monkey import Monkey
 from tests.chaos.people import Person
 from tests.chaos.schedule import Fault
@@ -23,6 +25,7 @@ _IDLE_SECONDS = 420.0
 _SETTLE_SECONDS = 90.0
 _SAID_SECONDS = 8.0
 _SLOWEST_SWEEP_SECONDS = 960.0
+Lives = Sequence[Person | Landlord]
 
 
 class Run:
@@ -48,9 +51,12 @@ class Run:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:
             await self.cloud.start()
-            found = await settle.people(
+            found: list[Person | Landlord] = await settle.people(
                 self.cloud, self._people, self._image, self.told, self.figures, self._seed
             )
+            landlord = Landlord(self.cloud, self.told, self.figures, self._seed)
+            await landlord.move_in(found[0].place, self._image)
+            found.append(landlord)
             await asyncio.gather(*(person.furnish() for person in found))
             self._say("people have moved in")
             lives = [asyncio.create_task(person.live(self._working)) for person in found]
@@ -65,7 +71,7 @@ class Run:
         self.figures.restarts = len(self.cloud.restarts)
         return [*broken, *self._monkey.troubles]
 
-    async def _stretches(self, people: list[Person]) -> list[str]:
+    async def _stretches(self, people: Lives) -> list[str]:
         """Trouble and calm in turn, until the time is over or something is broken."""
         begin = 0.0
         while begin < self._seconds:
@@ -92,7 +98,7 @@ class Run:
         await at(end)
         await asyncio.gather(*tasks)
 
-    async def _calm(self, people: list[Person], patience: float) -> list[str]:
+    async def _calm(self, people: Lives, patience: float) -> list[str]:
         """Everybody stops, everything is mended, and soon nothing is broken; else what is."""
         self._working.clear()
         self._say("calm: all is mended, and everybody finishes what they are at")

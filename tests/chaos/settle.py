@@ -83,6 +83,13 @@ async def _place(client: Client, project_id: str, flavor_id: str, image: Path) -
     nets = client.stub(NetworkServiceStub)
     found = await nets.ListNetworks(networks.ListNetworksRequest(name=furnish.EXTERNAL))
     external_id = found.networks[0].id
+    network_id = await network(client, external_id)
+    return Place(project_id, network_id, external_id, await _image(client, image), flavor_id)
+
+
+async def network(client: Client, external_id: str) -> str:
+    """A network with a way out."""
+    nets = client.stub(NetworkServiceStub)
     network = await nets.CreateNetwork(networks.CreateNetworkRequest(name="net"))
     request = subnets.CreateSubnetRequest(network_id=network.id, cidr="10.0.0.0/24")
     subnet = await client.stub(SubnetServiceStub).CreateSubnet(request)
@@ -90,7 +97,16 @@ async def _place(client: Client, project_id: str, flavor_id: str, image: Path) -
     wanted = routers.CreateRouterRequest(name="router", gateway={"network_id": external_id})
     router = await stub.CreateRouter(wanted)
     await stub.AddRouterInterface(routers.AddRouterInterfaceRequest(id=router.id, subnet_id=subnet.id))
-    return Place(project_id, network.id, external_id, await _image(client, image), flavor_id)
+    return network.id
+
+
+async def public_image(client: Client, path: Path) -> str:
+    """The image, for every project."""
+    id = await _image(client, path)
+    request = images.UpdateImageRequest(id=id, image={"visibility": "VISIBILITY_PUBLIC"})
+    request.update_mask.paths.append("visibility")
+    await client.stub(ImageServiceStub).UpdateImage(request)
+    return id
 
 
 async def _image(client: Client, path: Path) -> str:

@@ -49,8 +49,9 @@ def books() -> Books:
         "floating_ips": [
             {"id": IP, "name": "f", "network_id": "out", "address": "203.0.113.5", "port_id": PORT} | named
         ],
-        "routers": [{"id": ROUTER, "gateway_network_id": "out", "host_id": HERE}],
-        "networks": [{"id": NET}],
+        "routers": [{"id": ROUTER, "gateway_network_id": "out", "host_id": HERE} | named],
+        "networks": [{"id": NET} | named],
+        **{table: [] for table in ("security_groups", "snapshots", "images", "projects")},
         "allocations": [
             {"consumer_id": SERVER, "provider_id": HERE, "resource_class": name, "amount": amount}
             for name, amount in (("VCPU", 1), ("MEMORY_MB", 128), ("DISK_GB", 1))
@@ -84,6 +85,14 @@ def told() -> Told:
 
 Ghost = Callable[[Books, Told], object]
 GHOSTS: dict[str, tuple[str, Ghost]] = {
+    "a purged project has a server": (
+        f"was purged and has servers {SERVER}",
+        lambda b, t: t.things.append(Thing("project", "t", "", MINE, Presence.GONE))),
+    "a purged project is there": (
+        "was purged and is there",
+        lambda b, t: (
+            t.things.append(Thing("project", "t", "", THERE, Presence.GONE)),
+            b.rows["projects"].append({"id": THERE}))),
     "a server that was acknowledged is lost": (
         "was acknowledged and is not there", lambda b, t: b.servers.clear()),
     "a deleted volume is there": (
