@@ -8,6 +8,7 @@ from mesh.database import Connection
 from mesh.flow import Flow
 from services.compute.flows.cards import ATTACH_PORT, DETACH_PORT
 from services.compute.flows.freezing import PAUSE, RESUME, SUSPEND, UNPAUSE
+from services.compute.flows.power import REBOOT, START, STOP
 from services.compute.flows.rebuild import REBUILD
 from services.compute.flows.snapshot import SNAPSHOT
 from services.compute.tables import user_data
@@ -26,9 +27,12 @@ from weft.compute.v1.server_service_pb2 import (
     AttachPortRequest,
     DetachPortRequest,
     PauseServerRequest,
+    RebootServerRequest,
     RebuildServerRequest,
     ResumeServerRequest,
     SnapshotServerRequest,
+    StartServerRequest,
+    StopServerRequest,
     SuspendServerRequest,
     UnpauseServerRequest,
     UserData,
@@ -120,15 +124,21 @@ async def test_an_image_of_a_server_is_whole_or_not_there(compute: Cloud) -> Non
         (UNPAUSE, UnpauseServerRequest, "PAUSED", "ACTIVE"),
         (SUSPEND, SuspendServerRequest, "ACTIVE", "SUSPENDED"),
         (RESUME, ResumeServerRequest, "SUSPENDED", "ACTIVE"),
+        (STOP, StopServerRequest, "ACTIVE", "STOPPED"),
+        (START, StartServerRequest, "STOPPED", "ACTIVE"),
+        (REBOOT, RebootServerRequest, "ACTIVE", "ACTIVE"),
     ],
-    ids=["pause", "unpause", "suspend", "resume"],
+    ids=["pause", "unpause", "suspend", "resume", "stop", "start", "reboot"],
 )
 async def test_a_server_is_stilled_or_runs_on_wherever_that_dies_or_stumbles(
     compute: Cloud, flow: Flow, request_type: Any, before: str, after: str
 ) -> None:
-    there = {"PAUSED": PauseServerRequest, "SUSPENDED": SuspendServerRequest}.get(before)
+    there = {
+        "PAUSED": PauseServerRequest, "SUSPENDED": SuspendServerRequest, "STOPPED": StopServerRequest
+    }.get(before)  # fmt: skip
+    fails = failures_before_the_effect if flow is STOP else failures  # a guest that is off is off
     async with Survivor(compute) as survivor:
-        for plans, expected in ((deaths, after), (failures_that_pass, after), (failures, before)):
+        for plans, expected in ((deaths, after), (failures_that_pass, after), (fails, before)):
             for plan in plans(flow):
                 server, _ = await booted(compute)
                 for request, perils in ((there, {}), (request_type, plan)):
@@ -136,7 +146,9 @@ async def test_a_server_is_stilled_or_runs_on_wherever_that_dies_or_stumbles(
                         continue
                     survivor.perils.plan = perils
                     rpc = request.__name__.removesuffix("Request")
-                    begun = await getattr(compute.member.servers, rpc)(request(id=server.id))
+                    begun = await getattr(compute.member.servers, rpc)(
+                        request(id=server.id, **({"type": "REBOOT_TYPE_HARD"} if flow is REBOOT else {}))
+                    )
                     ended = await compute.member.settled(begun)
                 await assert_all_agree(compute, plan, ended, expected)
                 await assert_nothing_is_left(compute, server)
