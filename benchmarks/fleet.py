@@ -27,7 +27,8 @@ async def playing(
             count = min(_HOSTS_A_PROCESS, first + hosts - begin)
             children.append(await _begin(cloud, "--first", str(begin), "--hosts", str(count), *options))
         async with asyncio.timeout(60 + hosts * _PATIENCE_EACH):
-            await asyncio.gather(*map(_ready, children))
+            for child in children:
+                await _ready(cloud, child)
         yield {f"hosts {number}": child.pid for number, child in enumerate(children)}
     finally:
         for child in children:
@@ -47,7 +48,8 @@ async def _begin(cloud: Cloud, *words: str) -> asyncio.subprocess.Process:
         )  # fmt: skip
 
 
-async def _ready(child: asyncio.subprocess.Process) -> None:
+async def _ready(cloud: Cloud, child: asyncio.subprocess.Process) -> None:
     assert child.stdout is not None
     if not await child.stdout.readline():
-        raise CloudFailed("simulated hosts ended before they were any")
+        said = "".join(log.read_text()[-2000:] for log in (cloud.layout.state / "log").glob("fleet-*"))
+        raise CloudFailed(f"simulated hosts ended before they were any:\n{said}")

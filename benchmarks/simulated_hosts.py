@@ -72,7 +72,7 @@ class Fleet:
         url = f"sqlite:///{settings.state}/{name}.db"
         self.database = Database.open(url, TABLES, MIGRATIONS)
         self.peers = Peers(settings, self.leaf(name))
-        self.trail = Trail(to_identity(self.peers))
+        self.trail = Trail(to_identity(self.peers), Drain().last_words)
 
     def leaf(self, host_id: str) -> Any:
         """A host's certificate."""
