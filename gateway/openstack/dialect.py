@@ -48,11 +48,11 @@ class Microversions:
             return self.lowest
         major, _, minor = wanted.partition(".")
         if not (major.isdecimal() and minor.isdecimal()) or len(wanted) > 9:
-            raise Refusal(400, f"API Version String {wanted!r} is of invalid format: it must be X.Y.")
+            raise Refusal(400, f"invalid version string: {wanted}: it must be X.Y.")
         version = (int(major), int(minor))
         if not self.lowest <= version <= self.highest:
             span = f"Minimum is {text(self.lowest)} and maximum is {text(self.highest)}."
-            raise Refusal(406, f"Version {wanted} is not supported by the API. {span}")
+            raise Refusal(406, f"Unacceptable version header: {wanted}. {span}")
         return version
 
     def said(self, version: Version) -> dict[str, str]:

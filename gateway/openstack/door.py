@@ -27,6 +27,14 @@ _PROJECT = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
 Methods = dict[str, Route]
 
 
+class NotAllowed(Refusal):
+    """A method that a path has not; `allowed` are those that it has."""
+
+    def __init__(self, method: str, methods: Methods) -> None:
+        super().__init__(405, f"The method {method} is not allowed for this resource.")
+        self.allowed = ", ".join(sorted(methods))
+
+
 class Door:
     """An ASGI application that answers one dialect."""
 
@@ -73,7 +81,10 @@ class Door:
                 await call.administer()
             response = _made(await route.handler(call), route.status)
         except Refusal as refusal:
-            response = self._fault(request, Fault(refusal.status, refusal.message, request_id))
+            fault = Fault(refusal.status, refusal.message, request_id, code=refusal.code)
+            response = self._fault(request, fault)
+            if isinstance(refusal, NotAllowed):
+                response.headers["allow"] = refusal.allowed
         except CloudError as error:
             fault = faults.from_error(error, self._dialect.statuses, request_id)
             if error.reason == "INVALID_ARGUMENT" and any(_no_id(*item) for item in params.items()):
@@ -104,9 +115,9 @@ class Door:
                     methods, params = candidates, found.groupdict()
                     break
         if methods is None:
-            raise Refusal(404, f"{self._dialect.mount}{path}: the resource could not be found.")
+            raise Refusal(404, f"{self._dialect.mount}{path}: The resource could not be found.")
         if method not in methods:
-            raise Refusal(405, f"{method} is not allowed on {self._dialect.mount}{path}.")
+            raise NotAllowed(method, methods)
         return methods[method], params
 
     def _methods(self, path: str) -> Methods:

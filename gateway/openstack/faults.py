@@ -12,11 +12,14 @@ from mesh.errors import CloudError
 
 
 class Refusal(Exception):
-    """A request that the dialect itself refuses: malformed, or asking for what weft has not."""
+    """A request that the dialect itself refuses: malformed, or asking for what weft has not.
 
-    def __init__(self, status: int, message: str) -> None:
+    `code` is what the refusal is called, in dialects whose faults have a name.
+    """
+
+    def __init__(self, status: int, message: str, code: str = "") -> None:
         super().__init__(message)
-        self.status, self.message = status, message
+        self.status, self.message, self.code = status, message, code
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class Fault:
     request_id: str
     reason: str = ""
     resource: str = ""
+    code: str = ""
 
     @property
     def title(self) -> str:
@@ -102,11 +106,8 @@ def image(fault: Fault) -> Response:
 def placement(fault: Fault) -> Response:
     """Placement's."""
     said = {"status": fault.status, "title": fault.title, "detail": fault.message}
-    code = "placement.undefined_code"
-    if fault.reason in ("GENERATION_CONFLICT", "REVISION_MISMATCH"):
-        code = "placement.concurrent_update"
-    elif fault.reason == "IN_USE":
-        code = "placement.inventory.inuse"
+    conflict = fault.reason in ("GENERATION_CONFLICT", "REVISION_MISMATCH")
+    code = f"placement.{'concurrent_update' if conflict else fault.code or 'undefined_code'}"
     return _json(fault, {"errors": [{**said, "code": code, "request_id": fault.request_id}]})
 
 

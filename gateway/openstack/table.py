@@ -21,6 +21,9 @@ _TAIL = """## What is taken and what comes of it
 - The `device` of an attachment is the guest's choice, not the caller's.
 - Names are filtered by text with `.*` in it and `^` and `$` at its ends, not by every regular expression.
 - What is made in Neutron is the project's that the token is for; `project_id` may say that and nothing else.
+- Candidates of Placement are providers that take one group of requirements each; several groups, and sharing
+  or nested providers, are asked for by the contract's ListCandidates. A provider's generation grows with its
+  name and parent too. A resource class keeps its name; who owns what is allocated is named by a UUID.
 - The availability zone without a name is called `nova`.
 """
 

@@ -7,6 +7,9 @@ from functools import cached_property
 
 from mesh.errors import CloudError, invalid, not_found
 
+# What a column holds, with room for sums of it: a ratio may be as large as anybody likes.
+_MOST = 2**53
+
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
@@ -31,7 +34,8 @@ class Inventory:
             raise invalid("reserved", f"{reserved} is more than the total of {total}")
         if min_unit > max_unit:
             raise invalid("min_unit", f"{min_unit} is more than max_unit, {max_unit}")
-        return cls(total, reserved, min_unit, max_unit, step_size, ratio, int((total - reserved) * ratio))
+        capacity = min(int((total - reserved) * ratio), _MOST)
+        return cls(total, reserved, min_unit, max_unit, step_size, ratio, capacity)
 
     def takes(self, amount: int) -> bool:
         """Whether one allocation may have this amount, if there is room for it."""
@@ -86,6 +90,15 @@ class Claim:
     operation_id: str
     generation: int
     allocations: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How many consumers there are of one type, and how much they have of each class."""
+
+    consumer_type: str
+    consumers: int
+    amounts: dict[str, int]
 
 
 Amounts = Mapping[str, Mapping[str, int]]  # by provider and class

@@ -1,212 +1,187 @@
-"""Resource providers and what belongs to them."""
+"""Resource providers."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
-import orjson
 from starlette.responses import Response
 
-from gateway.openstack.call import Call, field, refuse_unknown
+from gateway.openstack.call import Call
 from gateway.openstack.faults import Refusal
 from gateway.openstack.lists import walk
-from gateway.openstack.placement.queries import amounts, members
-from gateway.openstack.placement.queries import traits as traits_of
+from gateway.openstack.placement import names, schemas
+from gateway.openstack.placement.answers import answer, latest
+from gateway.openstack.placement.queries import amounts, known, members, traits
+from gateway.openstack.placement.reading import body, canonical, query
+from gateway.openstack.placement.refusals import Cases, provider_missing, refusing
 from weft.placement.v1 import provider_service_pb2 as pb
 from weft.placement.v1.provider_service_pb2_grpc import ProviderServiceStub
-from weft.placement.v1.resources_pb2 import Inventory, Provider
+from weft.placement.v1.resources_pb2 import Provider
 
-# What Placement takes for what is not said; its largest unit is not bound to the total.
-_DEFAULTS = {"reserved": 0, "min_unit": 1, "max_unit": 2**31 - 1, "step_size": 1}
-_NUMBERS = ("total", *_DEFAULTS)
-_PARTS = ("inventories", "usages", "aggregates", "traits", "allocations")
-_GENERATION = "resource_provider_generation"
+# The contract counts generations from one, Placement from nought.
+_FIRST = 1
+_PARTS = (("inventories", 0), ("usages", 0), ("aggregates", 1), ("traits", 6), ("allocations", 11))
 
 
-def document(provider: Provider) -> dict[str, Any]:
+def generation(provider: Provider) -> int:
+    """As Placement counts them."""
+    return provider.generation - _FIRST
+
+
+def read_generation(call: Call, given: int, provider: Provider, words: str = "") -> int:
+    """A generation that was read, as the contract counts. Raises Refusal where it is not the provider's."""
+    if given != generation(provider):
+        said = words or "resource provider generation conflict"
+        message = f"{said} - actual: {generation(provider)}, given: {given}"
+        raise Refusal(409, message, "concurrent_update")
+    return given + _FIRST
+
+
+def document(call: Call, provider: Provider) -> dict[str, Any]:
     """A provider as Placement shows it."""
-    path = f"/placement/resource_providers/{provider.id}"
-    parts = [{"rel": part, "href": f"{path}/{part}"} for part in _PARTS]
-    return {
+    path = f"{call.mount}/resource_providers/{provider.id}"
+    parts = [
+        {"rel": part, "href": f"{path}/{part}"} for part, since in _PARTS if call.microversion >= (1, since)
+    ]
+    shown: dict[str, Any] = {
         "uuid": provider.id,
         "name": provider.name,
-        "generation": provider.generation,
-        "parent_provider_uuid": provider.parent_id or None,
-        "root_provider_uuid": provider.root_id,
+        "generation": generation(provider),
         "links": [{"rel": "self", "href": path}, *parts],
     }
+    if call.microversion >= (1, 14):
+        shown["parent_provider_uuid"] = provider.parent_id or None
+        shown["root_provider_uuid"] = provider.root_id
+    return shown
 
 
-async def listed(call: Call) -> dict[str, Any]:
+async def listed(call: Call) -> Response:
     """GET /resource_providers: by name, uuid, in_tree, resources, required and member_of."""
-    refuse_unknown(call.query, {"name", "uuid", "in_tree", "resources", "required", "member_of"})
-    wanted = call.query.get("uuid")
-    found = walk(call.stub(ProviderServiceStub).ListProviders, _filter(call), "providers")
-    documents = [document(each) async for each in found if wanted in (None, each.id)]
-    return {"resource_providers": documents}
+    given = query(call, schemas.providers(call.microversion))
+    wanted, within = traits(call), members(call)
+    resources = amounts(given["resources"]) if "resources" in given else {}
+    known(resources, await names.class_names(call), "Invalid resource class in resources parameter")
+    known(wanted.names, await names.trait_names(call), "No such trait(s)")
+    request = pb.ListProvidersRequest(
+        name=given.get("name", ""),
+        in_tree=canonical(given["in_tree"]) if "in_tree" in given else "",
+        resources=resources,
+    )
+    id = canonical(given["uuid"]) if "uuid" in given else None
+    found = [
+        each
+        async for each in _all(call, request)
+        if id in (None, each.id)
+        and wanted.hold(frozenset(each.traits))
+        and within.hold(frozenset(each.aggregate_ids))
+    ]
+    shown = {"resource_providers": [document(call, each) for each in found]}
+    return answer(call, shown, changed=latest([each.updated_at for each in found]))
 
 
-async def show(call: Call) -> dict[str, Any]:
+def _all(call: Call, request: pb.ListProvidersRequest) -> AsyncIterator[Provider]:
+    return walk(call.stub(ProviderServiceStub).ListProviders, request, "providers")
+
+
+async def show(call: Call) -> Response:
     """GET /resource_providers/{id}."""
-    return document(await get(call))
-
-
-async def create(call: Call) -> dict[str, Any]:
-    """POST /resource_providers."""
-    body = await call.body()
-    refuse_unknown(body, {"name", "uuid", "parent_provider_uuid"})
-    made = await call.stub(ProviderServiceStub).CreateProvider(
-        pb.CreateProviderRequest(
-            id=field(body, "uuid", str, ""),
-            name=field(body, "name", str),
-            parent_id=field(body, "parent_provider_uuid", str, ""),
-        )
-    )
-    return document(made)
-
-
-async def update(call: Call) -> dict[str, Any]:
-    """PUT /resource_providers/{id}."""
-    body = await call.body()
-    refuse_unknown(body, {"name", "parent_provider_uuid"})
-    changed = await call.stub(ProviderServiceStub).UpdateProvider(
-        pb.UpdateProviderRequest(
-            id=call.params["id"],
-            name=field(body, "name", str),
-            parent_id=field(body, "parent_provider_uuid", str, ""),
-        )
-    )
-    return document(changed)
-
-
-async def delete(call: Call) -> None:
-    """DELETE /resource_providers/{id}."""
-    await call.stub(ProviderServiceStub).DeleteProvider(pb.DeleteProviderRequest(id=call.params["id"]))
-
-
-async def inventories(call: Call) -> dict[str, Any]:
-    """GET /resource_providers/{id}/inventories."""
-    return inventories_of(await get(call))
-
-
-async def set_inventories(call: Call) -> dict[str, Any]:
-    """PUT /resource_providers/{id}/inventories: all of them."""
-    body = await call.body()
-    given = [inventory(name, each) for name, each in field(body, "inventories", dict).items()]
-    changed = await call.stub(ProviderServiceStub).SetInventories(
-        pb.SetInventoriesRequest(id=call.params["id"], generation=generation(body), inventories=given)
-    )
-    return inventories_of(changed)
-
-
-async def clear_inventories(call: Call) -> None:
-    """DELETE /resource_providers/{id}/inventories."""
-    await call.stub(ProviderServiceStub).SetInventories(pb.SetInventoriesRequest(id=call.params["id"]))
-
-
-async def usages(call: Call) -> dict[str, Any]:
-    """GET /resource_providers/{id}/usages."""
     found = await get(call)
-    used = {each.resource_class: each.used for each in found.inventories}
-    return {_GENERATION: found.generation, "usages": used}
+    return answer(call, document(call, found), changed=found.updated_at)
 
 
-async def traits(call: Call) -> dict[str, Any]:
-    """GET /resource_providers/{id}/traits."""
-    return _traits(await get(call))
+async def create(call: Call) -> Response:
+    """POST /resource_providers."""
+    given = await body(call, schemas.provider(call.microversion, new=True))
+    id = canonical(given["uuid"]) if "uuid" in given else ""
+    parent = canonical(given["parent_provider_uuid"]) if given.get("parent_provider_uuid") else ""
+    name = given["name"]
+    words = f'Unable to create resource provider "{name}", {id}'
+    if id and id == parent:
+        raise Refusal(400, f"{words}: parent provider UUID cannot be same as UUID.")
+    request = pb.CreateProviderRequest(id=id, name=name, parent_id=parent)
+    with refusing(
+        {
+            "ALREADY_EXISTS": (409, await _conflicts(call, id, name), "duplicate_name"),
+            "INVALID_ARGUMENT": (400, f"{words}: parent provider UUID does not exist", ""),
+        }
+    ):
+        made = await call.stub(ProviderServiceStub).CreateProvider(request)
+    place = f"/resource_providers/{made.id}"
+    if call.microversion < (1, 20):
+        return answer(call, None, 201, location=place)
+    return answer(call, document(call, made), 200, changed=made.updated_at, location=place)
 
 
-async def set_traits(call: Call) -> dict[str, Any]:
-    """PUT /resource_providers/{id}/traits: all of them."""
-    body = await call.body()
-    request = pb.SetTraitsRequest(
-        id=call.params["id"], generation=generation(body), traits=_texts(body, "traits")
-    )
-    return _traits(await call.stub(ProviderServiceStub).SetTraits(request))
+async def _conflicts(call: Call, id: str, name: str) -> str:
+    """Which of the two another provider has, should there be one."""
+    same_name = [each async for each in _all(call, pb.ListProvidersRequest(name=name))]
+    same_id = [each async for each in _all(call, pb.ListProvidersRequest(in_tree=id)) if each.id == id]
+    found = [f"uuid: {id}"] * bool(id and same_id) + [f"name: {name}"] * bool(same_name)
+    return f"Conflicting resource provider {', '.join(found)} already exists"
 
 
-async def aggregates(call: Call) -> dict[str, Any]:
-    """GET /resource_providers/{id}/aggregates."""
-    return _aggregates(await get(call))
+async def update(call: Call) -> Response:
+    """PUT /resource_providers/{id}: its name, and its parent where it may change."""
+    given = await body(call, schemas.provider(call.microversion, new=False))
+    found = await get(call)
+    request = pb.UpdateProviderRequest(id=found.id, name=given["name"], **_moved(call, found, given))
+    cases: Cases = {
+        "ALREADY_EXISTS": (
+            409,
+            f"Conflicting resource provider {given['name']} already exists",
+            "duplicate_name",
+        ),
+        "INVALID_ARGUMENT": (400, _unsaved(found, "parent provider UUID does not exist"), ""),
+    }
+    if request.parent_id and request.parent_id in await _below(call, found):
+        raise Refusal(400, _unsaved(found, "creating loop in the provider tree is not allowed."))
+    with refusing(cases):
+        changed = await call.stub(ProviderServiceStub).UpdateProvider(request)
+    return answer(call, document(call, changed), changed=changed.updated_at)
 
 
-async def set_aggregates(call: Call) -> dict[str, Any]:
-    """PUT /resource_providers/{id}/aggregates: all of them."""
-    body = await call.body()
-    request = pb.SetAggregatesRequest(
-        id=call.params["id"], generation=generation(body), aggregate_ids=_texts(body, "aggregates")
-    )
-    return _aggregates(await call.stub(ProviderServiceStub).SetAggregates(request))
+def _unsaved(found: Provider, why: str) -> str:
+    return f"Unable to save resource provider {found.id}: {why}"
+
+
+def _moved(call: Call, found: Provider, given: dict[str, Any]) -> dict[str, Any]:
+    """The parent that a body asks for, where it is another. Before 1.37 a parent is given once."""
+    if "parent_provider_uuid" not in given or call.microversion < (1, 14):
+        return {}
+    parent = given["parent_provider_uuid"]
+    parent = canonical(parent) if parent else ""
+    if parent == found.parent_id:
+        return {}
+    if found.parent_id and call.microversion < (1, 37):
+        kind = "re-parenting" if parent else "un-parenting"
+        raise Refusal(400, _unsaved(found, f"{kind} a provider is not currently allowed."))
+    return {"parent_id": parent} if parent else {"clear_parent": True}
+
+
+async def _below(call: Call, found: Provider) -> set[str]:
+    """The provider, and all that is below it."""
+    tree = [each async for each in _all(call, pb.ListProvidersRequest(in_tree=found.id))]
+    ids = {found.id}
+    while more := {each.id for each in tree if each.parent_id in ids} - ids:
+        ids |= more
+    return ids
+
+
+async def delete(call: Call) -> Response:
+    """DELETE /resource_providers/{id}."""
+    id, stub = call.params["id"], call.stub(ProviderServiceStub)
+    with refusing(provider_missing(id, " for delete")):
+        found = await stub.GetProvider(pb.GetProviderRequest(id=id))
+    words, code = f"Unable to delete resource provider {id}: Resource provider has allocations", "inuse"
+    if len(await _below(call, found)) > 1:
+        words = f"Unable to delete parent resource provider {id}: It has child resource providers."
+        code = "cannot_delete_parent"
+    with refusing({"IN_USE": (409, words, f"resource_provider.{code}")}):
+        await stub.DeleteProvider(pb.DeleteProviderRequest(id=id))
+    return Response(status_code=204)
 
 
 async def get(call: Call) -> Provider:
-    return await call.stub(ProviderServiceStub).GetProvider(pb.GetProviderRequest(id=call.params["id"]))
-
-
-def _filter(call: Call) -> pb.ListProvidersRequest:
-    needed, forbidden = traits_of(call)
-    within, outside = members(call)
-    if forbidden or outside:
-        raise Refusal(501, "Providers are listed by what they have, not by what they have not.")
-    return pb.ListProvidersRequest(
-        name=call.query.get("name", ""),
-        in_tree=call.query.get("in_tree", ""),
-        resources=amounts(call),
-        required_traits=needed,
-        member_of=within,
-    )
-
-
-def answer(document: dict[str, Any], status: int, headers: dict[str, str]) -> Response:
-    """An answer that has headers."""
-    return Response(orjson.dumps(document), status, headers, media_type="application/json")
-
-
-async def remove_traits(call: Call) -> None:
-    """DELETE /resource_providers/{id}/traits."""
-    found = await get(call)
-    request = pb.SetTraitsRequest(id=found.id, generation=found.generation, traits=[])
-    await call.stub(ProviderServiceStub).SetTraits(request)
-
-
-def generation(body: dict[str, Any]) -> int:
-    """The generation that was read; a provider's first is 1, so that 0 never was."""
-    found = field(body, _GENERATION, int)
-    if found == 0:
-        raise Refusal(409, "resource provider generation conflict: no provider has generation 0.")
-    return found
-
-
-def _texts(body: dict[str, Any], name: str) -> list[str]:
-    given = field(body, name, list)
-    if not all(isinstance(each, str) for each in given):
-        raise Refusal(400, f"{name}: must be a list of strings.")
-    return given
-
-
-def inventory(name: str, given: Any) -> Inventory:
-    if not isinstance(given, dict):
-        raise Refusal(400, f"inventories.{name}: must be an object.")
-    refuse_unknown(given, {*_NUMBERS, "allocation_ratio"})
-    numbers = {key: field(given, key, int, default) for key, default in _DEFAULTS.items()}
-    ratio = given.get("allocation_ratio", 1.0)
-    if isinstance(ratio, bool) or not isinstance(ratio, int | float):
-        raise Refusal(400, f"inventories.{name}.allocation_ratio: must be a number.")
-    return Inventory(resource_class=name, total=field(given, "total", int), allocation_ratio=ratio, **numbers)
-
-
-def inventories_of(provider: Provider) -> dict[str, Any]:
-    shown = {
-        each.resource_class: {
-            **{name: getattr(each, name) for name in _NUMBERS},
-            "allocation_ratio": each.allocation_ratio,
-        }
-        for each in provider.inventories
-    }
-    return {_GENERATION: provider.generation, "inventories": shown}
-
-
-def _traits(provider: Provider) -> dict[str, Any]:
-    return {_GENERATION: provider.generation, "traits": list(provider.traits)}
-
-
-def _aggregates(provider: Provider) -> dict[str, Any]:
-    return {_GENERATION: provider.generation, "aggregates": list(provider.aggregate_ids)}
+    """The provider that the path names. Raises Refusal."""
+    id = call.params["id"]
+    with refusing(provider_missing(id)):
+        return await call.stub(ProviderServiceStub).GetProvider(pb.GetProviderRequest(id=id))

@@ -1,15 +1,18 @@
 """Resource classes and traits: names."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf.empty_pb2 import Empty
 
+from mesh import clock
 from mesh.caller import current
 from services.placement.api.units import Units
 from services.placement.store import names
 from weft.placement.v1 import class_service_pb2 as pb
 from weft.placement.v1.class_service_pb2_grpc import ClassServiceServicer
 from weft.placement.v1.resources_pb2 import ResourceClass, Trait
+
+N = TypeVar("N", ResourceClass, Trait)
 
 
 class Classes(ClassServiceServicer):
@@ -23,7 +26,7 @@ class Classes(ClassServiceServicer):
     ) -> pb.ListResourceClassesResponse:
         """A page of resource classes."""
         rows, more = await self._units.database.read(names.listed, names.CLASSES, request, current())
-        found = [ResourceClass(name=row.name, standard=row.standard) for row in rows]
+        found = [_named(ResourceClass, row) for row in rows]
         return pb.ListResourceClassesResponse(resource_classes=found, next_page_token=more)
 
     async def CreateResourceClass(
@@ -33,7 +36,7 @@ class Classes(ClassServiceServicer):
 
         def do(unit: Any) -> ResourceClass:
             names.make(unit, names.CLASSES, [request.name])
-            return ResourceClass(name=request.name)
+            return _named(ResourceClass, names.get(unit, names.CLASSES, request.name))
 
         return await self._units.change(request, ResourceClass, do)
 
@@ -44,7 +47,7 @@ class Classes(ClassServiceServicer):
     async def ListTraits(self, request: pb.ListTraitsRequest, context: Any) -> pb.ListTraitsResponse:
         """A page of traits."""
         rows, more = await self._units.database.read(names.listed, names.TRAITS, request, current())
-        found = [Trait(name=row.name, standard=row.standard) for row in rows]
+        found = [_named(Trait, row) for row in rows]
         return pb.ListTraitsResponse(traits=found, next_page_token=more)
 
     async def CreateTrait(self, request: pb.CreateTraitRequest, context: Any) -> Trait:
@@ -52,7 +55,7 @@ class Classes(ClassServiceServicer):
 
         def do(unit: Any) -> Trait:
             names.make(unit, names.TRAITS, [request.name])
-            return Trait(name=request.name)
+            return _named(Trait, names.get(unit, names.TRAITS, request.name))
 
         return await self._units.change(request, Trait, do)
 
@@ -66,3 +69,7 @@ class Classes(ClassServiceServicer):
             return Empty()
 
         return await self._units.change(request, Empty, do)
+
+
+def _named(kind: type[N], row: Any) -> N:
+    return kind(name=row.name, standard=row.standard, created_at=clock.to_proto(row.created_at))

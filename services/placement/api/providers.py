@@ -7,7 +7,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from mesh import ids
 from mesh.caller import current
-from mesh.errors import CloudError
+from mesh.errors import CloudError, invalid
 from services.placement.api import messages
 from services.placement.api.units import Units
 from services.placement.store import belongings, providers, whole
@@ -39,11 +39,14 @@ class Providers(ProviderServiceServicer):
         )
 
     async def UpdateProvider(self, request: pb.UpdateProviderRequest, context: Any) -> Provider:
-        """Another name or parent."""
+        """Another name or parent, or none."""
+        if request.clear_parent and request.parent_id:
+            raise invalid("parent_id", "is given, and to be cleared")
 
         def do(unit: Any) -> None:
             providers.get(unit, request.id, request.generation)
-            providers.change(unit, request.id, request.name, request.parent_id)
+            to_root = request.clear_parent
+            providers.change(unit, request.id, request.name, request.parent_id, to_root=to_root)
 
         return await self._changed(request, request.id, do)
 

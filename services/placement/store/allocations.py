@@ -15,7 +15,7 @@ from mesh.caller import Caller
 from mesh.errors import CloudError
 from mesh.paging import page
 from mesh.prepared import Prepared
-from services.placement.model import Amounts, Claim, generation_conflict
+from services.placement.model import Amounts, Claim, Usage, generation_conflict
 from services.placement.store import providers, room
 from services.placement.tables import allocations, consumers
 
@@ -100,17 +100,19 @@ def of_provider(
     return _claims(rows, connection.execute(held)), more
 
 
-def usages(connection: Connection, project_id: str, user_id: str) -> dict[str, int]:
-    """How much of each class the project, or one user of it, has."""
-    amount = func.sum(allocations.c.amount)
-    query = select(allocations.c.resource_class, amount).join(
-        consumers, consumers.c.id == allocations.c.consumer_id
-    )
-    query = query.where(consumers.c.project_id == project_id)
+def usages(connection: Connection, project_id: str, user_id: str) -> list[Usage]:
+    """How much of each class the consumers of the project, or of one user of it, have, by their type."""
+    mine = [consumers.c.project_id == project_id]
     if user_id:
-        query = query.where(consumers.c.user_id == user_id)
-    rows = connection.execute(query.group_by(allocations.c.resource_class))
-    return {name: int(total) for name, total in rows}
+        mine.append(consumers.c.user_id == user_id)
+    kind = consumers.c.consumer_type
+    counts = connection.execute(select(kind, func.count()).where(*mine).group_by(kind))
+    found = {name: Usage(name, count, {}) for name, count in sorted(counts)}
+    query = select(kind, allocations.c.resource_class, func.sum(allocations.c.amount))
+    query = query.join(consumers, consumers.c.id == allocations.c.consumer_id).where(*mine)
+    for name, resource_class, total in connection.execute(query.group_by(kind, allocations.c.resource_class)):
+        found[name].amounts[resource_class] = int(total)
+    return list(found.values())
 
 
 def _check_generation(wanted: Claim, before: Claim) -> None:

@@ -21,19 +21,31 @@ def set_inventories(
     connection: Connection, id: str, generation: int, wanted: Mapping[str, Inventory]
 ) -> None:
     """Replace all inventories. Raises NOT_FOUND (also for a class), GENERATION_CONFLICT, IN_USE."""
+    put_inventories(connection, id, generation, wanted)
+    need_classes_in_use(connection, id, wanted)
+
+
+def put_inventories(
+    connection: Connection, id: str, generation: int, wanted: Mapping[str, Inventory]
+) -> None:
+    """The same, for who then sees to what is allocated of classes that are gone."""
     providers.get(connection, id, generation)
     names.need(connection, resource_classes, wanted)
     _replace_inventories(connection, id, wanted)
     providers.touch(connection, [id])
 
 
-def _replace_inventories(connection: Connection, id: str, wanted: Mapping[str, Inventory]) -> None:
+def need_classes_in_use(connection: Connection, id: str, wanted: Mapping[str, Inventory]) -> None:
+    """Raises IN_USE where a class that is not among those wanted is allocated."""
     used = select(allocations.c.consumer_id).where(
         allocations.c.provider_id == id, allocations.c.resource_class.not_in(list(wanted))
     )
     consumer = connection.scalar(used.limit(1))
     if consumer:
         raise in_use("inventory", id, "consumer", consumer)
+
+
+def _replace_inventories(connection: Connection, id: str, wanted: Mapping[str, Inventory]) -> None:
     connection.execute(delete(inventories).where(inventories.c.provider_id == id))
     fields = Inventory.__dataclass_fields__
     rows = [
@@ -89,6 +101,7 @@ def sync(
         return
     names.make(connection, resource_classes, held)
     names.make(connection, traits, wanted_traits)
+    need_classes_in_use(connection, id, held)
     _replace_inventories(connection, id, held)
     _replace_traits(connection, id, wanted_traits)
     providers.touch(connection, [id])

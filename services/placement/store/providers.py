@@ -68,8 +68,11 @@ def _parent(connection: Connection, id: str) -> Row[Any]:
         raise invalid("parent_id", f"there is no provider {id}") from error
 
 
-def change(connection: Connection, id: str, name: str, parent_id: str) -> None:
-    """Another name or parent, where given; all below moves along. Raises ALREADY_EXISTS, INVALID_ARGUMENT."""
+def change(connection: Connection, id: str, name: str, parent_id: str, *, to_root: bool = False) -> None:
+    """Another name or parent, where given, or none; all below moves along.
+
+    Raises ALREADY_EXISTS, INVALID_ARGUMENT.
+    """
     if name:
         other = connection.scalar(select(providers.c.id).where(providers.c.name == name))
         if other not in (None, id):
@@ -77,11 +80,12 @@ def change(connection: Connection, id: str, name: str, parent_id: str) -> None:
             raise CloudError("ALREADY_EXISTS", message, resource_type="provider", name=name)
         connection.execute(update(providers).where(providers.c.id == id).values(name=name))
     moved = {id}
-    if parent_id:
-        root_id, moved = _parent(connection, parent_id).root_id, set(_below(connection, id))
+    if parent_id or to_root:
+        root_id = _parent(connection, parent_id).root_id if parent_id else id
+        moved = set(_below(connection, id))
         if parent_id in moved:
             raise invalid("parent_id", f"{parent_id} is below {id}")
-        connection.execute(update(providers).where(providers.c.id == id).values(parent_id=parent_id))
+        connection.execute(update(providers).where(providers.c.id == id).values(parent_id=parent_id or None))
         connection.execute(update(providers).where(providers.c.id.in_(moved)).values(root_id=root_id))
     touch(connection, moved)
 

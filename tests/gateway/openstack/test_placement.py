@@ -13,6 +13,7 @@ def placement(cloud: Cloud):
     """Calls of the system's administrator."""
     with cloud.client() as client:
         client.headers["x-auth-token"] = cloud.login(system=True)
+        client.headers["openstack-api-version"] = "placement 1.39"
         yield client
 
 
@@ -22,14 +23,26 @@ def new(client: httpx.Client) -> dict:
     return answer.json()
 
 
-def test_the_one_microversion_is_said_and_others_are_not_acceptable(placement: httpx.Client) -> None:
+def test_a_microversion_has_what_it_had_and_no_more(placement: httpx.Client) -> None:
+    def at(version: str, path: str, **more: object) -> httpx.Response:
+        return placement.get(f"/placement{path}", headers={"openstack-api-version": version}, **more)
+
     (version,) = placement.get("/placement/").json()["versions"]
-    assert version["min_version"] == version["max_version"] == "1.38"
-    for asked in ("placement 1.38", "placement latest", "compute 2.1"):
-        answer = placement.get("/placement/traits", headers={"openstack-api-version": asked})
-        assert answer.headers["openstack-api-version"] == "placement 1.38"
-    refused = placement.get("/placement/traits", headers={"openstack-api-version": "placement 1.99"})
+    assert (version["min_version"], version["max_version"]) == ("1.0", "1.39")
+    for asked, answered in (("1.38", "1.38"), ("latest", "1.39")):
+        answer = at(f"placement {asked}", "/traits")
+        assert answer.headers["openstack-api-version"] == f"placement {answered}"
+    assert at("compute 2.1", "/").headers["openstack-api-version"] == "placement 1.0"
+    refused = at("placement 1.99", "/traits")
     assert refused.status_code == refused.json()["errors"][0]["status"] == 406
+    assert at("placement 1.5", "/traits").status_code == 404
+    path = f"/resource_providers/{new(placement)['uuid']}"
+    assert "root_provider_uuid" not in at("placement 1.13", path).json()
+    assert "last-modified" not in at("placement 1.14", path).headers
+    assert "last-modified" in at("placement 1.15", path).headers
+    wanted = {"params": {"required": "HW_CPU_X86_AVX2"}}
+    assert at("placement 1.17", "/resource_providers", **wanted).status_code == 400
+    assert at("placement 1.18", "/resource_providers", **wanted).status_code == 200
 
 
 def test_a_provider_holds_inventories_traits_aggregates_and_allocations(placement: httpx.Client) -> None:
@@ -91,14 +104,14 @@ def test_providers_are_not_for_ordinary_members(cloud: Cloud) -> None:
 
 def test_inventories_are_set_one_by_one(placement: httpx.Client) -> None:
     path = f"/placement/resource_providers/{new(placement)['uuid']}/inventories"
-    body = {"resource_provider_generation": 1, "resource_class": "VCPU", "total": 2}
+    body = {"resource_provider_generation": 0, "resource_class": "VCPU", "total": 2}
     made = placement.post(path, json=body)
     assert made.status_code == 201, made.text
     assert made.headers["location"].endswith(f"{path}/VCPU")
     assert placement.post(path, json=body).status_code == 409
     shown = placement.get(f"{path}/VCPU").json()
     assert shown["total"] == 2
-    stale = {"resource_provider_generation": 1, "total": 4}
+    stale = {"resource_provider_generation": 0, "total": 4}
     assert placement.put(f"{path}/VCPU", json=stale).status_code == 409
     current = {"resource_provider_generation": shown["resource_provider_generation"], "total": 4}
     assert placement.put(f"{path}/VCPU", json=current).json()["total"] == 4
@@ -111,7 +124,7 @@ def test_candidates_have_room_and_many_allocations_are_set_at_once(placement: ht
     assert placement.put(f"/placement/resource_classes/{name}").status_code == 201
     assert placement.get(f"/placement/resource_classes/{name}").json()["name"] == name
     path = f"/placement/resource_providers/{provider}/inventories"
-    body = {"resource_provider_generation": 1, "resource_class": name, "total": 4}
+    body = {"resource_provider_generation": 0, "resource_class": name, "total": 4}
     assert placement.post(path, json=body).status_code == 201
     found = placement.get("/placement/allocation_candidates", params={"resources": f"{name}:3"}).json()
     assert found["allocation_requests"] == [
@@ -130,7 +143,7 @@ def test_candidates_have_room_and_many_allocations_are_set_at_once(placement: ht
     }
     assert placement.post("/placement/allocations", json=claims).status_code == 204
     used = placement.get("/placement/usages", params={"project_id": owner}).json()
-    assert used == {"usages": {"all": {name: 4}}}
+    assert used == {"usages": {"INSTANCE": {"consumer_count": 2, name: 4}}}
     more = {str(uuid.uuid4()): claims[consumers[0]]}
     assert placement.post("/placement/allocations", json=more).status_code == 409
 
@@ -139,3 +152,45 @@ def test_traits_are_asked_for_by_name(placement: httpx.Client) -> None:
     assert placement.get("/placement/traits/HW_CPU_X86_AVX2").status_code == 204
     assert placement.get("/placement/traits/HW_CPU_X86_AVX").status_code == 204
     assert placement.get("/placement/traits/CUSTOM_NONE_SUCH").status_code == 404
+
+
+def test_resources_move_to_another_provider_along_with_what_has_them(placement: httpx.Client) -> None:
+    """As where a host's disks become a provider of their own."""
+    host, part = new(placement)["uuid"], new(placement)["uuid"]
+    path = "/placement/resource_providers"
+    body = {"resource_provider_generation": 0, "resource_class": "DISK_GB", "total": 8}
+    assert placement.post(f"{path}/{host}/inventories", json=body).status_code == 201
+    consumer, owner = str(uuid.uuid4()), str(uuid.uuid4())
+    claim = {"project_id": owner, "user_id": owner, "consumer_generation": None, "consumer_type": "INSTANCE"}
+    claim["allocations"] = {host: {"resources": {"DISK_GB": 6}}}
+    assert placement.put(f"/placement/allocations/{consumer}", json=claim).status_code == 204
+    moved = {**claim, "consumer_generation": 1, "allocations": {part: {"resources": {"DISK_GB": 6}}}}
+    shapes = {
+        host: {"resource_provider_generation": 2, "inventories": {}},
+        part: {"resource_provider_generation": 0, "inventories": {"DISK_GB": {"total": 8}}},
+    }
+    stays = placement.post("/placement/reshaper", json={"inventories": shapes, "allocations": {}})
+    assert stays.status_code == 409
+    assert stays.json()["errors"][0]["code"] == "placement.inventory.inuse"
+    shown = placement.get(f"{path}/{host}").json()
+    assert shown["generation"] == 2, "nothing has changed"
+    together = {"inventories": shapes, "allocations": {consumer: moved}}
+    answer = placement.post("/placement/reshaper", json=together)
+    assert answer.status_code == 204, answer.text
+    assert placement.get(f"{path}/{host}/inventories").json()["inventories"] == {}
+    assert placement.get(f"{path}/{part}/usages").json()["usages"] == {"DISK_GB": 6}
+
+
+def test_a_provider_moves_in_its_tree_and_leaves_it(placement: httpx.Client) -> None:
+    path = "/placement/resource_providers"
+    top, below = new(placement), new(placement)
+    place = f"{path}/{below['uuid']}"
+    body = {"name": below["name"], "parent_provider_uuid": top["uuid"]}
+    assert placement.put(place, json=body).json()["root_provider_uuid"] == top["uuid"]
+    circle = {"name": top["name"], "parent_provider_uuid": below["uuid"]}
+    assert placement.put(f"{path}/{top['uuid']}", json=circle).status_code == 400
+    assert placement.delete(f"{path}/{top['uuid']}").status_code == 409
+    old = {"openstack-api-version": "placement 1.36"}
+    alone = {**body, "parent_provider_uuid": None}
+    assert placement.put(place, json=alone, headers=old).status_code == 400
+    assert placement.put(place, json=alone).json()["root_provider_uuid"] == below["uuid"]

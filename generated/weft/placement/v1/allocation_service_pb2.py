@@ -29,7 +29,7 @@ from weft.options.v1 import access_pb2 as weft_dot_options_dot_v1_dot_access__pb
 from weft.placement.v1 import resources_pb2 as weft_dot_placement_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*weft/placement/v1/allocation_service.proto\x12\x11weft.placement.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1cweft/options/v1/access.proto\x1a!weft/placement/v1/resources.proto\"6\n\x15GetAllocationsRequest\x12\x1d\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x83\x01\n\x15SetAllocationsRequest\x12:\n\tconsumers\x18\x01 \x03(\x0b\x32\x1b.weft.placement.v1.ConsumerB\n\xbaH\x07\x92\x01\x04\x08\x01\x10@\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\xaf\x01\n\x17\x43laimAllocationsRequest\x12\x35\n\x08\x63onsumer\x18\x01 \x01(\x0b\x32\x1b.weft.placement.v1.ConsumerB\x06\xbaH\x03\xc8\x01\x01\x12<\n\ncandidates\x18\x02 \x03(\x0b\x32\x1c.weft.placement.v1.CandidateB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"}\n\x18\x44\x65leteAllocationsRequest\x12\x1d\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12!\n\x0coperation_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"|\n\x1eListProviderAllocationsRequest\x12\x1d\n\x0bprovider_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"N\n\x10GetUsagesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\x07user_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"H\n\x16SetAllocationsResponse\x12.\n\tconsumers\x18\x01 \x03(\x0b\x32\x1b.weft.placement.v1.Consumer\"j\n\x1fListProviderAllocationsResponse\x12.\n\tconsumers\x18\x01 \x03(\x0b\x32\x1b.weft.placement.v1.Consumer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x84\x01\n\x11GetUsagesResponse\x12@\n\x06usages\x18\x01 \x03(\x0b\x32\x30.weft.placement.v1.GetUsagesResponse.UsagesEntry\x1a-\n\x0bUsagesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x32\xbd\x08\n\x11\x41llocationService\x12\xb0\x01\n\x0eGetAllocations\x12(.weft.placement.v1.GetAllocationsRequest\x1a\x1b.weft.placement.v1.Consumer\"W\x90\x02\x01\xaa\xbb\x18!\n\x19placement.allocations.get\x10\x03\x18\x02 \x01\x82\xd3\xe4\x93\x02)\x12\'/placement/v1/allocations/{consumer_id}\x12\xb4\x01\n\x0eSetAllocations\x12(.weft.placement.v1.SetAllocationsRequest\x1a).weft.placement.v1.SetAllocationsResponse\"M\xaa\xbb\x18!\n\x19placement.allocations.set\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\"\"\x1d/placement/v1/allocations:set:\x01*\x12\x80\x01\n\x10\x43laimAllocations\x12*.weft.placement.v1.ClaimAllocationsRequest\x1a\x1b.weft.placement.v1.Consumer\"#\xaa\xbb\x18\x1f\n\x1bplacement.allocations.claim\x18\x03\x12\xb1\x01\n\x11\x44\x65leteAllocations\x12+.weft.placement.v1.DeleteAllocationsRequest\x1a\x16.google.protobuf.Empty\"W\xaa\xbb\x18$\n\x1cplacement.allocations.delete\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02)*\'/placement/v1/allocations/{consumer_id}\x12\xe4\x01\n\x17ListProviderAllocations\x12\x31.weft.placement.v1.ListProviderAllocationsRequest\x1a\x32.weft.placement.v1.ListProviderAllocationsResponse\"b\x90\x02\x01\xaa\xbb\x18\"\n\x1aplacement.allocations.list\x10\x03\x18\x02 \x01\x82\xd3\xe4\x93\x02\x33\x12\x31/placement/v1/providers/{provider_id}/allocations\x12\x9f\x01\n\tGetUsages\x12#.weft.placement.v1.GetUsagesRequest\x1a$.weft.placement.v1.GetUsagesResponse\"G\x90\x02\x01\xaa\xbb\x18$\n\x1cplacement.allocations.usages\x10\x03\x18\x02 \x01\x82\xd3\xe4\x93\x02\x16\x12\x14/placement/v1/usagesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*weft/placement/v1/allocation_service.proto\x12\x11weft.placement.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1cweft/options/v1/access.proto\x1a!weft/placement/v1/resources.proto\"6\n\x15GetAllocationsRequest\x12\x1d\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xc8\x01\n\x15SetAllocationsRequest\x12\x38\n\tconsumers\x18\x01 \x03(\x0b\x32\x1b.weft.placement.v1.ConsumerB\x08\xbaH\x05\x92\x01\x02\x10@\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x45\n\x0binventories\x18\x04 \x03(\x0b\x32&.weft.placement.v1.ProviderInventoriesB\x08\xbaH\x05\x92\x01\x02\x10@\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x8e\x01\n\x13ProviderInventories\x12\x1d\n\x0bprovider_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\ngeneration\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12;\n\x0binventories\x18\x03 \x03(\x0b\x32\x1c.weft.placement.v1.InventoryB\x08\xbaH\x05\x92\x01\x02\x10@\"\xaf\x01\n\x17\x43laimAllocationsRequest\x12\x35\n\x08\x63onsumer\x18\x01 \x01(\x0b\x32\x1b.weft.placement.v1.ConsumerB\x06\xbaH\x03\xc8\x01\x01\x12<\n\ncandidates\x18\x02 \x03(\x0b\x32\x1c.weft.placement.v1.CandidateB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"}\n\x18\x44\x65leteAllocationsRequest\x12\x1d\n\x0b\x63onsumer_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12!\n\x0coperation_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"|\n\x1eListProviderAllocationsRequest\x12\x1d\n\x0bprovider_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"N\n\x10GetUsagesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\x07user_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"H\n\x16SetAllocationsResponse\x12.\n\tconsumers\x18\x01 \x03(\x0b\x32\x1b.weft.placement.v1.Consumer\"j\n\x1fListProviderAllocationsResponse\x12.\n\tconsumers\x18\x01 \x03(\x0b\x32\x1b.weft.placement.v1.Consumer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb3\x01\n\x11GetUsagesResponse\x12@\n\x06usages\x18\x01 \x03(\x0b\x32\x30.weft.placement.v1.GetUsagesResponse.UsagesEntry\x12-\n\x07\x62y_type\x18\x02 \x03(\x0b\x32\x1c.weft.placement.v1.TypeUsage\x1a-\n\x0bUsagesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x9e\x01\n\tTypeUsage\x12\x15\n\rconsumer_type\x18\x01 \x01(\t\x12\x11\n\tconsumers\x18\x02 \x01(\x03\x12\x38\n\x06usages\x18\x03 \x03(\x0b\x32(.weft.placement.v1.TypeUsage.UsagesEntry\x1a-\n\x0bUsagesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x32\xbd\x08\n\x11\x41llocationService\x12\xb0\x01\n\x0eGetAllocations\x12(.weft.placement.v1.GetAllocationsRequest\x1a\x1b.weft.placement.v1.Consumer\"W\x90\x02\x01\xaa\xbb\x18!\n\x19placement.allocations.get\x10\x03\x18\x02 \x01\x82\xd3\xe4\x93\x02)\x12\'/placement/v1/allocations/{consumer_id}\x12\xb4\x01\n\x0eSetAllocations\x12(.weft.placement.v1.SetAllocationsRequest\x1a).weft.placement.v1.SetAllocationsResponse\"M\xaa\xbb\x18!\n\x19placement.allocations.set\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\"\"\x1d/placement/v1/allocations:set:\x01*\x12\x80\x01\n\x10\x43laimAllocations\x12*.weft.placement.v1.ClaimAllocationsRequest\x1a\x1b.weft.placement.v1.Consumer\"#\xaa\xbb\x18\x1f\n\x1bplacement.allocations.claim\x18\x03\x12\xb1\x01\n\x11\x44\x65leteAllocations\x12+.weft.placement.v1.DeleteAllocationsRequest\x1a\x16.google.protobuf.Empty\"W\xaa\xbb\x18$\n\x1cplacement.allocations.delete\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02)*\'/placement/v1/allocations/{consumer_id}\x12\xe4\x01\n\x17ListProviderAllocations\x12\x31.weft.placement.v1.ListProviderAllocationsRequest\x1a\x32.weft.placement.v1.ListProviderAllocationsResponse\"b\x90\x02\x01\xaa\xbb\x18\"\n\x1aplacement.allocations.list\x10\x03\x18\x02 \x01\x82\xd3\xe4\x93\x02\x33\x12\x31/placement/v1/providers/{provider_id}/allocations\x12\x9f\x01\n\tGetUsages\x12#.weft.placement.v1.GetUsagesRequest\x1a$.weft.placement.v1.GetUsagesResponse\"G\x90\x02\x01\xaa\xbb\x18$\n\x1cplacement.allocations.usages\x10\x03\x18\x02 \x01\x82\xd3\xe4\x93\x02\x16\x12\x14/placement/v1/usagesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,9 +39,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETALLOCATIONSREQUEST'].fields_by_name['consumer_id']._loaded_options = None
   _globals['_GETALLOCATIONSREQUEST'].fields_by_name['consumer_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_SETALLOCATIONSREQUEST'].fields_by_name['consumers']._loaded_options = None
-  _globals['_SETALLOCATIONSREQUEST'].fields_by_name['consumers']._serialized_options = b'\272H\007\222\001\004\010\001\020@'
+  _globals['_SETALLOCATIONSREQUEST'].fields_by_name['consumers']._serialized_options = b'\272H\005\222\001\002\020@'
+  _globals['_SETALLOCATIONSREQUEST'].fields_by_name['inventories']._loaded_options = None
+  _globals['_SETALLOCATIONSREQUEST'].fields_by_name['inventories']._serialized_options = b'\272H\005\222\001\002\020@'
   _globals['_SETALLOCATIONSREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_SETALLOCATIONSREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_PROVIDERINVENTORIES'].fields_by_name['provider_id']._loaded_options = None
+  _globals['_PROVIDERINVENTORIES'].fields_by_name['provider_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_PROVIDERINVENTORIES'].fields_by_name['generation']._loaded_options = None
+  _globals['_PROVIDERINVENTORIES'].fields_by_name['generation']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_PROVIDERINVENTORIES'].fields_by_name['inventories']._loaded_options = None
+  _globals['_PROVIDERINVENTORIES'].fields_by_name['inventories']._serialized_options = b'\272H\005\222\001\002\020@'
   _globals['_CLAIMALLOCATIONSREQUEST'].fields_by_name['consumer']._loaded_options = None
   _globals['_CLAIMALLOCATIONSREQUEST'].fields_by_name['consumer']._serialized_options = b'\272H\003\310\001\001'
   _globals['_CLAIMALLOCATIONSREQUEST'].fields_by_name['candidates']._loaded_options = None
@@ -66,6 +74,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETUSAGESREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_GETUSAGESRESPONSE_USAGESENTRY']._loaded_options = None
   _globals['_GETUSAGESRESPONSE_USAGESENTRY']._serialized_options = b'8\001'
+  _globals['_TYPEUSAGE_USAGESENTRY']._loaded_options = None
+  _globals['_TYPEUSAGE_USAGESENTRY']._serialized_options = b'8\001'
   _globals['_ALLOCATIONSERVICE'].methods_by_name['GetAllocations']._loaded_options = None
   _globals['_ALLOCATIONSERVICE'].methods_by_name['GetAllocations']._serialized_options = b'\220\002\001\252\273\030!\n\031placement.allocations.get\020\003\030\002 \001\202\323\344\223\002)\022\'/placement/v1/allocations/{consumer_id}'
   _globals['_ALLOCATIONSERVICE'].methods_by_name['SetAllocations']._loaded_options = None
@@ -81,23 +91,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETALLOCATIONSREQUEST']._serialized_start=218
   _globals['_GETALLOCATIONSREQUEST']._serialized_end=272
   _globals['_SETALLOCATIONSREQUEST']._serialized_start=275
-  _globals['_SETALLOCATIONSREQUEST']._serialized_end=406
-  _globals['_CLAIMALLOCATIONSREQUEST']._serialized_start=409
-  _globals['_CLAIMALLOCATIONSREQUEST']._serialized_end=584
-  _globals['_DELETEALLOCATIONSREQUEST']._serialized_start=586
-  _globals['_DELETEALLOCATIONSREQUEST']._serialized_end=711
-  _globals['_LISTPROVIDERALLOCATIONSREQUEST']._serialized_start=713
-  _globals['_LISTPROVIDERALLOCATIONSREQUEST']._serialized_end=837
-  _globals['_GETUSAGESREQUEST']._serialized_start=839
-  _globals['_GETUSAGESREQUEST']._serialized_end=917
-  _globals['_SETALLOCATIONSRESPONSE']._serialized_start=919
-  _globals['_SETALLOCATIONSRESPONSE']._serialized_end=991
-  _globals['_LISTPROVIDERALLOCATIONSRESPONSE']._serialized_start=993
-  _globals['_LISTPROVIDERALLOCATIONSRESPONSE']._serialized_end=1099
-  _globals['_GETUSAGESRESPONSE']._serialized_start=1102
-  _globals['_GETUSAGESRESPONSE']._serialized_end=1234
-  _globals['_GETUSAGESRESPONSE_USAGESENTRY']._serialized_start=1189
-  _globals['_GETUSAGESRESPONSE_USAGESENTRY']._serialized_end=1234
-  _globals['_ALLOCATIONSERVICE']._serialized_start=1237
-  _globals['_ALLOCATIONSERVICE']._serialized_end=2322
+  _globals['_SETALLOCATIONSREQUEST']._serialized_end=475
+  _globals['_PROVIDERINVENTORIES']._serialized_start=478
+  _globals['_PROVIDERINVENTORIES']._serialized_end=620
+  _globals['_CLAIMALLOCATIONSREQUEST']._serialized_start=623
+  _globals['_CLAIMALLOCATIONSREQUEST']._serialized_end=798
+  _globals['_DELETEALLOCATIONSREQUEST']._serialized_start=800
+  _globals['_DELETEALLOCATIONSREQUEST']._serialized_end=925
+  _globals['_LISTPROVIDERALLOCATIONSREQUEST']._serialized_start=927
+  _globals['_LISTPROVIDERALLOCATIONSREQUEST']._serialized_end=1051
+  _globals['_GETUSAGESREQUEST']._serialized_start=1053
+  _globals['_GETUSAGESREQUEST']._serialized_end=1131
+  _globals['_SETALLOCATIONSRESPONSE']._serialized_start=1133
+  _globals['_SETALLOCATIONSRESPONSE']._serialized_end=1205
+  _globals['_LISTPROVIDERALLOCATIONSRESPONSE']._serialized_start=1207
+  _globals['_LISTPROVIDERALLOCATIONSRESPONSE']._serialized_end=1313
+  _globals['_GETUSAGESRESPONSE']._serialized_start=1316
+  _globals['_GETUSAGESRESPONSE']._serialized_end=1495
+  _globals['_GETUSAGESRESPONSE_USAGESENTRY']._serialized_start=1450
+  _globals['_GETUSAGESRESPONSE_USAGESENTRY']._serialized_end=1495
+  _globals['_TYPEUSAGE']._serialized_start=1498
+  _globals['_TYPEUSAGE']._serialized_end=1656
+  _globals['_TYPEUSAGE_USAGESENTRY']._serialized_start=1450
+  _globals['_TYPEUSAGE_USAGESENTRY']._serialized_end=1495
+  _globals['_ALLOCATIONSERVICE']._serialized_start=1659
+  _globals['_ALLOCATIONSERVICE']._serialized_end=2744
 # @@protoc_insertion_point(module_scope)

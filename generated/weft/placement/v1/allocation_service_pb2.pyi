@@ -49,6 +49,7 @@ class SetAllocationsRequest(_message.Message):
 
     CONSUMERS_FIELD_NUMBER: _builtins.int
     FORCE_FIELD_NUMBER: _builtins.int
+    INVENTORIES_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     force: _builtins.bool
     """Whatever the consumers' generations are."""
@@ -60,20 +61,59 @@ class SetAllocationsRequest(_message.Message):
     def consumers(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Consumer]:
         """The consumers as they are to be."""
 
+    @_builtins.property
+    def inventories(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProviderInventories]:
+        """Inventories that change in the same step, so that what is allocated moves along: what a provider has
+        from now on. Allocations are checked against them. Each provider at most once.
+        """
+
     def __init__(
         self,
         *,
         consumers: _abc.Iterable[_resources_pb2.Consumer] | None = ...,
         force: _builtins.bool = ...,
+        inventories: _abc.Iterable[Global___ProviderInventories] | None = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumers", b"consumers", "force", b"force", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumers", b"consumers", "force", b"force", "inventories", b"inventories", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetAllocationsRequest: _TypeAlias = SetAllocationsRequest  # noqa: Y015
+
+@_typing.final
+class ProviderInventories(_message.Message):
+    """All that one provider has."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    INVENTORIES_FIELD_NUMBER: _builtins.int
+    provider_id: _builtins.str
+    """The provider (UUID)."""
+    generation: _builtins.int
+    """Generation that was read; 0: whichever it has."""
+    @_builtins.property
+    def inventories(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Inventory]:
+        """What it has from now on; each class at most once."""
+
+    def __init__(
+        self,
+        *,
+        provider_id: _builtins.str = ...,
+        generation: _builtins.int = ...,
+        inventories: _abc.Iterable[_resources_pb2.Inventory] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "inventories", b"inventories", "provider_id", b"provider_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProviderInventories: _TypeAlias = ProviderInventories  # noqa: Y015
 
 @_typing.final
 class ClaimAllocationsRequest(_message.Message):
@@ -278,6 +318,62 @@ class GetUsagesResponse(_message.Message):
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     USAGES_FIELD_NUMBER: _builtins.int
+    BY_TYPE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def usages(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Amount by resource class."""
+
+    @_builtins.property
+    def by_type(self) -> _containers.RepeatedCompositeFieldContainer[Global___TypeUsage]:
+        """The same by what the consumers are, in the order of their types."""
+
+    def __init__(
+        self,
+        *,
+        usages: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        by_type: _abc.Iterable[Global___TypeUsage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_type", b"by_type", "usages", b"usages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetUsagesResponse: _TypeAlias = GetUsagesResponse  # noqa: Y015
+
+@_typing.final
+class TypeUsage(_message.Message):
+    """How much the consumers of one type have."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class UsagesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CONSUMER_TYPE_FIELD_NUMBER: _builtins.int
+    CONSUMERS_FIELD_NUMBER: _builtins.int
+    USAGES_FIELD_NUMBER: _builtins.int
+    consumer_type: _builtins.str
+    """What they are, e.g. `server`; empty: nobody has said."""
+    consumers: _builtins.int
+    """How many of them there are."""
     @_builtins.property
     def usages(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Amount by resource class."""
@@ -285,12 +381,14 @@ class GetUsagesResponse(_message.Message):
     def __init__(
         self,
         *,
+        consumer_type: _builtins.str = ...,
+        consumers: _builtins.int = ...,
         usages: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["usages", b"usages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer_type", b"consumer_type", "consumers", b"consumers", "usages", b"usages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetUsagesResponse: _TypeAlias = GetUsagesResponse  # noqa: Y015
+Global___TypeUsage: _TypeAlias = TypeUsage  # noqa: Y015

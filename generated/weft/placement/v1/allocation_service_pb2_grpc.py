@@ -83,7 +83,9 @@ class AllocationServiceServicer:
     def SetAllocations(self, request, context):
         """Replaces the allocations of one or more consumers, all or none of them, in one
         transaction. A consumer's generation must be the one that was read (0: it had
-        none) unless `force`. CAPACITY_EXCEEDED, GENERATION_CONFLICT, NOT_FOUND.
+        none) unless `force`. With `inventories` resources move between providers and
+        what is allocated of them goes along. CAPACITY_EXCEEDED, GENERATION_CONFLICT,
+        NOT_FOUND; IN_USE where a class goes that something is still allocated of.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,9 @@ class AllocationServiceStub:
     SetAllocations: _grpc.UnaryUnaryMultiCallable[_allocation_service_pb2.SetAllocationsRequest, _allocation_service_pb2.SetAllocationsResponse]
     """Replaces the allocations of one or more consumers, all or none of them, in one
     transaction. A consumer's generation must be the one that was read (0: it had
-    none) unless `force`. CAPACITY_EXCEEDED, GENERATION_CONFLICT, NOT_FOUND.
+    none) unless `force`. With `inventories` resources move between providers and
+    what is allocated of them goes along. CAPACITY_EXCEEDED, GENERATION_CONFLICT,
+    NOT_FOUND; IN_USE where a class goes that something is still allocated of.
     """
     ClaimAllocations: _grpc.UnaryUnaryMultiCallable[_allocation_service_pb2.ClaimAllocationsRequest, _resources_pb2.Consumer]
     """Claims the first of several ways to satisfy a consumer that still has room, in
@@ -65,7 +67,9 @@ class AllocationServiceAsyncStub(AllocationServiceStub):
     SetAllocations: _aio.UnaryUnaryMultiCallable[_allocation_service_pb2.SetAllocationsRequest, _allocation_service_pb2.SetAllocationsResponse]  # type: ignore[assignment]
     """Replaces the allocations of one or more consumers, all or none of them, in one
     transaction. A consumer's generation must be the one that was read (0: it had
-    none) unless `force`. CAPACITY_EXCEEDED, GENERATION_CONFLICT, NOT_FOUND.
+    none) unless `force`. With `inventories` resources move between providers and
+    what is allocated of them goes along. CAPACITY_EXCEEDED, GENERATION_CONFLICT,
+    NOT_FOUND; IN_USE where a class goes that something is still allocated of.
     """
     ClaimAllocations: _aio.UnaryUnaryMultiCallable[_allocation_service_pb2.ClaimAllocationsRequest, _resources_pb2.Consumer]  # type: ignore[assignment]
     """Claims the first of several ways to satisfy a consumer that still has room, in
@@ -99,7 +103,9 @@ class AllocationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_allocation_service_pb2.SetAllocationsResponse, _abc.Awaitable[_allocation_service_pb2.SetAllocationsResponse]]:
         """Replaces the allocations of one or more consumers, all or none of them, in one
         transaction. A consumer's generation must be the one that was read (0: it had
-        none) unless `force`. CAPACITY_EXCEEDED, GENERATION_CONFLICT, NOT_FOUND.
+        none) unless `force`. With `inventories` resources move between providers and
+        what is allocated of them goes along. CAPACITY_EXCEEDED, GENERATION_CONFLICT,
+        NOT_FOUND; IN_USE where a class goes that something is still allocated of.
         """
 
     @_abc_1.abstractmethod

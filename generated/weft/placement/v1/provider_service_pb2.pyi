@@ -187,6 +187,7 @@ class UpdateProviderRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     PARENT_ID_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
+    CLEAR_PARENT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id (UUID)."""
@@ -196,6 +197,8 @@ class UpdateProviderRequest(_message.Message):
     """The new parent (UUID); empty: as it is."""
     generation: _builtins.int
     """Generation that was read; 0: whichever it has."""
+    clear_parent: _builtins.bool
+    """Make it a root, with all that is below it; parent_id must be empty then."""
     request_id: _builtins.str
     """Makes the call safe to repeat: the same id within 24 hours answers what the
     first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
@@ -207,11 +210,12 @@ class UpdateProviderRequest(_message.Message):
         name: _builtins.str = ...,
         parent_id: _builtins.str = ...,
         generation: _builtins.int = ...,
+        clear_parent: _builtins.bool = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "id", b"id", "name", b"name", "parent_id", b"parent_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clear_parent", b"clear_parent", "generation", b"generation", "id", b"id", "name", b"name", "parent_id", b"parent_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -110,7 +110,7 @@ class ProviderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProvider(self, request, context):
-        """Changes name or parent. GENERATION_CONFLICT when it changed in between.
+        """Changes name or parent; all below moves along. GENERATION_CONFLICT when it changed in between.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

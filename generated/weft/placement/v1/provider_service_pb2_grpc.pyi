@@ -42,7 +42,7 @@ class ProviderServiceStub:
     CreateProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.CreateProviderRequest, _resources_pb2.Provider]
     """Creates a provider. Idempotent in request_id. ALREADY_EXISTS when name or id is taken."""
     UpdateProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.UpdateProviderRequest, _resources_pb2.Provider]
-    """Changes name or parent. GENERATION_CONFLICT when it changed in between."""
+    """Changes name or parent; all below moves along. GENERATION_CONFLICT when it changed in between."""
     DeleteProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _empty_pb2.Empty]
     """Deletes one provider. Idempotent in request_id. IN_USE while it has allocations or children."""
     SetInventories: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.SetInventoriesRequest, _resources_pb2.Provider]
@@ -71,7 +71,7 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     CreateProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.CreateProviderRequest, _resources_pb2.Provider]  # type: ignore[assignment]
     """Creates a provider. Idempotent in request_id. ALREADY_EXISTS when name or id is taken."""
     UpdateProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.UpdateProviderRequest, _resources_pb2.Provider]  # type: ignore[assignment]
-    """Changes name or parent. GENERATION_CONFLICT when it changed in between."""
+    """Changes name or parent; all below moves along. GENERATION_CONFLICT when it changed in between."""
     DeleteProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes one provider. Idempotent in request_id. IN_USE while it has allocations or children."""
     SetInventories: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.SetInventoriesRequest, _resources_pb2.Provider]  # type: ignore[assignment]
@@ -121,7 +121,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.UpdateProviderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Provider, _abc.Awaitable[_resources_pb2.Provider]]:
-        """Changes name or parent. GENERATION_CONFLICT when it changed in between."""
+        """Changes name or parent; all below moves along. GENERATION_CONFLICT when it changed in between."""
 
     @_abc_1.abstractmethod
     def DeleteProvider(
