@@ -36,8 +36,7 @@ async def show(call: Call) -> Response:
 
 async def replace(call: Call) -> Response:
     """PUT /allocations/{consumer_id}: all that it has."""
-    id = call.params["consumer_id"]
-    consumers.need_uuid(id)
+    id = consumers.uuid_of(call.params["consumer_id"])
     given = await body(call, schemas.allocations(call.microversion))
     await _change(call, {id: given}, f"{_UNABLE} for consumer {id}")
     return answer(call, None, 204)
@@ -130,10 +129,11 @@ async def _lacking(call: Call, said: Mapping[str, str]) -> str:
 
 async def delete(call: Call) -> Response:
     """DELETE /allocations/{consumer_id}; one that has none is not there."""
-    id = call.params["consumer_id"]
-    if not (await consumers.get(call, id)).allocations:
-        raise Refusal(404, f"No allocations for consumer '{id}'")
-    await call.stub(AllocationServiceStub).DeleteAllocations(pb.DeleteAllocationsRequest(consumer_id=id))
+    found = await consumers.get(call, call.params["consumer_id"])
+    if not found.allocations:
+        raise Refusal(404, f"No allocations for consumer '{call.params['consumer_id']}'")
+    request = pb.DeleteAllocationsRequest(consumer_id=found.id)
+    await call.stub(AllocationServiceStub).DeleteAllocations(request)
     return Response(status_code=204)
 
 

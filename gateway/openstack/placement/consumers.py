@@ -1,6 +1,5 @@
 """Who has allocations: as Placement shows them, and as its bodies say that they are to be."""
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,10 +18,10 @@ from weft.placement.v1.resources_pb2 import Allocation, Consumer
 _NOBODY, _UNKNOWN = "00000000-0000-0000-0000-000000000000", "unknown"
 
 
-def need_uuid(id: str) -> None:
-    """Raises Refusal for a consumer whose id cannot be one."""
+def uuid_of(id: str) -> str:
+    """The id of a consumer, with dashes. Raises Refusal for what cannot be one."""
     try:
-        uuid.UUID(id)
+        return canonical(id)
     except ValueError as error:
         raise Refusal(400, f"Malformed consumer_uuid: {id}") from error
 
@@ -30,10 +29,10 @@ def need_uuid(id: str) -> None:
 async def get(call: Call, id: str) -> Consumer:
     """The consumer, without allocations where there is none. Ids that cannot be are nobody's."""
     try:
-        need_uuid(id)
+        request = pb.GetAllocationsRequest(consumer_id=uuid_of(id))
     except Refusal:
         return Consumer()
-    return await call.stub(AllocationServiceStub).GetAllocations(pb.GetAllocationsRequest(consumer_id=id))
+    return await call.stub(AllocationServiceStub).GetAllocations(request)
 
 
 def shown(call: Call, consumer: Consumer) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from gateway.openstack.placement.answers import answer, latest
 from gateway.openstack.placement.queries import amounts, known, members, traits
 from gateway.openstack.placement.reading import body, canonical, query
 from gateway.openstack.placement.refusals import Cases, provider_missing, refusing
+from mesh.errors import CloudError
 from weft.placement.v1 import provider_service_pb2 as pb
 from weft.placement.v1.provider_service_pb2_grpc import ProviderServiceStub
 from weft.placement.v1.resources_pb2 import Provider
@@ -171,12 +172,16 @@ async def delete(call: Call) -> Response:
     id, stub = call.params["id"], call.stub(ProviderServiceStub)
     with refusing(provider_missing(id, " for delete")):
         found = await stub.GetProvider(pb.GetProviderRequest(id=id))
-    words, code = f"Unable to delete resource provider {id}: Resource provider has allocations", "inuse"
+    words, code = f"Unable to delete resource provider {id}: Resource provider has allocations.", "inuse"
     if len(await _below(call, found)) > 1:
         words = f"Unable to delete parent resource provider {id}: It has child resource providers."
         code = "cannot_delete_parent"
-    with refusing({"IN_USE": (409, words, f"resource_provider.{code}")}):
+    try:
         await stub.DeleteProvider(pb.DeleteProviderRequest(id=id))
+    except CloudError as error:
+        if error.reason != "IN_USE":
+            raise
+        raise Refusal(409, words, f"resource_provider.{code}") from error
     return Response(status_code=204)
 
 
