@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 from google.protobuf.message import Message
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, or_, tuple_
 from sqlalchemy.sql.elements import UnaryExpression
 from sqlalchemy.sql.operators import desc_op
 
@@ -52,15 +52,26 @@ def _column(item: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _after(order: Sequence[ColumnElement[Any]], values: Sequence[Any]) -> ColumnElement[bool]:
-    """Rows that come after `values` in the order: equal in the first columns, beyond in the next."""
+    """Rows that come after `values` in the order.
+
+    Compared as a whole where all columns go the same way, as a database then begins in the midst of an index
+    and not at the first row of the list; else equal in the first columns, beyond in the next.
+    """
+    columns = [_column(item) for item in order]
+    ways = {_descends(item) for item in order}
+    if len(ways) == 1:
+        typed = [bindparam(None, value, column.type) for column, value in zip(columns, values, strict=True)]
+        return tuple_(*columns) < tuple_(*typed) if ways == {True} else tuple_(*columns) > tuple_(*typed)
     beyond = []
-    for position, item in enumerate(order):
-        column = _column(item)
-        descending = isinstance(item, UnaryExpression) and item.modifier is desc_op
-        further = column < values[position] if descending else column > values[position]
-        equal = [_column(order[i]) == values[i] for i in range(position)]
+    for position, (column, item) in enumerate(zip(columns, order, strict=True)):
+        further = column < values[position] if _descends(item) else column > values[position]
+        equal = [columns[i] == values[i] for i in range(position)]
         beyond.append(and_(*equal, further))
     return or_(*beyond)
+
+
+def _descends(item: ColumnElement[Any]) -> bool:
+    return isinstance(item, UnaryExpression) and item.modifier is desc_op
 
 
 def _binding(request: Message, caller: Caller, filter_parts: Sequence[object]) -> bytes:

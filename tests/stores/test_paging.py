@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, MetaData, Table, insert, select
+from sqlalchemy import Connection, Index, MetaData, Table, event, insert, select, text
 
 from mesh import clock, columns, ids, paging, tables
 from mesh.caller import Caller, Kind
@@ -15,6 +15,7 @@ from weft.operation.v1 import operation_pb2
 _metadata = MetaData()
 tables.add_to(_metadata)
 things = Table("things", _metadata, *columns.resource_columns())
+Index("things_by_age", things.c.created_at, things.c.id)
 ADA = Caller(kind=Kind.USER, user_id="ada", project_id="p", scope="project")
 BOB = Caller(kind=Kind.USER, user_id="bob", project_id="q", scope="project")
 ORDERS = {
@@ -86,3 +87,27 @@ async def test_a_token_is_bound_to_the_filter_the_caller_and_the_list(filled: Da
         assert caught.value.reason == "PAGE_TOKEN_INVALID"
     page, _ = await filled.read(get, order, pb.ListFlavorsRequest(page_token=token))
     assert len(page) == 20
+
+
+def plan(connection: Connection, request: Any) -> str:
+    """How the database finds a page of the list by age, where indexes are worth their while."""
+    said: list[tuple[str, Any]] = []
+
+    def heard(_: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        said.append((statement, parameters))
+
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+    event.listen(connection, "before_cursor_execute", heard)
+    get(connection, [things.c.created_at, things.c.id], request)
+    event.remove(connection, "before_cursor_execute", heard)
+    explain = "EXPLAIN" if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+    return str(connection.exec_driver_sql(f"{explain} {said[0][0]}", said[0][1]).all())
+
+
+async def test_a_page_deep_in_a_list_does_not_read_what_comes_before(filled: Database) -> None:
+    first = pb.ListFlavorsRequest(page_size=5)
+    _, token = await filled.read(get, [things.c.created_at, things.c.id], first)
+    begins = "Index Cond" if filled.backend.file is None else "SEARCH"
+    assert begins not in await filled.read(plan, first)
+    assert begins in await filled.read(plan, pb.ListFlavorsRequest(page_size=5, page_token=token))
