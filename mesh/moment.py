@@ -6,6 +6,7 @@ or to a replica whose own is ahead everybody else is dead. SQLite has its proces
 
 import sqlite3
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, select, type_coerce
@@ -43,6 +44,7 @@ def teach(connection: sqlite3.Connection) -> None:
     connection.create_function("weft_now", 0, lambda: micros(clock.now() - _EPOCH))
 
 
+@lru_cache(maxsize=64)  # the same expression each time: a statement made of it is known by it
 def now(later: timedelta | ColumnElement[int] = timedelta(0)) -> ColumnElement[datetime]:
     """The present, or so much later than it: a span, or an expression in microseconds."""
     shift = micros(later) if isinstance(later, timedelta) else later

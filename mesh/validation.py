@@ -1,9 +1,11 @@
 """Requests held against their contract by protovalidate, whose rules are compiled once per message type."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import protovalidate
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from mesh.errors import CloudError, invalid
@@ -11,6 +13,7 @@ from mesh.errors import CloudError, invalid
 _validator = protovalidate.Validator()
 # The first few faults say enough; a request may hold thousands.
 _SHOWN = 20
+_MAY_HOLD_TEXT = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_MESSAGE)
 
 
 def checker(type_: type[Message]) -> Callable[[Message], None]:
@@ -34,7 +37,9 @@ def refuse_nul(message: Message, path: str = "") -> None:
     Worth calling only for a message that has a zero byte on the wire.
     """
     for field, value in message.ListFields():
-        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        if field.type not in _MAY_HOLD_TEXT:
+            continue
+        if field.message_type is not None and _is_map(field.message_type):
             parts = [part for pair in value.items() for part in pair]
         else:
             parts = value if field.is_repeated else [value]
@@ -43,6 +48,11 @@ def refuse_nul(message: Message, path: str = "") -> None:
                 refuse_nul(part, f"{path}{field.name}.")
             elif isinstance(part, str) and "\0" in part:
                 raise invalid(path + field.name, "must not contain the character NUL")
+
+
+@cache
+def _is_map(entry: Descriptor) -> bool:
+    return entry.GetOptions().map_entry
 
 
 def _path(violation: Any) -> str:

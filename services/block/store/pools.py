@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from mesh import locks, moment, paging
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import not_found
+from mesh.prepared import Prepared
 from services.block import scheduling
 from services.block.model import GIB, Pool
 from services.block.scheduling import Wish
@@ -16,11 +17,14 @@ from services.block.store import rows, usage
 from services.block.tables import pools
 
 _ROOM = "block pools"
+_THIS = pools.c.id == bindparam("id")
+_FIND, _OWNER = Prepared(select(pools).where(_THIS)), Prepared(select(pools.c.host_id).where(_THIS))
+_ALL = Prepared(select(pools).order_by(pools.c.id))
 
 
 def get(connection: Connection, id: str) -> Pool:
     """One pool. Raises NOT_FOUND."""
-    row = connection.execute(select(pools).where(pools.c.id == id)).one_or_none()
+    row = _FIND.one(connection, id=id)
     if row is None:
         raise not_found("pool", id)
     return _counted(connection, [row])[0]
@@ -37,13 +41,13 @@ def page(connection: Connection, request: Any, caller: Caller) -> tuple[list[Poo
 
 def all_(connection: Connection) -> list[Pool]:
     """Every pool."""
-    return _counted(connection, connection.execute(select(pools).order_by(pools.c.id)).all())
+    return _counted(connection, _ALL.all(connection))
 
 
 def register(connection: Connection, id: str, values: Mapping[str, Any]) -> Pool:
     """A host says that it has the pool: it is there, as described, and alive."""
     locks.hold(connection, f"block pool {id}")
-    known = connection.execute(select(pools).where(pools.c.id == id)).one_or_none()
+    known = _FIND.one(connection, id=id)
     if known is None:
         connection.execute(insert(pools).values(id=id, last_seen_at=moment.now(), **values))
     elif any(known._mapping[name] != value for name, value in values.items()):
@@ -55,7 +59,7 @@ def register(connection: Connection, id: str, values: Mapping[str, Any]) -> Pool
 
 def owner(connection: Connection, id: str) -> str | None:
     """The host that has registered a pool; None when there is no such pool."""
-    return connection.scalar(select(pools.c.host_id).where(pools.c.id == id))
+    return _OWNER.scalar(connection, id=id)
 
 
 def change(connection: Connection, id: str, revision: int, values: Mapping[str, Any]) -> Pool:
@@ -67,8 +71,7 @@ def change(connection: Connection, id: str, revision: int, values: Mapping[str, 
 def choose(connection: Connection, wish: Wish) -> Pool:
     """The pool for a new volume; nobody else takes room until the unit ends."""
     locks.hold(connection, _ROOM)
-    found = _counted(connection, connection.execute(select(pools)).all())
-    return scheduling.choose(found, wish, moment.read(connection))
+    return scheduling.choose(all_(connection), wish, moment.read(connection))
 
 
 def require_room(connection: Connection, id: str, size_bytes: int) -> None:

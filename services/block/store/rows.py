@@ -1,6 +1,7 @@
 """Rows as values."""
 
 from dataclasses import fields
+from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Row, true
@@ -12,8 +13,13 @@ V = TypeVar("V")
 
 def value(cls: type[V], row: Row[Any], **more: Any) -> V:
     """The dataclass whose fields are columns of the row; `more` gives those that are not."""
-    names = (field.name for field in fields(cls) if field.name not in more)  # type: ignore[arg-type]
-    return cls(**{name: row._mapping[name] for name in names if name in row._mapping}, **more)
+    held = row._mapping
+    return cls(**{name: held[name] for name in _names(cls) if name in held and name not in more}, **more)
+
+
+@cache
+def _names(cls: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cls))
 
 
 def within(reach: str | None, column: Column[Any]) -> ColumnElement[bool]:

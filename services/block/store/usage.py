@@ -2,10 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Column, Connection, Table, bindparam, func, select
 
 from mesh import limits as quota
+from mesh.prepared import Prepared
 from services.block.tables import snapshots, volumes
+
+
+def _of_projects(table: Table, size: Column[int]) -> Prepared:
+    mine = table.c.project_id.in_(bindparam("project_ids", expanding=True))
+    return Prepared(select(func.count(), func.coalesce(func.sum(size), 0)).where(mine))
+
+
+_SIZES = ((volumes, volumes.c.allocated_gib), (snapshots, snapshots.c.size_gib))
+_VOLUMES, _SNAPSHOTS = (_of_projects(*each) for each in _SIZES)
+_BY_POOL = [
+    Prepared(select(table.c.pool_id, func.sum(size)).group_by(table.c.pool_id)) for table, size in _SIZES
+]
 
 
 def check(
@@ -17,25 +30,15 @@ def check(
 
 def of(connection: Connection, project_ids: Sequence[str]) -> dict[str, int]:
     """What these projects have: volumes, snapshots, and the GiB of both."""
-    count, gib = connection.execute(
-        select(func.count(), func.coalesce(func.sum(volumes.c.allocated_gib), 0)).where(
-            volumes.c.project_id.in_(project_ids)
-        )
-    ).one()
-    snapshot_count, snapshot_gib = connection.execute(
-        select(func.count(), func.coalesce(func.sum(snapshots.c.size_gib), 0)).where(
-            snapshots.c.project_id.in_(project_ids)
-        )
-    ).one()
+    ((count, gib),) = _VOLUMES.all(connection, project_ids=project_ids)
+    ((snapshot_count, snapshot_gib),) = _SNAPSHOTS.all(connection, project_ids=project_ids)
     return {"volumes": count, "snapshots": snapshot_count, "volume_gib": int(gib) + int(snapshot_gib)}
 
 
 def gib_of_pools(connection: Connection) -> dict[str, int]:
     """GiB that the volumes and snapshots of each pool may take, by its id."""
     total: dict[str, int] = {}
-    for table, size in ((volumes, volumes.c.allocated_gib), (snapshots, snapshots.c.size_gib)):
-        for pool_id, gib in connection.execute(
-            select(table.c.pool_id, func.sum(size)).group_by(table.c.pool_id)
-        ):
+    for by_pool in _BY_POOL:
+        for pool_id, gib in by_pool.all(connection):
             total[pool_id] = total.get(pool_id, 0) + int(gib)
     return total

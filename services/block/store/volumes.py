@@ -1,26 +1,42 @@
 """Records of volumes."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 
 from mesh import outbox, paging
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import not_found, wrong_status
+from mesh.prepared import Prepared
 from services.block import messages
 from services.block.model import Attachment, Pool, Volume
 from services.block.scheduling import Wish
 from services.block.store import pools, rows, usage
 from services.block.tables import attachments, snapshots, volumes
 
+_THIS = volumes.c.id == bindparam("id")
+_FIND, _LOCK = (
+    Prepared(select(volumes).where(_THIS)),
+    Prepared(select(volumes).where(_THIS).with_for_update()),
+)
+_DELETE = Prepared(delete(volumes).where(_THIS))
+_ATTACHMENTS = Prepared(
+    select(attachments).where(attachments.c.volume_id.in_(bindparam("ids", expanding=True)))
+)
+
+
+@cache
+def _insert(names: tuple[str, ...]) -> Prepared:
+    return Prepared(insert(volumes), *names)
+
 
 def get(connection: Connection, id: str, reach: str | None, *, lock: bool = False) -> Volume:
     """One volume that `reach` sees; with `lock`, kept from others' changes. Raises NOT_FOUND."""
-    query = select(volumes).where(volumes.c.id == id, rows.within(reach, volumes.c.project_id))
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
-    if row is None:
+    row = (_LOCK if lock else _FIND).one(connection, id=id)
+    if row is None or reach not in (None, row.project_id):
         raise not_found("volume", id)
     return _with_attachments(connection, [row])[0]
 
@@ -53,7 +69,7 @@ def create(
     usage.check(connection, values["project_id"], limits, more)
     pool = pools.choose(connection, wish)
     row = {**values, "allocated_gib": values["size_gib"], "pool_id": pool.id, "status": "CREATING"}
-    connection.execute(insert(volumes).values(row))
+    _insert(tuple(row)).run(connection, **row)
     volume = get(connection, values["id"], None)
     _tell(connection, "CREATED", volume)
     return volume, pool
@@ -96,7 +112,7 @@ def remove(connection: Connection, id: str) -> None:
     """The volume is gone."""
     volume = get(connection, id, None, lock=True)
     _tell(connection, "DELETED", volume)
-    connection.execute(delete(volumes).where(volumes.c.id == id))
+    _DELETE.run(connection, id=id)
 
 
 def _require_none(user: str | None, kind: str, volume: Volume) -> None:
@@ -106,7 +122,7 @@ def _require_none(user: str | None, kind: str, volume: Volume) -> None:
 
 def _with_attachments(connection: Connection, found: Sequence[Row[Any]]) -> list[Volume]:
     held: dict[str, list[Attachment]] = {row.id: [] for row in found}
-    for row in connection.execute(select(attachments).where(attachments.c.volume_id.in_(held))):
+    for row in _ATTACHMENTS.all(connection, ids=list(held)):
         held[row.volume_id].append(rows.value(Attachment, row))
     return [rows.value(Volume, row, attachments=tuple(held[row.id])) for row in found]
 

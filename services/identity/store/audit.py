@@ -10,21 +10,23 @@ from sqlalchemy.dialects import postgresql, sqlite
 from mesh import clock, outbox
 from mesh.caller import Caller
 from mesh.paging import page
+from mesh.prepared import Prepared
 from services.identity.model import Sight
 from services.identity.tables import audit_events as table
 from weft.identity.v1.audit_service_pb2 import AuditEvent, RecordEventsRequest
 
 EVENT = "audit"
-_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_KEEP = {
+    name: Prepared(insert(table).on_conflict_do_nothing().returning(table.c.id), *table.c.keys())
+    for name, insert in {"sqlite": sqlite.insert, "postgresql": postgresql.insert}.items()
+}
 _FILTERS = ("initiator_id", "project_id", "action", "outcome", "target_id")
 
 
 def record(connection: Connection, events: Sequence[AuditEvent]) -> None:
     """Keep events, and tell those who watch; what is known already is not kept twice."""
-    rows = [_row(event) for event in events]
-    insert = _INSERT[connection.dialect.name](table).on_conflict_do_nothing().returning(table.c.id)
-    new = set(connection.execute(insert, rows).scalars())
-    fresh = [event for event in events if event.id in new]
+    keep = _KEEP[connection.dialect.name]
+    fresh = [event for event in events if keep.one(connection, **_row(event)) is not None]
     if fresh:
         outbox.append(connection, "CREATED", EVENT, "", "", RecordEventsRequest(events=fresh))
 

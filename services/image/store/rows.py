@@ -36,7 +36,7 @@ def with_tags(connection: Connection, rows: Iterable[Row[Any]]) -> list[Image]:
     found: dict[str, list[str]] = {row.id: [] for row in rows}
     for image_id, tag in _TAGS.all(connection, ids=list(found)):
         found[image_id].append(tag)
-    return [Image(**{name: row._mapping[name] for name in _FIELDS}, tags=found[row.id]) for row in rows]
+    return [Image(**{name: getattr(row, name) for name in _FIELDS}, tags=found[row.id]) for row in rows]
 
 
 def visible(reach: str | BindParameter[str] | None, *, listed: bool) -> ColumnElement[bool]:

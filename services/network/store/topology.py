@@ -21,7 +21,15 @@ from services.network.topology import Host, Neighbour, Topology
 
 # As many ids as one IN carries.
 _CHUNK = 1000
-_PORTS = Prepared(select(ports).where(ports.c.id.in_(bindparam("ids", expanding=True))))
+_IDS = bindparam("ids", expanding=True)
+_PORTS = Prepared(select(ports).where(ports.c.id.in_(_IDS)))
+_FEW_GROUPS = Prepared(select(group_table).where(group_table.c.id.in_(_IDS)))
+_MEMBERS = Prepared(
+    select(port_security_groups.c.security_group_id, fixed_ips.c.ip_address)
+    .join(fixed_ips, fixed_ips.c.port_id == port_security_groups.c.port_id)
+    .where(port_security_groups.c.security_group_id.in_(_IDS))
+    .order_by(fixed_ips.c.packed)
+)
 
 
 def load(connection: Connection, host_ids: Collection[str]) -> Topology:
@@ -57,7 +65,7 @@ def few(connection: Connection, port_ids: Collection[str], group_ids: Collection
     """Some ports, and some groups with their members."""
     rows = [row for chunk in _chunks(port_ids) for row in _PORTS.all(connection, ids=chunk)]
     found = port_rows.load(connection, rows) if rows else []
-    groups = _rows(connection, select(group_table), group_table.c.id, group_ids)
+    groups = [row for chunk in _chunks(group_ids) for row in _FEW_GROUPS.all(connection, ids=chunk)]
     return Few(
         revision=outbox.latest(connection),
         ports={port.id: port for port in found},
@@ -174,13 +182,8 @@ def _members(connection: Connection, groups: Iterable[SecurityGroup]) -> dict[st
 
 
 def _members_of(connection: Connection, group_ids: Iterable[str]) -> dict[str, list[str]]:
-    pairs = port_security_groups.c
-    query = select(pairs.security_group_id, fixed_ips.c.ip_address).join(
-        fixed_ips, fixed_ips.c.port_id == pairs.port_id
-    )
     found: defaultdict[str, list[str]] = defaultdict(list)
-    rows = _rows(connection, query.order_by(fixed_ips.c.packed), pairs.security_group_id, group_ids)
-    for row in rows:
+    for row in (row for chunk in _chunks(group_ids) for row in _MEMBERS.all(connection, ids=chunk)):
         found[row.security_group_id].append(row.ip_address)
     return found
 
