@@ -59,7 +59,7 @@ class Microversions:
         """The headers of an answer in that version."""
         headers = {
             "openstack-api-version": f"{self.service} {text(version)}",
-            "vary": "OpenStack-API-Version",
+            "vary": "openstack-api-version",
         }
         if self.legacy_header:
             headers[self.legacy_header] = text(version)

@@ -22,6 +22,7 @@ _EXTENSIONS = {
     "net-mtu": "Network MTU",
     "net-mtu-writable": "Network MTU (writable)",
     "standard-attr-description": "standard-attr-description",
+    "standard-attr-tag": "Tag support for resources with standard attribute",
     "standard-attr-timestamp": "Resource timestamps",
     "standard-attr-revisions": "Resource revision numbers",
     "quotas": "Quota management support",

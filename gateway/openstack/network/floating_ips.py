@@ -30,7 +30,7 @@ def view(floating: resources_pb2.FloatingIp) -> dict[str, Any]:
         "fixed_ip_address": floating.fixed_ip or None,
         "router_id": floating.router_id or None,
         "status": "ACTIVE" if floating.status == resources_pb2.FLOATING_IP_STATUS_ACTIVE else "DOWN",
-        "tags": [],
+        "tags": list(floating.tags),
     }
 
 

@@ -7,6 +7,13 @@ from gateway.openstack.call import Call
 from gateway.openstack.lists import walk, window
 
 View = Callable[[Any], dict[str, Any]]
+# What must be said of the tags that are asked for, beside those that there are.
+_TAGS: Mapping[str, Callable[[set[str], set[str]], bool]] = {
+    "tags": lambda said, there: said <= there,
+    "tags-any": lambda said, there: bool(said & there),
+    "not-tags": lambda said, there: not said <= there,
+    "not-tags-any": lambda said, there: not said & there,
+}
 _NO_FILTERS = frozenset({"limit", "marker", "fields", "sort_key", "sort_dir", "page_reverse"})
 
 
@@ -52,8 +59,9 @@ def _fits(document: Mapping[str, Any], name: str, values: list[str]) -> bool:
     """Whether an attribute is one of the values. An attribute that the document has not fits nothing."""
     if name == "fixed_ips":
         return all(_has_address(document.get(name, []), value) for value in values)
-    if name == "tags":
-        return all(tag in document.get(name, []) for value in values for tag in value.split(","))
+    if name in _TAGS:
+        said = {tag for value in values for tag in value.split(",")}
+        return _TAGS[name](said, set(document.get("tags", ())))
     if name not in document:
         return False
     value = document[name]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from gateway.openstack import call as body
@@ -13,6 +14,7 @@ from gateway.openstack.dialect import Handler, Route
 from gateway.openstack.fields import Field, Fields, changes, read
 from gateway.openstack.network.creating import creating
 from gateway.openstack.network.listing import View, listing, selected
+from gateway.openstack.network.tags import Tags
 
 Also = Callable[[dict[str, Any]], Mapping[str, Any]]
 
@@ -89,7 +91,18 @@ class Resource:
             Route("GET", f"{path}/{{id}}", self.show),
             *([Route("PUT", f"{path}/{{id}}", change)] if change else []),
             Route("DELETE", f"{path}/{{id}}", self.delete, 204),
+            *(self._tags().routes(f"{path}/{{id}}") if "tags" in self.kind.DESCRIPTOR.fields_by_name else ()),
         )
+
+    def _tags(self) -> Tags:
+        async def get(call: Call) -> Any:
+            return await self._asked(call, f"Get{self._name}", id=call.params["id"])
+
+        async def change(call: Call, tags: list[str]) -> Any:
+            said = {self._field: self.kind(tags=tags), "update_mask": FieldMask(paths=["tags"])}
+            return await self._asked(call, f"Update{self._name}", id=call.params["id"], **said)
+
+        return Tags(get, change)
 
     @property
     def _name(self) -> str:

@@ -36,7 +36,7 @@ def view(router: resources_pb2.Router) -> dict[str, Any]:
         "availability_zones": [],
         "availability_zone_hints": [],
         "flavor_id": None,
-        "tags": [],
+        "tags": list(router.tags),
     }
 
 

@@ -29,7 +29,7 @@ def view(group: resources_pb2.SecurityGroup) -> dict[str, Any]:
         "stateful": group.stateful,
         "shared": False,
         "security_group_rules": [rule_view(rule) for rule in group.rules],
-        "tags": [],
+        "tags": list(group.tags),
     }
 
 

@@ -63,7 +63,7 @@ def view(subnet: resources_pb2.Subnet) -> dict[str, Any]:
         "ipv6_ra_mode": None,
         "subnetpool_id": None,
         "service_types": [],
-        "tags": [],
+        "tags": list(subnet.tags),
     }
 
 

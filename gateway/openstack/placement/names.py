@@ -93,7 +93,7 @@ async def put_class(call: Call) -> Response:
     name = call.params["name"]
     checked({"name": name}, schemas.RESOURCE_CLASS)
     if name in await class_names(call):
-        return answer(call, None, 204)
+        return answer(call, None, 204, location=f"/resource_classes/{name}")
     return await _make_class(call, name)
 
 
