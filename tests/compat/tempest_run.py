@@ -54,7 +54,8 @@ public_network_id = {network}
 floating_network_name = outside
 [network-feature-enabled]
 ipv6 = false
-api_extensions = router,ext-gw-mode,extraroute,external-net,security-group,port-security,net-mtu,quotas
+api_extensions = router,ext-gw-mode,extraroute,external-net,security-group,port-security,net-mtu,quotas,
+    allowed-address-pairs,project-id,standard-attr-description,standard-attr-tag,standard-attr-timestamp
 [image-feature-enabled]
 import_image = false
 [volume]
