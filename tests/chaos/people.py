@@ -6,6 +6,7 @@ import random
 from mesh.errors import CloudError
 from tests.chaos.calls import Caller, Unsure
 from tests.chaos.deeds.addresses import AddressDeeds
+from tests.chaos.deeds.changes import ChangeDeeds
 from tests.chaos.deeds.hands import Place
 from tests.chaos.deeds.volumes import VolumeDeeds
 from tests.chaos.figures import Figures
@@ -15,7 +16,7 @@ from tests.chaos.told import Told
 DEFECTS = ("INTERNAL", "INVALID_ARGUMENT", "REQUEST_ID_REUSED")
 
 
-class Person(VolumeDeeds, AddressDeeds):
+class Person(VolumeDeeds, ChangeDeeds, AddressDeeds):
     """One that lives on the cloud."""
 
     def __init__(
@@ -27,7 +28,7 @@ class Person(VolumeDeeds, AddressDeeds):
             self.look_at_server: 1, self.create_volume: 4, self.attach: 5, self.detach: 3,
             self.extend_volume: 1, self.delete_volume: 2, self.look_at_volume: 1, self.create_port: 2,
             self.delete_port: 1, self.create_floating_ip: 2, self.move_floating_ip: 2,
-            self.delete_floating_ip: 1,
+            self.delete_floating_ip: 1, self.rebuild: 1, self.copy: 1,
         }  # fmt: skip
         self.idle = asyncio.Event()
 

@@ -1,0 +1,68 @@
+"""Servers are rebuilt, and images are made of them."""
+
+from typing import Any
+
+from mesh import ids
+from mesh.errors import CloudError
+from tests.chaos.calls import Unsure
+from tests.chaos.deeds.servers import ServerDeeds
+from tests.chaos.told import Thing
+from weft.compute.v1 import server_service_pb2 as pb
+from weft.image.v1.image_service_pb2 import DeleteImageRequest, GetImageRequest
+from weft.image.v1.image_service_pb2_grpc import ImageServiceStub
+
+
+class ChangeDeeds(ServerDeeds):
+    """What is done with a server's disks."""
+
+    @property
+    def images(self) -> Any:
+        """The images."""
+        return self.stub(ImageServiceStub)
+
+    async def rebuild(self) -> None:
+        """A server's disks are made anew."""
+        if thing := self.pick("server", "ACTIVE", "STOPPED"):
+            image_id = self.place.image_id
+            request = pb.RebuildServerRequest(id=thing.id, image_id=image_id, request_id=ids.new())
+            answer, before = await self._begun(thing, self.servers.RebuildServer, request)
+            if await self.ended(self.compute, "RebuildServer", answer.operation_id) == "SUCCEEDED":
+                thing.status = before
+
+    async def copy(self) -> None:
+        """An image of a server, which is there as soon as that is said, and is deleted then."""
+        if not (thing := self.pick("server", "ACTIVE", "STOPPED")):
+            return
+        request = pb.SnapshotServerRequest(id=thing.id, name=f"copy of {thing.name}", request_id=ids.new())
+        answer, before = await self._begun(thing, self.servers.SnapshotServer, request)
+        ended = await self.ended(self.compute, "SnapshotServer", answer.server.operation_id)
+        if ended == "SUCCEEDED":
+            thing.status = before
+        if ended:
+            await self._is_there(answer.image_id, ended == "SUCCEEDED", thing)
+            gone = DeleteImageRequest(id=answer.image_id, allow_missing=True, request_id=ids.new())
+            await self.caller.insist(self.images.DeleteImage, gone)
+
+    async def _begun(self, thing: Thing, method: Any, request: Any) -> tuple[Any, str]:
+        """The answer, and the status before; refused, the server is as it was."""
+        before = thing.status
+        thing.unsure()
+        try:
+            return await self.mutate(method, request), before
+        except CloudError:
+            thing.status = before
+            raise
+
+    async def _is_there(self, image_id: str, expected: bool, thing: Thing) -> None:
+        """An image is there where its making succeeded, and nowhere else."""
+        try:
+            await self.caller.once(self.images.GetImage, GetImageRequest(id=image_id))
+            found = True
+        except Unsure:
+            return
+        except CloudError as error:
+            if error.reason != "NOT_FOUND":
+                raise
+            found = False
+        if found is not expected:
+            self.told.contradiction(f"{thing}: its copy {image_id} is {'' if found else 'not '}there")
