@@ -1,13 +1,14 @@
 """What is done with one domain of libvirt. Every function blocks, and can be called again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
 import libvirt
 
 from mesh.errors import CloudError
-from node.guest import xml
+from node.guest import events, xml
 from node.guest.devices import Disk
 from node.guest.hypervisor import off
 from weft.node.v1.resources_pb2 import GuestPort
@@ -17,15 +18,32 @@ ROOT = "vda"
 _LIVE, _CONFIG = libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
 
 
+def start(domain: libvirt.virDomain) -> None:
+    """Have it run. What a libvirtd that died was starting is no guest, though its process is there: the next
+    libvirtd ends that, and nobody would begin another.
+    """
+    if events.starts(*domain.state()):
+        with _gone_is_fine():
+            domain.destroy()
+    if not domain.isActive():
+        domain.create()
+
+
 def destroy(domain: libvirt.virDomain) -> None:
     """Cut its power, and forget its memory where that is on the disk."""
-    try:
+    with _gone_is_fine():
         if domain.isActive():
             domain.destroy()
         if domain.hasManagedSaveImage():
             domain.managedSaveRemove()
+
+
+@contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    """It may go by itself between two calls."""
+    try:
+        yield
     except libvirt.libvirtError as error:
-        # It went by itself between the two.
         if error.get_error_code() not in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN):
             raise
 

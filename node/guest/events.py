@@ -63,10 +63,17 @@ def quiet(_context: object, _error: object) -> None:
 
 def sighting(state: int, reason: int) -> Sighting:
     """What virDomainGetState says."""
+    if starts(state, reason):
+        return Sighting(GuestState.GUEST_STATE_SHUTOFF, "starting")
     seen = _STATES.get(state, GuestState.GUEST_STATE_UNSPECIFIED)
     if state != libvirt.VIR_DOMAIN_SHUTOFF:
         return Sighting(seen, "ioerror" if reason == libvirt.VIR_DOMAIN_PAUSED_IOERROR and state == 3 else "")
     return _off(_SHUTOFF_WORDS.get(reason, ""))
+
+
+def starts(state: int, reason: int) -> bool:
+    """Whether there is a process that libvirtd is making a guest of: it is none yet, and may never be."""
+    return (state, reason) == (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP)
 
 
 def lifecycle(event: int, detail: int) -> Sighting | None:

@@ -76,7 +76,7 @@ class QemuHypervisor(Hypervisor):
         await self._on("undefine", server_id, lambda domain: domain.undefineFlags(_FORGET), missing_ok=True)
 
     async def start(self, server_id: str) -> None:
-        await self._on("start", server_id, lambda d: None if d.isActive() else d.create())
+        await self._on("start", server_id, domains.start)
 
     async def ask_to_stop(self, server_id: str) -> None:
         button = libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
