@@ -22,6 +22,7 @@ from sqlalchemy import (
 from mesh import clock
 from mesh.caller import Caller
 from mesh.paging import page
+from mesh.prepared import Prepared
 from services.identity.model import Target
 from services.identity.store import implications as implied
 from services.identity.store import memberships as member
@@ -56,11 +57,13 @@ def roles_on(connection: Connection, user_id: str, target: Target, lineage: list
     domain_id = lineage[0].domain_id if lineage else target.domain_id
     values = {"user_id": user_id, "now": clock.now(), "project_id": target.project_id, "domain_id": domain_id}
     query = _roles_query(target.system, bool(target.project_id), bool(above))
-    return frozenset(connection.scalars(query, {**values, "above": above} if above else values))
+    if above:
+        values["above"] = above
+    return frozenset(row.name for row in query.all(connection, **values))
 
 
 @cache
-def _roles_query(system: bool, project: bool, above: bool) -> Select[Any]:
+def _roles_query(system: bool, project: bool, above: bool) -> Prepared:
     """The names, for a kind of target. Made once: to make it takes longer than to ask."""
     mine = member.groups_of(bindparam("user_id"), bindparam("now"))
     who = (assignments.c.user_id == bindparam("user_id"), assignments.c.group_id.in_(mine))
@@ -75,7 +78,7 @@ def _roles_query(system: bool, project: bool, above: bool) -> Select[Any]:
     held = select(union(*given).subquery().c.role_id).cte("held", recursive=True)
     more = select(implications.c.implied_role_id).join(held, implications.c.role_id == held.c.role_id)
     held = held.union(more)
-    return select(roles.c.name).where(roles.c.id.in_(select(held.c.role_id)))
+    return Prepared(select(roles.c.name).where(roles.c.id.in_(select(held.c.role_id))))
 
 
 def _on(target: Target, lineage: list[Row[Any]]) -> list[Any]:

@@ -8,6 +8,7 @@ from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import not_found
 from mesh.paging import page
+from mesh.prepared import Prepared
 from services.identity.store import regions, rows, services
 from services.identity.tables import endpoints
 from services.identity.tables import services as service_table
@@ -22,7 +23,7 @@ def _query() -> Select[Any]:
     return select(endpoints, kind, name).join(service_table, service_table.c.id == endpoints.c.service_id)
 
 
-_ENABLED = _query().where(_SHOWN).order_by(*_ORDER)
+_ENABLED = Prepared(_query().where(_SHOWN).order_by(*_ORDER))
 
 
 def get(connection: Connection, id: str, everything: bool) -> Row[Any]:
@@ -49,7 +50,7 @@ def listed(
 
 def enabled(connection: Connection) -> list[Row[Any]]:
     """The whole catalogue, oldest first."""
-    return list(connection.execute(_ENABLED))
+    return _ENABLED.all(connection)
 
 
 def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row, bindparam, case, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mesh import clock
+from mesh.prepared import Prepared
 from services.identity.tables import login_failures as table
 from services.identity.tables import login_sources
 
@@ -22,11 +23,13 @@ _KNOWN = select(login_sources.c.last_at).where(
     login_sources.c.user_id == _SUBJECT, login_sources.c.source == _SOURCE
 )
 # Made once, and asked once: it stands before the check of every password.
-_STANDING = select(
-    func.coalesce(select(table.c.failures).where(*_HERE).scalar_subquery(), 0).label("failures"),
-    select(table.c.last_at).where(*_HERE).scalar_subquery().label("last_at"),
-    _EVERYWHERE.scalar_subquery().label("everywhere"),
-    _KNOWN.scalar_subquery().label("known_at"),
+_STANDING = Prepared(
+    select(
+        func.coalesce(select(table.c.failures).where(*_HERE).scalar_subquery(), 0).label("failures"),
+        select(table.c.last_at).where(*_HERE).scalar_subquery().label("last_at"),
+        _EVERYWHERE.scalar_subquery().label("everywhere"),
+        _KNOWN.scalar_subquery().label("known_at"),
+    )
 )
 
 
@@ -34,8 +37,9 @@ def standing(connection: Connection, subject: str, source: str, age: timedelta) 
     """How many `failures` there were in a row, and when the last (`last_at`); how many from `everywhere`, in
     rows whose last is not older than `age`; when the user was last noted to log in from there (`known_at`).
     """
-    said = {"subject": subject, "source": source, "since": clock.now() - age}
-    return connection.execute(_STANDING, said).one()
+    found = _STANDING.one(connection, subject=subject, source=source, since=clock.now() - age)
+    assert found is not None  # sums of nothing are a row too
+    return found
 
 
 def add(connection: Connection, subject: str, source: str, age: timedelta) -> None:

@@ -4,31 +4,32 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, bindparam, insert, select
+from sqlalchemy import Connection, Row, Table, bindparam, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from mesh.caller import Caller
 from mesh.errors import CloudError, not_found
 from mesh.paging import page
+from mesh.prepared import Prepared
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 def find(connection: Connection, table: Table, id: str) -> Row[Any] | None:
     """The row of that id, or None."""
-    return connection.execute(_by_id(table), {"id": id}).one_or_none()
+    return _by_id(table).one(connection, id=id)
 
 
 @cache
-def _by_id(table: Table) -> Select[Any]:
+def _by_id(table: Table) -> Prepared:
     """Made once, as a login asks for half a dozen rows, and to make it takes longer than to ask."""
-    return select(table).where(table.c.id == bindparam("id"))
+    return Prepared(select(table).where(table.c.id == bindparam("id")))
 
 
 @cache
-def _held(table: Table, alone: bool) -> Select[Any]:
-    return _by_id(table).with_for_update(read=not alone)
+def _held(table: Table, alone: bool) -> Prepared:
+    return Prepared(select(table).where(table.c.id == bindparam("id")).with_for_update(read=not alone))
 
 
 def get(connection: Connection, table: Table, id: str) -> Row[Any]:
@@ -62,7 +63,7 @@ def hold(connection: Connection, table: Table, id: str, *, alone: bool = False) 
 
     It orders a token against what would revoke it: SQLite has one writer anyway, PostgreSQL locks the row.
     """
-    return connection.execute(_held(table, alone), {"id": id}).one_or_none()
+    return _held(table, alone).one(connection, id=id)
 
 
 def add(connection: Connection, table: Table, kind: str, values: dict[str, Any]) -> Row[Any]:

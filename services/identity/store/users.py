@@ -3,11 +3,12 @@
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, or_, select
+from sqlalchemy import Connection, Row, bindparam, delete, or_, select
 
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import not_found
+from mesh.prepared import Prepared
 from services.identity.store import assignments, revocations, rows
 from services.identity.tables import domains, totp, users
 
@@ -35,20 +36,20 @@ def for_login(
     A disabled one is nobody from the beginning: the right password is then as wrong as any other.
     """
     said = {"id": id} if id else {"domain": domain_id or domain_name, "name": name}
-    return connection.execute(_login_query(bool(id), bool(domain_id)), said).one_or_none()
+    return _login_query(bool(id), bool(domain_id)).one(connection, **said)
 
 
 @cache
-def _login_query(by_id: bool, by_domain_id: bool) -> Select[Any]:
+def _login_query(by_id: bool, by_domain_id: bool) -> Prepared:
     """Made once for each way to say who one is: to make it takes longer than to ask."""
     device = select(totp.c.user_id).where(totp.c.user_id == users.c.id, totp.c.confirmed).exists()
     second_factor = or_(users.c.second_factor_required, device).label("second_factor")
     query = select(users, second_factor).join(domains, domains.c.id == users.c.domain_id)
     query = query.where(users.c.enabled, domains.c.enabled)
     if by_id:
-        return query.where(users.c.id == bindparam("id"))
+        return Prepared(query.where(users.c.id == bindparam("id")))
     domain = domains.c.id if by_domain_id else domains.c.name
-    return query.where(domain == bindparam("domain"), users.c.name == bindparam("name"))
+    return Prepared(query.where(domain == bindparam("domain"), users.c.name == bindparam("name")))
 
 
 def listed(
