@@ -12,7 +12,6 @@ import os
 import signal
 import uuid
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +72,7 @@ class Fleet:
         self.database = Database.open(url, TABLES, MIGRATIONS)
         self.peers = Peers(settings, self.leaf(name))
         self.trail = Trail(to_identity(self.peers), Drain().last_words)
+        self.parts: list[object] = []  # what runs until the process ends: nobody else holds on to it
 
     def leaf(self, host_id: str) -> Any:
         """A host's certificate."""
@@ -98,7 +98,7 @@ def node_settings(fleet: Fleet, number: int) -> Node:
     )
 
 
-async def be_a_host(fleet: Fleet, number: int, guests: int, stack: AsyncExitStack) -> None:
+async def be_a_host(fleet: Fleet, number: int, guests: int) -> None:
     """Returns when compute and the network service have taken it in; it goes on being one."""
     own, leaf = node_settings(fleet, number), fleet.leaf(host_id(number))
     peers, ledger = Peers(fleet.settings, leaf), Ledger(fleet.database)
@@ -112,10 +112,8 @@ async def be_a_host(fleet: Fleet, number: int, guests: int, stack: AsyncExitStac
     server = Server(fleet.interceptor(), leaf, [own.address], Drain())
     server.add(parts.servicers)
     await server.start()
-    stack.push_async_callback(server.stop)
-    for job in (parts.be_a_host, parts.be_wired, parts.reports.run):
-        task = asyncio.create_task(job())
-        stack.callback(task.cancel)
+    jobs = (parts.be_a_host, parts.be_wired, parts.reports.run)
+    fleet.parts += [server, *(asyncio.create_task(job()) for job in jobs)]
     await parts.admission.admitted()
     await parts.wire.told()
 
@@ -125,12 +123,12 @@ def _guests(number: int, count: int) -> Iterator[GuestSpec]:
         yield GuestSpec(server_id=guest_id(number, guest))
 
 
-async def watch_only(fleet: Fleet, number: int, _guests: int, stack: AsyncExitStack) -> None:
+async def watch_only(fleet: Fleet, number: int, _guests: int) -> None:
     """A host's network half alone: returns once it was told what is to be, and goes on listening."""
     own = node_settings(fleet, number)
     wire = SimulatedWire(own, Peers(fleet.settings, fleet.leaf(own.host_id)), own.host_id, _Nobody())
     await wire.start()
-    stack.push_async_callback(wire.stop)
+    fleet.parts.append(wire)
     await wire.told()
 
 
@@ -142,24 +140,20 @@ class _Nobody:
 
 
 async def play(settings: Settings, numbers: range, guests: int, *, only_watch: bool) -> None:
-    """Until told to end."""
-    ended = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    """Until told to end: at once, for nobody waits until thousands of connections are closed."""
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, os._exit, 0)
     fleet = await asyncio.to_thread(Fleet, settings, f"fleet-{numbers.start}")
+    fleet.parts.append(asyncio.create_task(fleet.trail.run()))
     limit, begin = asyncio.Semaphore(_AT_ONCE), watch_only if only_watch else be_a_host
-    trail = asyncio.create_task(fleet.trail.run())
-    async with AsyncExitStack() as stack:
 
-        async def one(number: int) -> None:
-            async with limit:
-                await begin(fleet, number, guests, stack)
+    async def one(number: int) -> None:
+        async with limit:
+            await begin(fleet, number, guests)
 
-        await asyncio.gather(*map(one, numbers))
-        print("ready", flush=True)
-        await ended.wait()
-        trail.cancel()
-        os._exit(0)  # nobody waits for thousands of connections to be closed one after the other
+    await asyncio.gather(*map(one, numbers))
+    print("ready", flush=True)
+    await asyncio.Event().wait()
 
 
 @click.command()
