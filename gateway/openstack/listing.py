@@ -31,14 +31,16 @@ async def listing(
     brief: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     sorts: Mapping[str, str] | None = None,
     ascending: str = "",
+    lost: int = 400,
 ) -> dict[str, Any]:
     """The document of a list. `sorts` maps sort keys to fields of the document.
 
-    What is not sorted comes newest first, or by the sort key `ascending`.
+    What is not sorted comes newest first, or by the sort key `ascending`. `lost` is the status of a marker
+    that is not in the list.
     """
     items = [Shown(item.id, view(item)) async for item in found]
     _sort(items, _keys(call) or ([(ascending, "asc")] if ascending else []), sorts or {})
-    taken, following = await window(call, each(items[_offset(call) :]), strict=True)
+    taken, following = await window(call, each(items[_offset(call) :]), strict=True, lost=lost)
     document: dict[str, Any] = {noun: [brief(one.document) if brief else one.document for one in taken]}
     if following:
         document[f"{noun}_links"] = [{"rel": "next", "href": following}]

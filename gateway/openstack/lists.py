@@ -29,11 +29,12 @@ async def each(found: Iterable[Any]) -> AsyncIterator[Any]:
 
 
 async def window(
-    call: Call, found: AsyncIterator[Any], maximum: int = _PAGE, *, strict: bool = False
+    call: Call, found: AsyncIterator[Any], maximum: int = _PAGE, *, strict: bool = False, lost: int = 400
 ) -> tuple[list[Any], str]:
     """The items after `marker`, at most `limit`, and the address of the next page ("" on the last).
 
     `strict`, as Nova and Cinder are: a limit of 0 is none at all, and a full page names another.
+    `lost` is the status of a marker that is not in the list.
     """
     limit, marker = _limit(call, maximum), call.query.get("marker", "")
     if not (limit or strict):
@@ -48,7 +49,7 @@ async def window(
         else:
             taken.append(item)
     if waiting:
-        raise Refusal(400, f"The marker {marker} is not in the list.")
+        raise Refusal(lost, f"The marker {marker} is not in the list.")
     return taken, _next(call, taken[-1].id) if strict and taken and len(taken) == limit else ""
 
 

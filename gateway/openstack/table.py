@@ -20,10 +20,14 @@ _TAIL = """## What is taken and what comes of it
   `OS-DCF:diskConfig` likewise; what it would do is the guest's affair.
 - The `device` of an attachment is the guest's choice, not the caller's.
 - Names are filtered by text with `.*` in it and `^` and `$` at its ends, not by every regular expression.
-- What is made in Neutron is the project's that the token is for; `project_id` may say that and nothing else.
 - Candidates of Placement are providers that take one group of requirements each; several groups, and sharing
   or nested providers, are asked for by the contract's ListCandidates. A provider's generation grows with its
   name and parent too. A resource class keeps its name; who owns what is allocated is named by a UUID.
+- What is made in Neutron is the project's that the token is for, unless `project_id` names another: that is
+  for administrators of the cloud.
+- Several servers made at once (`max_count`) are as many as the quota lets be, and none where those are fewer
+  than `min_count`.
+- Cinder's `os-attach` attaches as compute does, to the server that it names.
 - The availability zone without a name is called `nova`.
 """
 

@@ -46,7 +46,7 @@ async def _listed(call: Call, brief: Any) -> dict[str, Any]:
 
     found = walk(call.stub(SnapshotServiceStub).ListSnapshots, pb.ListSnapshotsRequest(), "snapshots")
     shown = lambda one: views.snapshot(call, one)  # noqa: E731
-    return await listing(call, fitting(found, fits), "snapshots", shown, brief, _SORTS)
+    return await listing(call, fitting(found, fits), "snapshots", shown, brief, _SORTS, lost=404)
 
 
 async def show(call: Call) -> dict[str, Any]:

@@ -57,7 +57,7 @@ async def _listed(call: Call, brief: Any) -> dict[str, Any]:
     hosts = await pools.names(call, there)
     found = fitting(each(there), lambda one: filters.fits(one, given, kinds))
     shown = lambda one: views.volume(call, one, kinds, hosts)  # noqa: E731
-    document = await listing(call, found, "volumes", shown, brief, _SORTS)
+    document = await listing(call, found, "volumes", shown, brief, _SORTS, lost=404)
     if call.microversion >= (3, 45) and call.flag("with_count"):
         document["count"] = len(document["volumes"])
     return document

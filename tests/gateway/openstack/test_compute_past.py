@@ -1,5 +1,6 @@
 """What Nova passed on to other services before 2.36, and its hosts before 2.43."""
 
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -29,6 +30,14 @@ def outside(operator: httpx.Client) -> Iterator[str]:
     assert operator.post("/network/v2.0/subnets", json={"subnet": subnet}).status_code == 201
     yield network
     assert operator.delete(f"/network/v2.0/networks/{network}").status_code == 204
+
+
+def until_taken(client: httpx.Client, place: str, body: dict) -> httpx.Response:
+    """The answer once nothing else is under way there."""
+    ends = time.monotonic() + 60
+    while (answer := client.post(place, json=body)).status_code in (400, 409) and time.monotonic() < ends:
+        time.sleep(0.1)
+    return answer
 
 
 def test_images_are_listed_shown_keyed_and_deleted(one: httpx.Client, two: httpx.Client) -> None:
@@ -72,6 +81,27 @@ def test_floating_ips_are_taken_from_pools_and_given_to_servers(
     assert one.delete(place).status_code == 202
     assert one.put(f"{way}/remove_router_interface", json=inside).status_code == 200
     assert one.delete(way).status_code == 204
+
+
+def test_a_volume_is_attached_and_detached_as_cinder_has_it(
+    one: httpx.Client, two: httpx.Client, parts: dict[str, str]
+) -> None:
+    server = boot(one, parts)
+    made = one.post("/volume/v3/volumes", json={"volume": {"size": 1}}).json()["volume"]["id"]
+    place = f"/volume/v3/volumes/{made}"
+    until(one, place, "volume", lambda each: each["status"] == "available")
+    attach = {"os-attach": {"instance_uuid": server["id"], "mountpoint": "/dev/vdb"}}
+    assert two.post(f"{place}/action", json=attach).status_code == 404
+    assert one.post(f"{place}/action", json={"os-detach": {}}).status_code == 400
+    assert one.post(f"{place}/action", json=attach).status_code == 202
+    until(one, place, "volume", lambda each: each["status"] == "in-use")
+    until(one, f"{NOVA}/servers/{server['id']}", "server", lambda each: not each["OS-EXT-STS:task_state"])
+    detached = until_taken(one, f"{place}/action", {"os-detach": {}})
+    assert detached.status_code == 202, detached.text
+    until(one, place, "volume", lambda each: each["status"] == "available")
+    assert one.delete(f"{NOVA}/servers/{server['id']}").status_code == 204
+    gone(one, f"{NOVA}/servers/{server['id']}")
+    assert one.delete(place).status_code == 202
 
 
 def test_volumes_and_snapshots_are_made_and_deleted(one: httpx.Client, two: httpx.Client) -> None:

@@ -69,6 +69,8 @@ def test_lists_are_filtered_sorted_and_paged(one: httpx.Client) -> None:
         url = page["volumes_links"][0]["href"] if "volumes_links" in page else ""
     assert seen == ["l-a", "l-b", "l-c"]
     assert one.get(PLACE, params={"nonsense": "1"}).status_code == 400
+    assert one.get(PLACE, params={"marker": "there is none"}).status_code == 404
+    assert one.get(PLACE, params={"limit": "0"}).json() == {"volumes": []}
 
 
 def test_a_snapshot_becomes_a_volume(one: httpx.Client) -> None:
