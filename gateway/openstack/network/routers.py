@@ -48,7 +48,8 @@ def _shown(gateway: resources_pb2.ExternalGateway) -> dict[str, Any]:
     }
 
 
-def _gateway(given: dict[str, Any]) -> resources_pb2.ExternalGateway:
+def _gateway(given: dict[str, Any], had: str = "") -> resources_pb2.ExternalGateway:
+    """The gateway that a body asks for. Its address is the network's to give: no other than it `had`."""
     body.refuse_unknown(given, {"network_id", "enable_snat", "external_fixed_ips"})
     addresses = body.field(given, "external_fixed_ips", list, [])
     if len(addresses) > 1:
@@ -56,8 +57,8 @@ def _gateway(given: dict[str, Any]) -> resources_pb2.ExternalGateway:
     gateway = resources_pb2.ExternalGateway(network_id=body.field(given, "network_id", str))
     if "enable_snat" in given:
         gateway.snat_enabled = body.field(given, "enable_snat", bool)
-    if addresses:
-        gateway.ip_address = body.field(addresses[0], "ip_address", str, "")
+    if addresses and body.field(addresses[0], "ip_address", str, had) != had:
+        raise Refusal(501, "external_fixed_ips: a router's external address is given to it, not chosen.")
     return gateway
 
 
@@ -84,9 +85,9 @@ async def update(call: Call) -> dict[str, Any]:
     if _GATEWAY in given:
         gateway = body.field(given, _GATEWAY, dict, {})
         if gateway:
-            router = await stub.SetRouterGateway(
-                messages.SetRouterGatewayRequest(id=id, gateway=_gateway(gateway))
-            )
+            before = await stub.GetRouter(messages.GetRouterRequest(id=id))
+            wanted = _gateway(gateway, before.gateway.ip_address)
+            router = await stub.SetRouterGateway(messages.SetRouterGatewayRequest(id=id, gateway=wanted))
         else:
             router = await stub.ClearRouterGateway(messages.ClearRouterGatewayRequest(id=id))
     return {"router": view(router)}

@@ -207,3 +207,20 @@ def test_administrators_make_things_for_a_project(neutron: httpx.Client, adminis
     for noun, each in (("ports", port), ("routers", router), ("networks", network)):
         assert neutron.get(f"/network/v2.0/{noun}/{each['id']}").status_code == 200
         assert administrator.delete(f"/network/v2.0/{noun}/{each['id']}").status_code == 204
+
+
+def test_a_routers_address_outside_is_given_to_it_and_not_chosen(
+    neutron: httpx.Client, administrator: httpx.Client
+) -> None:
+    network, _ = network_with_subnet(administrator, "192.0.2.0/24", **{"router:external": True})
+    outside = {"network_id": network["id"]}
+    router = make(neutron, "router", "routers", external_gateway_info=outside)
+    place, given = f"/network/v2.0/routers/{router['id']}", router["external_gateway_info"]
+    again = neutron.put(place, json={"router": {"external_gateway_info": given}})
+    assert again.json()["router"]["external_gateway_info"] == given
+    chosen = outside | {"external_fixed_ips": [{"ip_address": "192.0.2.77"}]}
+    assert neutron.put(place, json={"router": {"external_gateway_info": chosen}}).status_code == 501
+    body = {"router": {"external_gateway_info": chosen}}
+    assert neutron.post("/network/v2.0/routers", json=body).status_code == 501
+    assert neutron.delete(place).status_code == 204
+    assert administrator.delete(f"/network/v2.0/networks/{network['id']}").status_code == 204

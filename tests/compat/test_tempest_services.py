@@ -1,0 +1,25 @@
+"""All of Tempest's tests of one service's API, on simulated hosts: those that need no guest."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.compat import results, tempest_run
+from tests.compat.clients import Client
+from tests.compat.install import installed
+from tests.end_to_end.clouds import GUEST_IMAGE, Cloud
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("service", ["identity", "network"])
+def test_a_services_api_fails_only_where_it_is_known_to(
+    world: Cloud, clients: Path, tmp_path: Path, service: str
+) -> None:
+    if world.layout.hypervisor != "simulated":
+        pytest.skip("they have no guests to log in to")
+    judge, folder = installed("tempest"), tmp_path / "judge"
+    admin = Client.administrator(clients, world.layout)
+    tempest_run.configured(folder, judge, admin, GUEST_IMAGE, logs_in=False)
+    found = tempest_run.run(folder, judge, rf"^tempest\.api\.{service}\.")
+    results.record(f"tempest-{service}", found, tempest_run.service)
+    results.hold(f"tempest-{service}", found, (folder / "run.log").read_text()[-20000:])
