@@ -1,6 +1,5 @@
 """A real guest under QEMU on a real host agent: one of it, in the order of its life."""
 
-import asyncio
 import os
 import signal
 import time
@@ -248,34 +247,6 @@ async def test_it_shuts_down_when_asked_and_that_is_reported(lab: Lab) -> None:
     assert time.monotonic() - began < 60
     await lab.told(Reported.GUEST_STATE_SHUTOFF)
     assert "power button" in lab.machine.console(server_id)
-
-
-async def test_a_start_that_libvirtd_did_not_survive_is_begun_anew(lab: Lab) -> None:
-    server_id, begun, hit = (
-        lab.guest.server_id,
-        lab.machine.console(lab.guest.server_id).count("READY"),
-        False,
-    )
-    for _ in range(6):  # until it dies in the middle: a start is over in less than a second
-        starting = asyncio.create_task(
-            lab.guests.StartGuest(pb.StartGuestRequest(server_id=server_id), timeout=90)
-        )
-
-        async def is_being_started() -> bool:
-            return lab.machine.qemu(server_id) is not None
-
-        await until(is_being_started)
-        process, daemon = lab.machine.qemu(server_id), lab.machine.libvirtd()
-        assert daemon is not None
-        os.kill(daemon, signal.SIGKILL)
-        assert (await starting).state == RUNNING
-        begun += 1
-        await lab.machine.says(server_id, "READY", times=begun)
-        hit = lab.machine.qemu(server_id) != process
-        await lab.guests.StopGuest(pb.StopGuestRequest(server_id=server_id), timeout=90)
-        if hit:
-            break
-    assert hit, "the guest was never in the middle of its start"
 
 
 async def test_it_runs_in_another_size_and_is_what_it_was_again(lab: Lab) -> None:
