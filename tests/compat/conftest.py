@@ -23,11 +23,12 @@ def clients() -> Path:
 
 @pytest.fixture(scope="session", params=["simulated", pytest.param("tcg", marks=pytest.mark.slow)])
 def world(request: pytest.FixtureRequest) -> Iterator[Cloud]:
-    """A cloud of one host: once without guests, once with real ones.
+    """A cloud: once of two hosts without guests, between which servers move, once of one with real ones.
 
     Who administers a project administers it all, as those whom Tempest makes expect.
     """
-    with cloud(hypervisor=request.param, more=("identity.project_admins_administer_cloud=true",)) as found:
+    hosts, more = 1 if request.param == "tcg" else 2, ("identity.project_admins_administer_cloud=true",)
+    with cloud(hosts, request.param, more=more) as found:
         yield found
 
 

@@ -77,8 +77,9 @@ ssh_key_type = ecdsa
 connect_timeout = 60
 ssh_timeout = 240
 """
+Outcomes = Mapping[str, str]
 _OUTCOMES = {"ok": "passed", "FAILED": "failed", "SKIPPED": "skipped"}
-_RESULT = re.compile(r"^\{\d+\} (.+?) \[[\d.]+s\] \.\.\. (ok|FAILED|SKIPPED)")
+_RESULT = re.compile(r"^\{\d+\} (.+?)(?: \[[\d.]+s\])? \.\.\. (ok|FAILED|SKIPPED)")
 
 
 def configured(folder: Path, commands: Path, admin: Client, image_file: Path, *, logs_in: bool) -> None:
@@ -109,7 +110,7 @@ def configured(folder: Path, commands: Path, admin: Client, image_file: Path, *,
     (folder / "etc" / "tempest.conf").write_text(_CONFIG.format(**said))
 
 
-def run(folder: Path, commands: Path, tests: str, place: Sequence[str] = ()) -> Mapping[str, str]:
+def run(folder: Path, commands: Path, tests: str, place: Sequence[str] = ()) -> Outcomes:
     """What came of each test whose name matches: passed, failed or skipped.
 
     `place` is what the command begins with, where it is to run elsewhere.
