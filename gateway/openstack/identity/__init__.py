@@ -29,23 +29,20 @@ def _grants(prefix: str) -> tuple[Route, ...]:
 
 
 def _grants_to(prefix: str, holder: str) -> tuple[Route, ...]:
-    plain = f"/v3/{prefix}/{holder}/roles"
-    below = f"/v3/OS-INHERIT/{prefix}/{holder}/roles"
-    inherited = f"{below}/{{role_id}}/inherited_to_projects"
-    one = f"{plain}/{{role_id}}"
+    plain, below = (f"/v3/{place}{prefix}/{holder}/roles" for place in ("", "OS-INHERIT/"))
+    routes = _granted(plain, f"{plain}/{{role_id}}")
+    if prefix == "system":  # nothing is below it that could inherit
+        return routes
+    return routes + _granted(f"{below}/inherited_to_projects", f"{below}/{{role_id}}/inherited_to_projects")
+
+
+def _granted(all: str, one: str) -> tuple[Route, ...]:
     return (
-        Route("GET", plain, assignments.listed),
-        Route("GET", f"{below}/inherited_to_projects", assignments.listed),
-        *(
-            Route(method, path, handler, 204)
-            for path in (one, inherited)
-            for method, handler in (
-                ("PUT", assignments.grant),
-                ("HEAD", assignments.check),
-                ("GET", assignments.check),
-                ("DELETE", assignments.revoke),
-            )
-        ),
+        Route("GET", all, assignments.listed),
+        Route("PUT", one, assignments.grant, 204),
+        Route("HEAD", one, assignments.check, 204),
+        Route("GET", one, assignments.check, 204),
+        Route("DELETE", one, assignments.revoke, 204),
     )
 
 

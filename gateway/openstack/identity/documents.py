@@ -13,7 +13,7 @@ def linked(call: Call, kind: str, document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "links": {"self": call.url(f"/v3/{kind}/{document['id']}")}}
 
 
-def listing(call: Call, name: str, documents: list[dict[str, Any]]) -> dict[str, Any]:
+def listing(call: Call, name: str, documents: list[Any]) -> dict[str, Any]:
     """A list, always whole."""
     self = f"{call.root}{call.request.url.path}"
     if call.request.url.query:

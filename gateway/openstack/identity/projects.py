@@ -91,13 +91,17 @@ async def delete(call: Call) -> None:
 
 async def tags(call: Call) -> dict[str, Any]:
     """GET /v3/projects/{id}/tags."""
-    return {"tags": list((await _get(call)).tags)}
+    return _tags(call, await _get(call))
 
 
 async def set_tags(call: Call) -> dict[str, Any]:
     """PUT /v3/projects/{id}/tags."""
     body = await call.body()
-    return {"tags": list((await _change(call, {"tags": strings(field(body, "tags", list))})).tags)}
+    return _tags(call, await _change(call, {"tags": strings(field(body, "tags", list))}))
+
+
+def _tags(call: Call, project: Project) -> dict[str, Any]:
+    return listing(call, "tags", list(project.tags))
 
 
 async def clear_tags(call: Call) -> None:

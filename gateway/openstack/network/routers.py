@@ -13,6 +13,8 @@ from gateway.openstack.network.subnets import routes
 from weft.network.v1 import resources_pb2
 from weft.network.v1 import router_service_pb2 as messages
 from weft.network.v1.router_service_pb2_grpc import RouterServiceStub
+from weft.network.v1.subnet_service_pb2 import GetSubnetRequest
+from weft.network.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 _CREATE = {**SHARED, "admin_state_up": Field("admin_state_down", bool, lambda up: not up)}
 _UPDATE = {
@@ -27,7 +29,7 @@ def view(router: resources_pb2.Router) -> dict[str, Any]:
     """As Neutron shows it."""
     return common(router) | {
         "name": router.name,
-        "status": "ACTIVE" if router.admin_state_up else "DOWN",
+        "status": "ACTIVE",  # whether it is up or not, as Neutron says
         "admin_state_up": router.admin_state_up,
         _GATEWAY: _shown(router.gateway) if router.HasField("gateway") else None,
         "routes": [{"destination": route.destination, "nexthop": route.next_hop} for route in router.routes],
@@ -97,7 +99,7 @@ async def add_interface(call: Call) -> dict[str, Any]:
     """PUT /routers/{id}/add_router_interface."""
     given = await _interface(call)
     request = messages.AddRouterInterfaceRequest(id=call.params["id"], **given)
-    return _told(await call.stub(RouterServiceStub).AddRouterInterface(request), given)
+    return await _told(call, await call.stub(RouterServiceStub).AddRouterInterface(request), given)
 
 
 async def remove_interface(call: Call) -> dict[str, Any]:
@@ -105,8 +107,9 @@ async def remove_interface(call: Call) -> dict[str, Any]:
     given = await _interface(call)
     stub, id = call.stub(RouterServiceStub), call.params["id"]
     before = await stub.GetRouter(messages.GetRouterRequest(id=id))
+    told = await _told(call, before, given)
     await stub.RemoveRouterInterface(messages.RemoveRouterInterfaceRequest(id=id, **given))
-    return _told(before, given)
+    return told
 
 
 async def _interface(call: Call) -> dict[str, str]:
@@ -117,14 +120,18 @@ async def _interface(call: Call) -> dict[str, str]:
     return {name: body.field(given, name, str) for name in given}
 
 
-def _told(router: resources_pb2.Router, given: dict[str, str]) -> dict[str, Any]:
+async def _told(call: Call, router: resources_pb2.Router, given: dict[str, str]) -> dict[str, Any]:
     document = {"id": router.id, "project_id": router.project_id, "tenant_id": router.project_id, **given}
     for interface in router.interfaces:
         if all(getattr(interface, name) == value for name, value in given.items()):
+            request = GetSubnetRequest(id=interface.subnet_id)
+            subnet = await call.stub(SubnetServiceStub).GetSubnet(request)
             document |= {
                 "port_id": interface.port_id,
                 "subnet_id": interface.subnet_id,
                 "subnet_ids": [interface.subnet_id],
+                "network_id": subnet.network_id,
+                "tags": list(router.tags),
             }
     return document
 
