@@ -24,7 +24,7 @@ def one(cloud: Cloud) -> Iterator[httpx.Client]:
 @pytest.fixture
 def outside(operator: httpx.Client) -> Iterator[str]:
     """An external network."""
-    body = {"network": {"name": "out", "router:external": True}}
+    body = {"network": {"name": "out-of-the-past", "router:external": True}}
     network = operator.post("/network/v2.0/networks", json=body).json()["network"]["id"]
     subnet = {"network_id": network, "cidr": "198.51.100.0/24", "ip_version": 4}
     assert operator.post("/network/v2.0/subnets", json={"subnet": subnet}).status_code == 201
@@ -58,9 +58,9 @@ def test_images_are_listed_shown_keyed_and_deleted(one: httpx.Client, two: httpx
 def test_floating_ips_are_taken_from_pools_and_given_to_servers(
     one: httpx.Client, two: httpx.Client, outside: str, parts: dict[str, str]
 ) -> None:
-    assert {"name": "out"} in one.get(f"{NOVA}/os-floating-ip-pools").json()["floating_ip_pools"]
+    assert {"name": "out-of-the-past"} in one.get(f"{NOVA}/os-floating-ip-pools").json()["floating_ip_pools"]
     assert one.post(f"{NOVA}/os-floating-ips", json={"pool": "none"}).status_code == 404
-    made = one.post(f"{NOVA}/os-floating-ips", json={"pool": "out"}).json()["floating_ip"]
+    made = one.post(f"{NOVA}/os-floating-ips", json={"pool": "out-of-the-past"}).json()["floating_ip"]
     place = f"{NOVA}/os-floating-ips/{made['id']}"
     assert two.get(place).status_code == 404
     router = {"router": {"external_gateway_info": {"network_id": outside}}}
