@@ -1,5 +1,6 @@
 """The crash matrix of what is done with a server that is there."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,9 +40,18 @@ from weft.compute.v1.server_service_pb2 import (
 )
 from weft.image.v1.resources_pb2 import ImageStatus
 
+# A port that is made is on its host at once: only one that was there before is bound.
+MAKE_AND_ATTACH = replace(ATTACH_PORT, steps=tuple(s for s in ATTACH_PORT.steps if s.name != "bind ports"))
+
+
+async def attach_new_port(cloud: Cloud, server: Server) -> Server:
+    request = AttachPortRequest(id=server.id, network_id=cloud.network.id)
+    return await cloud.member.settled(await cloud.member.servers.AttachPort(request))
+
 
 async def attach_port(cloud: Cloud, server: Server) -> Server:
-    request = AttachPortRequest(id=server.id, network_id=cloud.network.id)
+    port = cloud.networks.add_port(cloud.network)
+    request = AttachPortRequest(id=server.id, port_id=port.id)
     return await cloud.member.settled(await cloud.member.servers.AttachPort(request))
 
 
@@ -52,8 +62,12 @@ async def detach_port(cloud: Cloud, server: Server) -> Server:
 
 @pytest.mark.parametrize(
     ("flow", "act", "change"),
-    [(ATTACH_PORT, attach_port, 1), (DETACH_PORT, detach_port, -1)],
-    ids=["attach", "detach"],
+    [
+        (MAKE_AND_ATTACH, attach_new_port, 1),
+        (ATTACH_PORT, attach_port, 1),
+        (DETACH_PORT, detach_port, -1),
+    ],
+    ids=["attach a new one", "attach", "detach"],
 )
 async def test_a_card_comes_or_goes_wholly_or_not_at_all(
     compute: Cloud, flow: Flow, act: Act, change: int
