@@ -187,14 +187,15 @@ def test_policy_explains_both_verdicts(cloud: Cloud) -> None:
     assert nothing.status == 3
 
 
-def test_a_logged_out_token_is_worthless(cloud: Cloud) -> None:
+def test_a_logged_out_token_is_worthless(cloud: Cloud, tmp_path: Path) -> None:
+    own = {"XDG_CONFIG_HOME": str(tmp_path)}  # the cloud that was logged in to last is the one from then on
     words = ("--cloud", "brief", "--endpoint", cloud.layout.endpoint, "--ca", str(cloud.layout.ca))
     login = (*words, "--project", "admin", "login", "--user", "admin")
-    assert cloud.run(*login, "--password-file", str(cloud.layout.admin_password)).status == 0
-    assert cloud.run("--cloud", "brief", "whoami").status == 0
-    assert cloud.run("--cloud", "brief", "logout").status == 0
-    assert cloud.run("--cloud", "brief", "whoami").status == 4
-    wrong = cloud.run(*login, WEFT_PASSWORD="wrong")
+    assert cloud.run(*login, "--password-file", str(cloud.layout.admin_password), **own).status == 0
+    assert cloud.run("--cloud", "brief", "whoami", **own).status == 0
+    assert cloud.run("--cloud", "brief", "logout", **own).status == 0
+    assert cloud.run("--cloud", "brief", "whoami", **own).status == 4
+    wrong = cloud.run(*login, **own, WEFT_PASSWORD="wrong")
     assert wrong.status == 4
 
 
