@@ -81,6 +81,15 @@ class Machine:
         answer = as_administrator(self.cloud, "host", "list", "-o", "json").json
         return next((host["status"] for host in answer if host["name"] == self.name), "")
 
+    def retire(self) -> None:
+        """Nothing is to be put on it any more: it seems to be UP for a while after its agent has ended."""
+        for resource, key in (("host", "id"), ("pool", "host_id")):
+            listed = as_administrator(self.cloud, resource, "list", "-o", "json").json
+            for each in listed:
+                if each[key] == joining.host_of(self.state):
+                    done = as_administrator(self.cloud, resource, "update", each["id"], "--disabled")
+                    assert done.status == 0, done.err
+
     def beat(self) -> str:
         """What compute says to a sign of life with the host's certificate: a reason, or ""."""
 
@@ -108,8 +117,10 @@ def _until(done: Callable[[], bool], what: str) -> None:
 
 
 @pytest.fixture
-def machine(cloud: Cloud, tmp_path: Path) -> Machine:
-    return Machine(cloud, tmp_path)
+def machine(cloud: Cloud, tmp_path: Path) -> Iterator[Machine]:
+    there = Machine(cloud, tmp_path)
+    yield there
+    there.retire()
 
 
 def test_a_machine_without_a_token_is_no_host_and_says_what_to_do(machine: Machine) -> None:
