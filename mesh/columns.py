@@ -10,12 +10,17 @@ from sqlalchemy.types import TypeDecorator
 
 from mesh import clock, ids
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+def micros(span: timedelta) -> int:
+    """A span in whole microseconds."""
+    return span // _MICROSECOND
+
+
 def _moment(value: int | None) -> datetime | None:
-    return None if value is None else _EPOCH + timedelta(microseconds=value)
+    return None if value is None else EPOCH + timedelta(microseconds=value)
 
 
 def _read(value: Any) -> Any:
@@ -31,7 +36,7 @@ class Timestamp(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
         if value is None:
             return None
-        return (value - _EPOCH) // _MICROSECOND
+        return micros(value - EPOCH)
 
     def result_processor(self, dialect: Any, coltype: object) -> Any:
         """Called for each value of a long list: SQLAlchemy's own way to one takes three calls."""

@@ -14,6 +14,7 @@ from sqlalchemy import BigInteger, Connection, Row, and_, bindparam, insert, or_
 
 from mesh import caller, clock, ids, moment
 from mesh.caller import Caller
+from mesh.columns import micros
 from mesh.errors import CloudError
 from mesh.prepared import Prepared
 from mesh.steps import Flow
@@ -190,7 +191,7 @@ def begin(
     )
     life = timedelta(seconds=flow.deadline)
     lease = lease if owner else timedelta(0)
-    spans = {"life": moment.micros(life), "lease": moment.micros(lease)}
+    spans = {"life": micros(life), "lease": micros(lease)}
     _BEGIN.run(connection, **_row(made, now), **spans)
     return made
 
@@ -253,7 +254,7 @@ def record(connection: Connection, held: Entry, lease: timedelta, *, commits: bo
         "committed": held.committed,
         "ended_at": None if held.state in ACTIVE else now,
         "now": now,
-        "lease": moment.micros(lease),
+        "lease": micros(lease),
     }
     if (_COMMIT if commits else _RECORD).run(connection, **values):
         return

@@ -5,7 +5,7 @@ or to a replica whose own is ahead everybody else is dead. SQLite has its proces
 """
 
 import sqlite3
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -14,11 +14,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from mesh import clock
-from mesh.columns import Timestamp
+from mesh.columns import EPOCH, Timestamp, micros
 from mesh.prepared import Prepared
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class _Microseconds(FunctionElement[int]):
@@ -41,7 +38,7 @@ def _on_postgresql(*_: Any, **__: Any) -> str:
 
 def teach(connection: sqlite3.Connection) -> None:
     """Make the clock of this process known to SQLite."""
-    connection.create_function("weft_now", 0, lambda: micros(clock.now() - _EPOCH))
+    connection.create_function("weft_now", 0, lambda: micros(clock.now() - EPOCH))
 
 
 @lru_cache(maxsize=64)  # the same expression each time: a statement made of it is known by it
@@ -49,11 +46,6 @@ def now(later: timedelta | ColumnElement[int] = timedelta(0)) -> ColumnElement[d
     """The present, or so much later than it: a span, or an expression in microseconds."""
     shift = micros(later) if isinstance(later, timedelta) else later
     return type_coerce(_Microseconds() + shift, Timestamp())
-
-
-def micros(span: timedelta) -> int:
-    """A span in whole microseconds, as `now` takes it."""
-    return span // _MICROSECOND
 
 
 _READ = Prepared(select(now().label("now")))

@@ -7,8 +7,8 @@ from typing import Any
 from gateway.openstack.call import Call
 from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
-from gateway.openstack.lists import walk
 from mesh.errors import CloudError
+from mesh.lists import walk
 from weft.identity.v1 import limit_service_pb2
 from weft.identity.v1.limit_service_pb2_grpc import LimitServiceStub
 from weft.identity.v1.resources_pb2 import Limit

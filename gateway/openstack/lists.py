@@ -1,25 +1,12 @@
 """Lists: OpenStack pages by the id of the last item seen, the contracts by an opaque token."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 from urllib.parse import urlencode
 
 from gateway.openstack.call import Call
 from gateway.openstack.faults import Refusal
-
-_PAGE = 1000
-
-
-async def walk(rpc: Callable[[Any], Awaitable[Any]], request: Any, items: str) -> AsyncIterator[Any]:
-    """All items of a list of the contracts, page after page. `items` is their field in the answer."""
-    request.page_size = _PAGE
-    while True:
-        answer = await rpc(request)
-        for item in getattr(answer, items):
-            yield item
-        if not answer.next_page_token:
-            return
-        request.page_token = answer.next_page_token
+from mesh.lists import PAGE
 
 
 async def each(found: Iterable[Any]) -> AsyncIterator[Any]:
@@ -29,7 +16,7 @@ async def each(found: Iterable[Any]) -> AsyncIterator[Any]:
 
 
 async def window(
-    call: Call, found: AsyncIterator[Any], maximum: int = _PAGE, *, strict: bool = False, lost: int = 400
+    call: Call, found: AsyncIterator[Any], maximum: int = PAGE, *, strict: bool = False, lost: int = 400
 ) -> tuple[list[Any], str]:
     """The items after `marker`, at most `limit`, and the address of the next page ("" on the last).
 

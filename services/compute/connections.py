@@ -6,6 +6,7 @@ from typing import Any
 from mesh.caller import Caller
 from mesh.channel import Peers
 from mesh.errors import CloudError, invalid, not_found
+from mesh.lists import walk
 from weft.compute.v1.server_service_pb2 import AttachPortRequest, CreateServerRequest, NetworkRequest
 from weft.network.v1.network_service_pb2 import GetNetworkRequest, ListNetworksRequest
 from weft.network.v1.network_service_pb2_grpc import NetworkServiceStub
@@ -47,14 +48,8 @@ async def security_groups(
     if not request.security_groups:
         return []
     stub: Any = peers.stub(SecurityGroupServiceStub, service="network")
-    known: list[SecurityGroup] = []
-    page = ListSecurityGroupsRequest(page_size=1000)
-    while True:
-        answer = await stub.ListSecurityGroups(page)
-        known.extend(answer.security_groups)
-        if not answer.next_page_token:
-            break
-        page.page_token = answer.next_page_token
+    listed = walk(stub.ListSecurityGroups, ListSecurityGroupsRequest(), "security_groups")
+    known: list[SecurityGroup] = [group async for group in listed]
     found = [_group(known, word) for word in request.security_groups]
     return list({group.id: group for group in found}.values())
 

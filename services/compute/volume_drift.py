@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mesh.errors import CloudError
+from mesh.lists import walk
 from mesh.warnings import Finding, Warnings
 from services.compute import holders
 from services.compute.flows.app import App
@@ -49,13 +50,8 @@ async def _compare(app: App, warnings: Warnings, host_id: str) -> None:
 
 async def _kept(app: App) -> dict[str, str]:
     """All attachments of block: their servers."""
-    page, found = ListAttachmentsRequest(page_size=1000), {}
-    while True:
-        answer = await attachments(app.peers).ListAttachments(page)
-        found |= {each.id: each.server_id for each in answer.attachments}
-        if not answer.next_page_token:
-            return found
-        page.page_token = answer.next_page_token
+    listed = walk(attachments(app.peers).ListAttachments, ListAttachmentsRequest(), "attachments")
+    return {each.id: each.server_id async for each in listed}
 
 
 def _differences(row: Any, guest: Any, kept: Mapping[str, str]) -> tuple[list[str], list[Finding]]:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mesh import caller
+from mesh.lists import walk
 from services.identity.holdings import OF_NETWORK, Estate, Kind
 from weft.image.v1.image_service_pb2 import ListMembersRequest
 from weft.image.v1.image_service_pb2_grpc import ImageServiceStub
@@ -32,9 +33,7 @@ async def _image(estate: Estate, image: Any) -> str:
         return "Every project may use it: make it private."
     if image.visibility == VISIBILITY_SHARED:
         stub = estate.peers.stub(ImageServiceStub, service="image")
-        with caller.acting_as(caller.ANONYMOUS):
-            members = await stub.ListMembers(ListMembersRequest(image_id=image.id, page_size=1000))
-        for member in members.members:
+        for member in await _all(stub.ListMembers, ListMembersRequest(image_id=image.id), "members"):
             if member.status == MEMBER_STATUS_ACCEPTED:
                 return f"The project {member.member_project_id} uses it: remove that member."
     return ""
@@ -44,16 +43,16 @@ async def _network(estate: Estate, network: Any) -> str:
     if not (network.shared or network.external):
         return ""
     stub = estate.peers.stub(PortServiceStub, service="network")
-    request = ListPortsRequest(network_id=network.id, page_size=1000)
-    while True:
-        with caller.acting_as(caller.ANONYMOUS):
-            answer = await stub.ListPorts(request)
-        for port in answer.ports:
-            if port.project_id != estate.project_id and port.device_owner != f"{OF_NETWORK}dhcp":
-                return f"The project {port.project_id} has the port {port.id} on it."
-        if not answer.next_page_token:
-            return ""
-        request.page_token = answer.next_page_token
+    for port in await _all(stub.ListPorts, ListPortsRequest(network_id=network.id), "ports"):
+        if port.project_id != estate.project_id and port.device_owner != f"{OF_NETWORK}dhcp":
+            return f"The project {port.project_id} has the port {port.id} on it."
+    return ""
+
+
+async def _all(rpc: Callable[[Any], Awaitable[Any]], request: Any, items: str) -> list[Any]:
+    """A list as identity itself sees it: of every project."""
+    with caller.acting_as(caller.ANONYMOUS):
+        return [each async for each in walk(rpc, request, items)]
 
 
 _RULES: dict[str, Callable[[Estate, Any], Awaitable[str]]] = {

@@ -11,6 +11,7 @@ from mesh import caller, ids
 from mesh.caller import Caller
 from mesh.channel import Peers
 from mesh.errors import CloudError
+from mesh.lists import walk
 from weft.block.v1 import operation_service_pb2_grpc as block_operations
 from weft.block.v1 import snapshot_service_pb2 as snapshots
 from weft.block.v1 import volume_service_pb2 as volumes
@@ -115,14 +116,8 @@ class Estate:
 
     async def _pages(self, kind: Kind, stub: Any, asked: Mapping[str, Any]) -> list[Any]:
         own = {"project_id": self.project_id} if kind.by_service else {}
-        request = getattr(kind.verbs, f"List{kind.noun}sRequest")(page_size=1000, **asked, **own)
-        found: list[Any] = []
-        while True:
-            answer = await getattr(stub, f"List{kind.noun}s")(request)
-            found += getattr(answer, f"{kind.type}s")
-            if not answer.next_page_token:
-                return found
-            request.page_token = answer.next_page_token
+        request = getattr(kind.verbs, f"List{kind.noun}sRequest")(**asked, **own)
+        return [each async for each in walk(getattr(stub, f"List{kind.noun}s"), request, f"{kind.type}s")]
 
     async def _end_of(self, kind: Kind, operation_id: str) -> Operation:
         """An operation once it has ended."""

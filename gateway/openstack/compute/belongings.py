@@ -11,7 +11,7 @@ from gateway.openstack.compute import servers, views
 from gateway.openstack.compute.surroundings import around, ports
 from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.network.v1 import security_group_service_pb2
 from weft.network.v1.security_group_service_pb2_grpc import SecurityGroupServiceStub
 

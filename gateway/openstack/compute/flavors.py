@@ -13,7 +13,7 @@ from gateway.openstack.faults import Refusal
 from gateway.openstack.keyed import Keyed
 from gateway.openstack.limits import whole
 from gateway.openstack.listing import fitting, listing
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.compute.v1 import flavor_service_pb2 as pb
 from weft.compute.v1.flavor_service_pb2_grpc import FlavorServiceStub
 from weft.compute.v1.resources_pb2 import Flavor

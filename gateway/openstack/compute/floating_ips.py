@@ -7,12 +7,12 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from gateway.openstack import call as body
 from gateway.openstack.call import Call
-from gateway.openstack.compute.past import passed_on
+from gateway.openstack.compute.past import passing
 from gateway.openstack.compute.surroundings import ports
-from gateway.openstack.dialect import Handler, Route
+from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
-from gateway.openstack.lists import walk
 from mesh.errors import CloudError
+from mesh.lists import walk
 from weft.network.v1 import floating_ip_service_pb2 as pb
 from weft.network.v1 import network_service_pb2, port_service_pb2, resources_pb2
 from weft.network.v1.floating_ip_service_pb2_grpc import FloatingIpServiceStub
@@ -119,14 +119,11 @@ async def _lead(call: Call, one: resources_pb2.FloatingIp, port_id: str, fixed: 
         raise Refusal(400, error.message) from error
 
 
-def _route(method: str, path: str, handler: Handler, status: int = 200) -> Route:
-    return Route(method, f"/v2.1/os-floating-ip{path}", passed_on(handler, "network"), status)
-
-
-ROUTES = (
-    _route("GET", "-pools", pools),
-    _route("GET", "s", index),
-    _route("POST", "s", create),
-    _route("GET", "s/{id}", show),
-    _route("DELETE", "s/{id}", delete, 202),
+ROUTES = passing(
+    "network",
+    Route("GET", "/v2.1/os-floating-ip-pools", pools),
+    Route("GET", "/v2.1/os-floating-ips", index),
+    Route("POST", "/v2.1/os-floating-ips", create),
+    Route("GET", "/v2.1/os-floating-ips/{id}", show),
+    Route("DELETE", "/v2.1/os-floating-ips/{id}", delete, 202),
 )

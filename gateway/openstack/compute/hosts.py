@@ -11,7 +11,7 @@ from gateway.openstack.compute.past import until
 from gateway.openstack.compute.views import ZONE
 from gateway.openstack.dialect import Handler, Route
 from gateway.openstack.faults import Refusal
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.compute.v1 import host_service_pb2 as pb
 from weft.compute.v1.host_service_pb2_grpc import HostServiceStub
 from weft.compute.v1.resources_pb2 import Host

@@ -9,7 +9,7 @@ from gateway.openstack.compute import hosts
 from gateway.openstack.compute.past import until
 from gateway.openstack.dialect import Handler, Route
 from gateway.openstack.faults import Refusal
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.compute.v1 import server_service_pb2
 from weft.compute.v1.resources_pb2 import HOST_STATUS_UP, Host, Server
 from weft.compute.v1.server_service_pb2_grpc import ServerServiceStub

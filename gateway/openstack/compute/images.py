@@ -7,11 +7,11 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from gateway.openstack import times
 from gateway.openstack.call import Call
 from gateway.openstack.compute import views
-from gateway.openstack.compute.past import passed_on
-from gateway.openstack.dialect import Handler, Route
+from gateway.openstack.compute.past import passing
+from gateway.openstack.dialect import Route
 from gateway.openstack.keyed import Keyed
 from gateway.openstack.listing import fitting, listing
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.image.v1 import image_service_pb2 as pb
 from weft.image.v1 import resources_pb2
 from weft.image.v1.image_service_pb2_grpc import ImageServiceStub
@@ -103,15 +103,12 @@ async def _change(call: Call, values: dict[str, Any], revision: int) -> resource
     return await call.stub(ImageServiceStub).UpdateImage(request)
 
 
-def _route(method: str, path: str, handler: Handler, status: int = 200) -> Route:
-    return Route(method, f"/v2.1/images{path}", passed_on(handler, "image"), status)
-
-
-_KEYS = Keyed("/{id}/metadata", "properties", "meta", _get, _change, 204, called="metadata")
-ROUTES = (
-    _route("GET", "", index),
-    _route("GET", "/detail", detail),
-    _route("GET", "/{id}", show),
-    _route("DELETE", "/{id}", delete, 204),
-    *(_route(one.method, one.path, one.handler, one.status) for one in _KEYS.routes()),
+_KEYS = Keyed("/v2.1/images/{id}/metadata", "properties", "meta", _get, _change, 204, called="metadata")
+ROUTES = passing(
+    "image",
+    Route("GET", "/v2.1/images", index),
+    Route("GET", "/v2.1/images/detail", detail),
+    Route("GET", "/v2.1/images/{id}", show),
+    Route("DELETE", "/v2.1/images/{id}", delete, 204),
+    *_KEYS.routes(),
 )

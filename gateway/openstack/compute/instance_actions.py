@@ -8,7 +8,7 @@ from gateway.openstack.call import Call
 from gateway.openstack.compute import servers
 from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.compute.v1.operation_service_pb2_grpc import OperationServiceStub
 from weft.operation.v1 import operation_pb2 as pb
 

@@ -11,7 +11,7 @@ from gateway.openstack import times
 from gateway.openstack.call import Call
 from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.compute.v1 import key_pair_service_pb2 as pb
 from weft.compute.v1.key_pair_service_pb2_grpc import KeyPairServiceStub
 from weft.compute.v1.resources_pb2 import KeyPair

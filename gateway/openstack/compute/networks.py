@@ -3,9 +3,9 @@
 from typing import Any
 
 from gateway.openstack.call import Call
-from gateway.openstack.compute.past import passed_on
+from gateway.openstack.compute.past import passing
 from gateway.openstack.dialect import Route
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.network.v1 import network_service_pb2 as pb
 from weft.network.v1 import resources_pb2
 from weft.network.v1.network_service_pb2_grpc import NetworkServiceStub
@@ -28,8 +28,11 @@ async def show(call: Call) -> dict[str, Any]:
     return {"network": view(await call.stub(NetworkServiceStub).GetNetwork(request))}
 
 
-ROUTES = tuple(
-    Route("GET", f"/v2.1/{name}{path}", passed_on(handler, "network"))
-    for name in ("os-networks", "os-tenant-networks")
-    for path, handler in (("", index), ("/{id}", show))
+ROUTES = passing(
+    "network",
+    *(
+        Route("GET", f"/v2.1/{name}{path}", handler)
+        for name in ("os-networks", "os-tenant-networks")
+        for path, handler in (("", index), ("/{id}", show))
+    ),
 )

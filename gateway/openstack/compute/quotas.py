@@ -7,7 +7,7 @@ from gateway.openstack.call import Call
 from gateway.openstack.dialect import Route
 from gateway.openstack.keyed import MOST
 from gateway.openstack.limits import Quotas
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.compute.v1 import server_service_pb2 as pb
 from weft.compute.v1.server_service_pb2_grpc import ServerServiceStub
 

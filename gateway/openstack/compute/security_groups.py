@@ -11,8 +11,8 @@ from gateway.openstack.compute.past import passed_on
 from gateway.openstack.dialect import Handler, Route
 from gateway.openstack.faults import Refusal
 from gateway.openstack.limits import whole
-from gateway.openstack.lists import walk
 from mesh.errors import CloudError
+from mesh.lists import walk
 from weft.network.v1 import resources_pb2
 from weft.network.v1 import security_group_service_pb2 as pb
 from weft.network.v1.security_group_service_pb2_grpc import SecurityGroupServiceStub

@@ -14,7 +14,8 @@ from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
 from gateway.openstack.keyed import Keyed
 from gateway.openstack.listing import listing
-from gateway.openstack.lists import each, walk
+from gateway.openstack.lists import each
+from mesh.lists import walk
 from weft.compute.v1 import server_service_pb2 as pb
 from weft.compute.v1.resources_pb2 import Server
 from weft.compute.v1.server_service_pb2_grpc import ServerServiceStub

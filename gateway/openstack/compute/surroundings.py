@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.openstack.call import Call
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.compute.v1.resources_pb2 import Server
 from weft.network.v1 import (
     floating_ip_service_pb2,

@@ -5,14 +5,14 @@ from typing import Any
 from gateway.openstack import call as body
 from gateway.openstack import times
 from gateway.openstack.call import Call
-from gateway.openstack.compute.past import passed_on
-from gateway.openstack.dialect import Handler, Route
+from gateway.openstack.compute.past import passing
+from gateway.openstack.dialect import Route
 from gateway.openstack.keyed import texts
 from gateway.openstack.limits import whole
 from gateway.openstack.listing import listing
-from gateway.openstack.lists import walk
 from gateway.openstack.volume import filters, types, volumes
 from gateway.openstack.volume.views import ZONE, device, status
+from mesh.lists import walk
 from weft.block.v1 import resources_pb2, snapshot_service_pb2
 from weft.block.v1 import volume_service_pb2 as pb
 from weft.block.v1.snapshot_service_pb2_grpc import SnapshotServiceStub
@@ -122,19 +122,16 @@ def _whole(document: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if not name.endswith("_links")}
 
 
-def _route(method: str, path: str, handler: Handler, status: int = 200) -> Route:
-    return Route(method, f"/v2.1/{path}", passed_on(handler, "volume"), status)
-
-
-ROUTES = (
-    _route("GET", "os-volumes", index),
-    _route("GET", "os-volumes/detail", index),
-    _route("POST", "os-volumes", create),
-    _route("GET", "os-volumes/{id}", show),
-    _route("DELETE", "os-volumes/{id}", delete, 202),
-    _route("GET", "os-snapshots", snapshots),
-    _route("GET", "os-snapshots/detail", snapshots),
-    _route("POST", "os-snapshots", create_snapshot),
-    _route("GET", "os-snapshots/{id}", snapshot),
-    _route("DELETE", "os-snapshots/{id}", delete_snapshot, 202),
+ROUTES = passing(
+    "volume",
+    Route("GET", "/v2.1/os-volumes", index),
+    Route("GET", "/v2.1/os-volumes/detail", index),
+    Route("POST", "/v2.1/os-volumes", create),
+    Route("GET", "/v2.1/os-volumes/{id}", show),
+    Route("DELETE", "/v2.1/os-volumes/{id}", delete, 202),
+    Route("GET", "/v2.1/os-snapshots", snapshots),
+    Route("GET", "/v2.1/os-snapshots/detail", snapshots),
+    Route("POST", "/v2.1/os-snapshots", create_snapshot),
+    Route("GET", "/v2.1/os-snapshots/{id}", snapshot),
+    Route("DELETE", "/v2.1/os-snapshots/{id}", delete_snapshot, 202),
 )

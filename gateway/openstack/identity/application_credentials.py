@@ -7,7 +7,7 @@ from gateway.openstack.call import Call, field
 from gateway.openstack.faults import Refusal
 from gateway.openstack.identity import roles
 from gateway.openstack.identity.documents import listing
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.identity.v1 import application_credential_service_pb2 as pb
 from weft.identity.v1.application_credential_service_pb2_grpc import ApplicationCredentialServiceStub
 

@@ -6,7 +6,7 @@ from gateway.openstack.call import Call
 from gateway.openstack.faults import Refusal
 from gateway.openstack.identity import effective, roles
 from gateway.openstack.identity.documents import listing
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.identity.v1 import domain_service_pb2, group_service_pb2, project_service_pb2, user_service_pb2
 from weft.identity.v1 import role_service_pb2 as pb
 from weft.identity.v1.domain_service_pb2_grpc import DomainServiceStub

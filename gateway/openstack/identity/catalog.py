@@ -7,7 +7,7 @@ from gateway.openstack import versions
 from gateway.openstack.call import Call, field
 from gateway.openstack.faults import Refusal
 from gateway.openstack.identity.documents import changes, linked, listing
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.identity.v1 import catalog_service_pb2 as pb
 from weft.identity.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from weft.identity.v1.resources_pb2 import Endpoint

@@ -5,7 +5,7 @@ from typing import Any
 from gateway.openstack.call import Call, field
 from gateway.openstack.faults import Refusal
 from gateway.openstack.identity.documents import listing
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.identity.v1 import ec2_credential_service_pb2 as pb
 from weft.identity.v1.ec2_credential_service_pb2_grpc import Ec2CredentialServiceStub
 

@@ -6,7 +6,7 @@ from gateway.openstack.call import Call, field
 from gateway.openstack.faults import Refusal
 from gateway.openstack.identity import users
 from gateway.openstack.identity.documents import changes, linked, listing
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.identity.v1 import group_service_pb2 as pb
 from weft.identity.v1 import token_service_pb2
 from weft.identity.v1.group_service_pb2_grpc import GroupServiceStub

@@ -5,7 +5,7 @@ from typing import Any
 from gateway.openstack.call import Call
 from gateway.openstack.faults import Refusal
 from gateway.openstack.identity.documents import linked, listing
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.identity.v1 import implication_service_pb2 as pb
 from weft.identity.v1 import role_service_pb2
 from weft.identity.v1.implication_service_pb2_grpc import ImplicationServiceStub

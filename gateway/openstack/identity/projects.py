@@ -7,7 +7,7 @@ from starlette.responses import Response
 from gateway.openstack.call import Call, field, strings
 from gateway.openstack.faults import Refusal
 from gateway.openstack.identity.documents import changes, linked, listing
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.identity.v1 import project_service_pb2 as pb
 from weft.identity.v1.project_service_pb2_grpc import ProjectServiceStub
 from weft.identity.v1.resources_pb2 import Project

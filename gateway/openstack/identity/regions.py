@@ -8,7 +8,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from gateway.openstack.call import Call, field
 from gateway.openstack.faults import Refusal
 from gateway.openstack.identity.documents import linked, listing
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.identity.v1 import region_service_pb2 as pb
 from weft.identity.v1.catalog_resources_pb2 import Region
 from weft.identity.v1.region_service_pb2_grpc import RegionServiceStub

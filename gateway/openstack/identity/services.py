@@ -4,7 +4,7 @@ from typing import Any
 
 from gateway.openstack.call import Call, field
 from gateway.openstack.identity.documents import changes, linked, listing
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.identity.v1 import catalog_service_pb2 as pb
 from weft.identity.v1.catalog_resources_pb2 import Service
 from weft.identity.v1.catalog_service_pb2_grpc import CatalogServiceStub

@@ -7,7 +7,7 @@ from gateway.openstack.call import Call, field
 from gateway.openstack.faults import Refusal
 from gateway.openstack.identity import roles
 from gateway.openstack.identity.documents import linked, listing
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.identity.v1 import trust_service_pb2 as pb
 from weft.identity.v1.trust_service_pb2_grpc import TrustServiceStub
 

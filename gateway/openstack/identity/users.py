@@ -6,7 +6,7 @@ from gateway.openstack import times
 from gateway.openstack.call import Call, field
 from gateway.openstack.identity import projects
 from gateway.openstack.identity.documents import changes, linked, listing
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.identity.v1 import project_service_pb2, role_service_pb2, token_service_pb2
 from weft.identity.v1 import user_service_pb2 as pb
 from weft.identity.v1.project_service_pb2_grpc import ProjectServiceStub

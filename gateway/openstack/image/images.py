@@ -9,7 +9,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from gateway.openstack.call import Call
 from gateway.openstack.faults import Refusal
 from gateway.openstack.image import documents, patches, queries
-from gateway.openstack.lists import walk, window
+from gateway.openstack.lists import window
+from mesh.lists import walk
 from weft.identity.v1 import token_service_pb2
 from weft.identity.v1.token_service_pb2_grpc import TokenServiceStub
 from weft.image.v1 import image_service_pb2 as pb

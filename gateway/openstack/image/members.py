@@ -6,7 +6,7 @@ from gateway.openstack import times
 from gateway.openstack.call import Call, field
 from gateway.openstack.faults import Refusal
 from gateway.openstack.image.documents import known
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.image.v1 import image_service_pb2 as pb
 from weft.image.v1 import resources_pb2
 from weft.image.v1.image_service_pb2_grpc import ImageServiceStub

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from gateway.openstack.call import Call
-from gateway.openstack.lists import walk, window
+from gateway.openstack.lists import window
+from mesh.lists import walk
 
 View = Callable[[Any], dict[str, Any]]
 # What must be said of the tags that are asked for, beside those that there are.

@@ -9,7 +9,7 @@ from gateway.openstack.call import Call
 from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
 from gateway.openstack.limits import Quotas, whole
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.network.v1 import (
     floating_ip_service_pb2,
     network_service_pb2,

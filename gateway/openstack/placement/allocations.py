@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 from gateway.openstack.call import Call
 from gateway.openstack.faults import Refusal
-from gateway.openstack.lists import walk
 from gateway.openstack.placement import consumers, inventories, names, providers, schemas
 from gateway.openstack.placement.answers import answer
 from gateway.openstack.placement.reading import body
 from mesh.errors import CloudError
+from mesh.lists import walk
 from weft.placement.v1 import allocation_service_pb2 as pb
 from weft.placement.v1 import provider_service_pb2
 from weft.placement.v1.allocation_service_pb2_grpc import AllocationServiceStub

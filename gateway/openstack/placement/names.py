@@ -8,11 +8,11 @@ from starlette.responses import Response
 
 from gateway.openstack.call import Call
 from gateway.openstack.faults import Refusal
-from gateway.openstack.lists import walk
 from gateway.openstack.placement import schemas
 from gateway.openstack.placement.answers import answer, latest
 from gateway.openstack.placement.reading import body, checked, query
 from gateway.openstack.placement.refusals import refusing
+from mesh.lists import walk
 from weft.placement.v1 import class_service_pb2 as pb
 from weft.placement.v1 import provider_service_pb2
 from weft.placement.v1.class_service_pb2_grpc import ClassServiceStub

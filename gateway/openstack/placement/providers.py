@@ -7,13 +7,13 @@ from starlette.responses import Response
 
 from gateway.openstack.call import Call
 from gateway.openstack.faults import Refusal
-from gateway.openstack.lists import walk
 from gateway.openstack.placement import names, schemas
 from gateway.openstack.placement.answers import answer, latest
 from gateway.openstack.placement.queries import amounts, known, members, traits
 from gateway.openstack.placement.reading import body, canonical, query
 from gateway.openstack.placement.refusals import Cases, provider_missing, refusing
 from mesh.errors import CloudError
+from mesh.lists import walk
 from weft.placement.v1 import provider_service_pb2 as pb
 from weft.placement.v1.provider_service_pb2_grpc import ProviderServiceStub
 from weft.placement.v1.resources_pb2 import Provider

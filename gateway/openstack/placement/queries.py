@@ -1,11 +1,11 @@
 """What Placement's queries say of resources, traits and aggregates."""
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.openstack.call import Call
 from gateway.openstack.faults import Refusal
+from gateway.openstack.placement.reading import canonical, is_uuid
 
 _BAD = "Invalid query string parameters"
 
@@ -95,23 +95,15 @@ def members(call: Call, name: str = "member_of") -> Marks:
             words = "Forbidden member_of parameters are not supported in the specified microversion."
             raise Refusal(400, words, "query.bad_value")
         ids = listed.removeprefix("in:").split(",") if listed.startswith("in:") else [listed]
-        if not all(map(_is_uuid, ids)):
+        if not all(map(is_uuid, ids)):
             words = f"{_BAD}: Expected '{name}' parameter to contain valid UUID(s). Got: {value}"
             raise Refusal(400, words, "query.bad_value")
-        canonical = frozenset(str(uuid.UUID(id)) for id in ids)
+        named = frozenset(map(canonical, ids))
         if listed != value:
-            none_of |= canonical
+            none_of |= named
         else:
-            any_of.append(canonical)
+            any_of.append(named)
     return Marks(tuple(any_of), frozenset(none_of))
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 def known(wanted: Mapping[str, object] | frozenset[str], names: set[str], words: str) -> None:

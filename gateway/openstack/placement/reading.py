@@ -16,7 +16,7 @@ _FORMATS = jsonschema.FormatChecker(formats=())
 
 
 @_FORMATS.checks("uuid")
-def _is_uuid(value: object) -> bool:
+def is_uuid(value: object) -> bool:
     """With dashes or without, as Placement takes them."""
     try:
         uuid.UUID(str(value))

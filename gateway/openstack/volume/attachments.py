@@ -7,8 +7,8 @@ from gateway.openstack.call import Call
 from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
 from gateway.openstack.listing import fitting, listing, wanted
-from gateway.openstack.lists import walk
 from gateway.openstack.volume.views import status
+from mesh.lists import walk
 from weft.block.v1 import attachment_service_pb2 as pb
 from weft.block.v1 import resources_pb2
 from weft.block.v1.attachment_service_pb2_grpc import AttachmentServiceStub

@@ -7,9 +7,9 @@ from gateway.openstack import versions
 from gateway.openstack.call import Call
 from gateway.openstack.dialect import Route
 from gateway.openstack.limits import Quotas
-from gateway.openstack.lists import walk
 from gateway.openstack.volume import pools
 from gateway.openstack.volume.views import ZONE
+from mesh.lists import walk
 from weft.block.v1 import snapshot_service_pb2, volume_service_pb2
 from weft.block.v1.snapshot_service_pb2_grpc import SnapshotServiceStub
 from weft.block.v1.volume_service_pb2_grpc import VolumeServiceStub

@@ -11,8 +11,8 @@ from gateway.openstack import times
 from gateway.openstack.call import Call
 from gateway.openstack.dialect import Handler, Route
 from gateway.openstack.faults import Refusal
-from gateway.openstack.lists import walk
 from gateway.openstack.volume.views import ZONE
+from mesh.lists import walk
 from weft.block.v1 import pool_service_pb2 as pb
 from weft.block.v1 import snapshot_service_pb2, volume_service_pb2
 from weft.block.v1.pool_service_pb2_grpc import PoolServiceStub

@@ -10,7 +10,7 @@ from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
 from gateway.openstack.keyed import Keyed, texts
 from gateway.openstack.listing import fitting, listing, wanted
-from gateway.openstack.lists import walk
+from mesh.lists import walk
 from weft.block.v1 import resources_pb2
 from weft.block.v1 import volume_type_service_pb2 as pb
 from weft.block.v1.volume_type_service_pb2_grpc import VolumeTypeServiceStub

@@ -12,8 +12,9 @@ from gateway.openstack.faults import Refusal
 from gateway.openstack.keyed import Keyed, texts
 from gateway.openstack.limits import whole
 from gateway.openstack.listing import fitting, listing, wanted
-from gateway.openstack.lists import each, walk
+from gateway.openstack.lists import each
 from gateway.openstack.volume import filters, pools, types, views
+from mesh.lists import walk
 from weft.block.v1 import resources_pb2
 from weft.block.v1 import volume_service_pb2 as pb
 from weft.block.v1.volume_service_pb2_grpc import VolumeServiceStub
