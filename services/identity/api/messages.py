@@ -65,6 +65,11 @@ def user(row: Any) -> pb.User:
     )
 
 
+def stranger(row: Any) -> pb.User:
+    """What a user is told as to who does not administer them."""
+    return pb.User(id=row.id, name=row.name, domain_id=row.domain_id)
+
+
 def role(row: Any) -> pb.Role:
     """A role."""
     return pb.Role(

@@ -201,6 +201,22 @@ def test_groups_have_members_and_roles(keystone: httpx.Client, name: str) -> Non
     assert keystone.get(group["links"]["self"]).status_code == 404
 
 
+def test_who_administers_the_cloud_puts_users_of_any_domain_into_a_group(
+    cloud: Cloud, keystone: httpx.Client, name: str
+) -> None:
+    domain = keystone.post("/identity/v3/domains", json={"domain": {"name": name}}).json()["domain"]["id"]
+    body = {"user": {"name": name, "domain_id": domain}}
+    user = keystone.post("/identity/v3/users", json=body).json()["user"]
+    group = keystone.post("/identity/v3/groups", json={"group": {"name": name}}).json()["group"]
+    member = f"{group['links']['self']}/users/{user['id']}"
+    with cloud.client() as other:
+        other.headers["x-auth-token"] = cloud.member_of_a_new_project(name)
+        assert other.put(member).status_code in (403, 404)
+    assert keystone.put(member).status_code == 204
+    assert keystone.get(f"{group['links']['self']}/users").json()["users"] == [user]
+    assert keystone.get(f"{user['links']['self']}/groups").json()["groups"] == [group]
+
+
 def test_a_role_can_come_with_another(keystone: httpx.Client, name: str) -> None:
     made = [
         keystone.post("/identity/v3/roles", json={"role": {"name": f"{name}-{n}"}}).json()["role"]

@@ -130,3 +130,30 @@ async def test_a_domains_manager_gives_what_they_have_there_and_no_more(world: C
     assert await reason(groups(boss).AddMember(join)) == "PERMISSION_DENIED"
     await admin.roles.RevokeRole(role_pb.RevokeRoleRequest(**held))
     await groups(boss).AddMember(join)
+
+
+async def test_a_user_of_another_domain_is_put_into_a_group_by_the_system_alone(either: Cloud) -> None:
+    domain, stranger = await either.domain("north"), await either.user("ann", email="ann@else.where")
+    project = await either.project("p", domain_id=domain.id)
+    user = await either.user("boss", domain_id=domain.id, email="boss@here")
+    await either.grant(user.id, "manager", domain_id=domain.id)
+    boss = await either.login("boss", Scope(domain_id=domain.id), domain_name="north")
+    group = await groups(boss).CreateGroup(group_pb.CreateGroupRequest(name="crew"))
+    join = group_pb.AddMemberRequest(group_id=group.id, user_id=stranger.id)
+    assert await reason(groups(boss).AddMember(join)) == "NOT_FOUND"
+    await groups(boss).AddMember(group_pb.AddMemberRequest(group_id=group.id, user_id=user.id))
+    admin = await either.admin()
+    await groups(admin).AddMember(join)
+    asked = group_pb.ListMembersRequest(group_id=group.id)
+    told = {person: (await groups(person).ListMembers(asked)).users for person in (boss, admin)}
+    assert [(one.name, one.email, one.enabled) for one in told[boss]] == [
+        ("ann", "", False),
+        ("boss", "boss@here", True),
+    ]
+    assert (told[boss][0].id, told[boss][0].domain_id) == (stranger.id, stranger.domain_id)
+    assert told[admin][0] == stranger
+    given = {"group_id": group.id, "role_name": "member", "project_id": project.id}
+    await boss.roles.GrantRole(role_pb.GrantRoleRequest(**given))
+    ann = await either.login("ann", Scope(project_id=project.id))
+    await groups(boss).RemoveMember(group_pb.RemoveMemberRequest(group_id=group.id, user_id=stranger.id))
+    assert await still(ann) == "TOKEN_REVOKED"

@@ -132,7 +132,8 @@ class GroupServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListMembers(self, request, context):
-        """Answers the users in a group, oldest first, page by page. NOT_FOUND as GetGroup.
+        """Answers the users in a group, oldest first, page by page. NOT_FOUND as GetGroup. Of users of
+        another domain, whom the caller does not administer, it tells id, name and domain alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -141,7 +142,8 @@ class GroupServiceServicer:
     def AddMember(self, request, context):
         """Puts a user into a group: the user has its roles from then on. Doing it twice is doing it
         once. PERMISSION_DENIED when the group has a role that the caller has not, or one outside
-        of the caller's domain.
+        of the caller's domain. NOT_FOUND for users of another domain than the group's, but for a token
+        for the system.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -50,11 +50,14 @@ class GroupServiceStub:
     Idempotent in request_id.
     """
     ListMembers: _grpc.UnaryUnaryMultiCallable[_group_service_pb2.ListMembersRequest, _group_service_pb2.ListMembersResponse]
-    """Answers the users in a group, oldest first, page by page. NOT_FOUND as GetGroup."""
+    """Answers the users in a group, oldest first, page by page. NOT_FOUND as GetGroup. Of users of
+    another domain, whom the caller does not administer, it tells id, name and domain alone.
+    """
     AddMember: _grpc.UnaryUnaryMultiCallable[_group_service_pb2.AddMemberRequest, _empty_pb2.Empty]
     """Puts a user into a group: the user has its roles from then on. Doing it twice is doing it
     once. PERMISSION_DENIED when the group has a role that the caller has not, or one outside
-    of the caller's domain.
+    of the caller's domain. NOT_FOUND for users of another domain than the group's, but for a token
+    for the system.
     """
     RemoveMember: _grpc.UnaryUnaryMultiCallable[_group_service_pb2.RemoveMemberRequest, _empty_pb2.Empty]
     """Takes a user out of a group, and revokes the tokens that the user has by its roles.
@@ -81,11 +84,14 @@ class GroupServiceAsyncStub(GroupServiceStub):
     Idempotent in request_id.
     """
     ListMembers: _aio.UnaryUnaryMultiCallable[_group_service_pb2.ListMembersRequest, _group_service_pb2.ListMembersResponse]  # type: ignore[assignment]
-    """Answers the users in a group, oldest first, page by page. NOT_FOUND as GetGroup."""
+    """Answers the users in a group, oldest first, page by page. NOT_FOUND as GetGroup. Of users of
+    another domain, whom the caller does not administer, it tells id, name and domain alone.
+    """
     AddMember: _aio.UnaryUnaryMultiCallable[_group_service_pb2.AddMemberRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Puts a user into a group: the user has its roles from then on. Doing it twice is doing it
     once. PERMISSION_DENIED when the group has a role that the caller has not, or one outside
-    of the caller's domain.
+    of the caller's domain. NOT_FOUND for users of another domain than the group's, but for a token
+    for the system.
     """
     RemoveMember: _aio.UnaryUnaryMultiCallable[_group_service_pb2.RemoveMemberRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Takes a user out of a group, and revokes the tokens that the user has by its roles.
@@ -151,7 +157,9 @@ class GroupServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _group_service_pb2.ListMembersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_group_service_pb2.ListMembersResponse, _abc.Awaitable[_group_service_pb2.ListMembersResponse]]:
-        """Answers the users in a group, oldest first, page by page. NOT_FOUND as GetGroup."""
+        """Answers the users in a group, oldest first, page by page. NOT_FOUND as GetGroup. Of users of
+        another domain, whom the caller does not administer, it tells id, name and domain alone.
+        """
 
     @_abc_1.abstractmethod
     def AddMember(
@@ -161,7 +169,8 @@ class GroupServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Puts a user into a group: the user has its roles from then on. Doing it twice is doing it
         once. PERMISSION_DENIED when the group has a role that the caller has not, or one outside
-        of the caller's domain.
+        of the caller's domain. NOT_FOUND for users of another domain than the group's, but for a token
+        for the system.
         """
 
     @_abc_1.abstractmethod
