@@ -10,21 +10,25 @@ from typing import Any
 import orjson
 
 from mesh import clock
+from weft.network.v1.host_state_pb2 import HostPort
 from weft.node.v1.resources_pb2 import GuestAddress, GuestPort, GuestSpec
 
 # Versions that cloud-init and cloudbase-init look for; what is said is the same in each.
 OPENSTACK_VERSIONS = ("2012-08-10", "2013-10-17", "2015-10-15", "2018-08-27", "latest")
 EC2_VERSIONS = ("2009-04-04", "latest")
+_PASSWORDS = frozenset(f"openstack/{version}/password" for version in OPENSTACK_VERSIONS)
 
 
-def documents(spec: GuestSpec, port: GuestPort | None) -> dict[str, bytes]:
-    """Everything that the metadata server answers to a guest that asks through `port`."""
+def documents(spec: GuestSpec, port: GuestPort | None, wired: HostPort | None = None) -> dict[str, bytes]:
+    """Everything that the metadata server answers to a guest that asks through `port`, whose addresses are
+    those of `wired` where the network service has told them.
+    """
     found = {"": _listing(("openstack", *EC2_VERSIONS)), "openstack": _listing(OPENSTACK_VERSIONS)}
     files = _openstack(spec)
     for version in OPENSTACK_VERSIONS:
-        found[f"openstack/{version}"] = _listing(files)
+        found[f"openstack/{version}"] = _listing((*files, "password"))
         found.update({f"openstack/{version}/{name}": body for name, body in files.items()})
-    tree = _ec2(spec, port)
+    tree = _ec2(spec, port, wired)
     for version in EC2_VERSIONS:
         root = ("meta-data/", "user-data") if spec.metadata.user_data else ("meta-data/",)
         found[version] = _listing(root)
@@ -119,7 +123,12 @@ def _network(name: str, link: str, port: GuestPort, address: GuestAddress) -> di
     }
 
 
-def _ec2(spec: GuestSpec, port: GuestPort | None) -> dict[str, Any]:
+def is_password(path: str) -> bool:
+    """Whether it is where a guest leaves a password for its owner, and finds the one that it has left."""
+    return path in _PASSWORDS
+
+
+def _ec2(spec: GuestSpec, port: GuestPort | None, wired: HostPort | None) -> dict[str, Any]:
     """A tree: leaves are text, branches are directories."""
     told = spec.metadata
     tree: dict[str, Any] = {
@@ -137,9 +146,11 @@ def _ec2(spec: GuestSpec, port: GuestPort | None) -> dict[str, Any]:
         tree["launch-time"] = clock.from_proto(told.launched_at).isoformat()
     if port is not None:
         tree["mac"] = port.mac_address
-        tree["local-ipv4"] = next(
-            (a.address.partition("/")[0] for a in port.addresses if ":" not in a.address), ""
+        addresses = (
+            [ip.ip_address for ip in wired.fixed_ips] if wired else [a.address for a in port.addresses]
         )
+        tree["local-ipv4"] = next((a.partition("/")[0] for a in addresses if ":" not in a), "")
+        tree["public-ipv4"] = wired.floating_ips[0] if wired and wired.floating_ips else ""
     if told.public_keys:
         keys = enumerate(sorted(told.public_keys.items()))
         tree["public-keys"] = {f"{n}={name}": {"openssh-key": key} for n, (name, key) in keys}

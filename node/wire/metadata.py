@@ -7,15 +7,18 @@ namespace answers each address to the MAC that the plan gives it.
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from node.wire import http, metadata_space, namespaces
 
 log = logging.getLogger(__name__)
 Documents = Callable[[str], Mapping[str, bytes] | None]
 """From a port's id to its guest's documents by path, without slashes at the ends; None: no guest has it."""
+Ask = Callable[[str, str, str, bytes], Awaitable[http.Answer] | None]
+"""The same for what takes a while: from a port's id, a path, the method and the body; None: no question."""
 
 
 @dataclass(slots=True)
@@ -27,8 +30,8 @@ class _Place:
 class MetadataServer:
     """Serves in the namespaces that it was last given. For the loop's thread."""
 
-    def __init__(self, documents: Documents) -> None:
-        self._documents = documents
+    def __init__(self, documents: Documents, ask: Ask) -> None:
+        self._documents, self._asked = documents, ask
         self._places: dict[str, _Place] = {}
         self._ports: Mapping[str, Mapping[str, str]] = {}
 
@@ -56,8 +59,8 @@ class MetadataServer:
             log.warning("no metadata in %s: %s", space, error)
             return
         loop = asyncio.get_running_loop()
-        lookup = partial(self._lookup, space)
-        server = await loop.create_server(lambda: http.Connection(lookup), sock=listener)
+        lookup, ask = partial(self._lookup, space), partial(self._ask, space)
+        server = await loop.create_server(lambda: http.Connection(lookup, ask), sock=listener)
         self._places[space] = _Place(identity, server)
 
     def _close(self, space: str) -> None:
@@ -70,7 +73,15 @@ class MetadataServer:
         documents = self._documents(port_id) if port_id else None
         if documents is None:
             return None
-        return documents.get("/".join(part for part in path.split("/") if part))
+        return documents.get(_plain(path))
+
+    def _ask(self, space: str, client: str, path: str, method: str, body: bytes) -> Any:
+        port_id = self._ports.get(space, {}).get(client)
+        return self._asked(port_id, _plain(path), method, body) if port_id else None
+
+
+def _plain(path: str) -> str:
+    return "/".join(part for part in path.split("/") if part)
 
 
 def _listen(space: str) -> socket.socket:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -10,10 +10,12 @@ from typing import Protocol, TypeVar
 
 from mesh import settings
 from mesh.channel import Peers
-from node.metadata import documents
+from node.metadata import documents, is_password
+from node.passwords import Passwords
 from node.wire import leases, metadata_space, names, state
 from node.wire.dhcp import Responder
 from node.wire.events import LinkEvents
+from node.wire.http import Answer
 from node.wire.kernel import Kernel, Result
 from node.wire.metadata import MetadataServer
 from node.wire.plan import Site
@@ -59,7 +61,8 @@ class Wire:
         self._changed_links: set[str] = set()
         self._stale, self._healthy = True, True
         self._tasks: list[asyncio.Task[None]] = []
-        self._metadata = MetadataServer(self._documents)
+        self._passwords = Passwords(peers, host_id)
+        self._metadata = MetadataServer(self._documents, self._ask)
 
     async def start(self) -> None:
         """Begin. A state known from before is wired at once; the network service's own follows."""
@@ -178,7 +181,11 @@ class Wire:
 
     def _documents(self, port_id: str) -> Mapping[str, bytes] | None:
         found = self._guests.metadata(port_id)
-        return documents(*found) if found else None
+        return documents(*found, self._state.ports.get(port_id)) if found else None
+
+    def _ask(self, port_id: str, path: str, method: str, body: bytes) -> Awaitable[Answer] | None:
+        found = self._guests.metadata(port_id) if is_password(path) else None
+        return self._passwords.answer(found[0].server_id, method, body) if found else None
 
     def _hostname(self, port_id: str) -> str:
         found = self._guests.metadata(port_id)

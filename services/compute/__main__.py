@@ -10,6 +10,7 @@ from services.compute import confirmations, tables
 from services.compute.api.flavors import FlavorService
 from services.compute.api.hosts import HostService
 from services.compute.api.key_pairs import KeyPairService
+from services.compute.api.passwords import PasswordService
 from services.compute.api.servers import ServerService
 from services.compute.flows.app import App
 from services.compute.flows.boot import BOOT
@@ -28,6 +29,7 @@ from weft.compute.v1.flavor_service_pb2_grpc import add_FlavorServiceServicer_to
 from weft.compute.v1.host_service_pb2_grpc import add_HostServiceServicer_to_server
 from weft.compute.v1.key_pair_service_pb2_grpc import add_KeyPairServiceServicer_to_server
 from weft.compute.v1.operation_service_pb2_grpc import add_OperationServiceServicer_to_server
+from weft.compute.v1.password_service_pb2_grpc import add_PasswordServiceServicer_to_server
 from weft.compute.v1.server_service_pb2_grpc import add_ServerServiceServicer_to_server
 
 TABLES = tables.metadata
@@ -54,6 +56,7 @@ def build(runtime: Runtime) -> Service:
             (add_KeyPairServiceServicer_to_server, KeyPairService(runtime.database)),
             (add_ServerServiceServicer_to_server, servers),
             (add_HostServiceServicer_to_server, HostService(runtime.database, runtime.peers)),
+            (add_PasswordServiceServicer_to_server, PasswordService(runtime.database)),
             (add_OperationServiceServicer_to_server, OperationServicer(runtime.database)),
         ],
         background=[sweep.run for sweep in (*reconciler.sweeps, confirming)],

@@ -119,6 +119,14 @@ user_data = Table(
     Bytes("content", nullable=False),
 )
 
+# What guests have left for their owners, encrypted for them.
+passwords = Table(
+    "passwords",
+    metadata,
+    Id("server_id", primary_key=True),
+    Column("encrypted", Text, nullable=False),
+)
+
 # `confirmed_epoch` is the last that the host's agent has on its disk, as its heartbeat shows; `place` is
 # where that agent is.
 hosts = Table(

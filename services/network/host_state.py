@@ -7,7 +7,7 @@ router without one is sent to every host that has any of its networks.
 from collections.abc import Iterator, Sequence
 
 from services.network import messages
-from services.network.model import Interface, Network, Port, Router, SecurityGroup, Subnet
+from services.network.model import FloatingIp, Interface, Network, Port, Router, SecurityGroup, Subnet
 from services.network.topology import Topology
 from weft.network.v1 import host_state_pb2 as pb
 from weft.network.v1 import resources_pb2
@@ -21,7 +21,7 @@ def of(topology: Topology, host_id: str) -> pb.HostState:
         revision=topology.revision,
         complete=True,
         networks=[_network(topology, topology.networks[id], host_id) for id in networks],
-        ports=[port_of(port) for port in ports],
+        ports=[port_of(port, topology.leading_to.get(port.id, ())) for port in ports],
         routers=[_router(topology, router) for router in _routers(topology, host_id, set(networks))],
         security_groups=list(_groups(topology, ports)),
     )
@@ -38,6 +38,7 @@ def depends(topology: Topology, host_id: str) -> set[str]:
             if router.host_id == host_id:
                 found |= {floating_ip.id for floating_ip in topology.floating_ips.get(router.id, ())}
     for port in topology.ports.get(host_id, ()):
+        found |= {floating_ip.id for floating_ip in topology.leading_to.get(port.id, ())}
         for group_id in port.security_group_ids:
             found |= {group_id, *_remote_groups(topology, group_id)}
     return found
@@ -96,8 +97,10 @@ def _remote(
         )
 
 
-def port_of(port: Port) -> pb.HostPort:
-    """A port as its host needs it."""
+def port_of(port: Port, leading_to: Sequence[FloatingIp]) -> pb.HostPort:
+    """A port as its host needs it, with the floating IPs that lead there."""
+    order = {ip.ip_address: number for number, ip in enumerate(port.fixed_ips)}
+    told = sorted((ip for ip in leading_to if ip.fixed_ip in order), key=lambda ip: order[ip.fixed_ip])
     return pb.HostPort(
         id=port.id,
         network_id=port.network_id,
@@ -110,6 +113,7 @@ def port_of(port: Port) -> pb.HostPort:
         allowed_address_pairs=messages.address_pairs(port.allowed_address_pairs),
         admin_state_up=port.admin_state_up,
         revision=port.wire_revision,
+        floating_ips=[ip.address for ip in told],
     )
 
 

@@ -19,10 +19,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Few:
-    """Some ports and groups in one snapshot at `revision`; what is not there any more is left out."""
+    """Some ports and groups in one snapshot at `revision`; what is not there any more is left out.
+
+    `reached` are those of the ports that floating IPs lead to.
+    """
 
     revision: int
     ports: Mapping[str, Port] = field(default_factory=dict)
+    reached: frozenset[str] = frozenset()
     groups: Mapping[str, SecurityGroup] = field(default_factory=dict)
     members: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -60,11 +64,15 @@ class Picture:
         own = _groups(now)
         if _networks(now) != _networks(self._ports) or own != _groups(self._ports):
             return None
+        if few.reached & now.keys():  # the host is to be woken by those floating IPs from now on
+            return None
         gone = self._ports.keys() - now.keys()
         self._ports = now
         return pb.HostState(
             revision=few.revision,
-            ports=[host_state.port_of(port) for id, port in here.items() if port is not None and id in now],
+            ports=[
+                host_state.port_of(port, ()) for id, port in here.items() if port is not None and id in now
+            ],
             removed_port_ids=sorted(gone),
             security_groups=[
                 host_state.group_of(id, few.groups.get(id) if id in own else None, few.members.get(id, ()))

@@ -33,7 +33,8 @@ class Host:
 class Topology:
     """Everything that the states of `host_ids` depend on, read in one snapshot at `revision`.
 
-    `subnets`, `neighbours` by network; `ports` (whole, bound ones) by host; `floating_ips` by router;
+    `subnets`, `neighbours` by network; `ports` (whole, bound ones) by host; `floating_ips` by router, those
+    that lead to `ports` by port in `leading_to`;
     `dhcp_addresses` by subnet; `members` are the addresses of groups that some rule names as remote.
     """
 
@@ -45,6 +46,7 @@ class Topology:
     ports: dict[str, list[Port]] = field(default_factory=dict)
     routers: dict[str, Router] = field(default_factory=dict)
     floating_ips: dict[str, list[FloatingIp]] = field(default_factory=dict)
+    leading_to: dict[str, list[FloatingIp]] = field(default_factory=dict)
     groups: dict[str, SecurityGroup] = field(default_factory=dict)
     members: dict[str, list[str]] = field(default_factory=dict)
     hosts: dict[str, Host] = field(default_factory=dict)

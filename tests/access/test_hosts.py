@@ -13,6 +13,7 @@ from tests.access.test_matrix import all_methods
 from tests.access.test_tenants import outcome
 from weft.block.v1.pool_service_pb2 import RegisterPoolRequest
 from weft.compute.v1.host_service_pb2 import HeartbeatRequest, RegisterHostRequest, ReportGuestEventsRequest
+from weft.compute.v1.password_service_pb2 import GetLeftPasswordRequest, LeavePasswordRequest
 from weft.identity.v1.join_service_pb2 import RenewCertificateRequest
 from weft.network.v1.host_service_pb2 import ReportHostStateRequest, WatchHostStateRequest
 from weft.options.v1 import access_pb2
@@ -51,6 +52,10 @@ def warning(id: str) -> ReportWarningsRequest:
     return ReportWarningsRequest(topic="host", warnings=[Warning(resource_type="guest", host_id=id)])
 
 
+def left(id: str) -> LeavePasswordRequest:
+    return LeavePasswordRequest(host_id=id, server_id=ids.new(), encrypted="x")
+
+
 def renewal(id: str) -> RenewCertificateRequest:
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
     csr = request.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
@@ -61,6 +66,10 @@ SAYING: dict[str, Any] = {
     "/weft.compute.v1.HostService/RegisterHost": host,
     "/weft.compute.v1.HostService/Heartbeat": lambda id: HeartbeatRequest(id=id, epoch=1),
     "/weft.compute.v1.HostService/ReportGuestEvents": lambda id: ReportGuestEventsRequest(host_id=id),
+    "/weft.compute.v1.PasswordService/LeavePassword": left,
+    "/weft.compute.v1.PasswordService/GetLeftPassword": lambda id: GetLeftPasswordRequest(
+        host_id=id, server_id=ids.new()
+    ),
     "/weft.network.v1.HostNetworkService/WatchHostState": lambda id: WatchHostStateRequest(host_id=id),
     "/weft.network.v1.HostNetworkService/ReportHostState": lambda id: ReportHostStateRequest(host_id=id),
     "/weft.block.v1.PoolService/RegisterPool": pool,

@@ -45,6 +45,7 @@ FIELDS = {
     "router": ("weft.network.v1.", {"id"}, "RouterService"),
     "security_group": ("weft.network.v1.", {"id"}, "SecurityGroupService"),
     "server": ("weft.compute.v1.", {"id"}, "ServerService"),
+    "password": ("weft.compute.v1.", {"server_id"}, "PasswordService"),
     "operation": ("weft.compute.v1.", {"id"}, "OperationService"),
 }
 
@@ -112,6 +113,7 @@ class Owner:
             )
         )
         self.made["server"], self.made["operation"] = server.id, server.operation_id
+        self.made["password"] = server.id
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
@@ -201,11 +203,13 @@ async def test_no_rpc_tells_anothers_resource_from_nothing(mesh: Mesh, owner: Ow
 @pytest.mark.parametrize("noun", FIELDS)
 async def test_its_owner_finds_each_of_them(mesh: Mesh, owner: Owner, noun: str) -> None:
     service = FIELDS[noun][0].split(".")[1]
-    get = next(m for m, _ in reaching(noun) if m.name.lower() == f"get{noun.replace('_', '')}")
+    get, by = next(
+        found for found in reaching(noun) if found[0].name.lower() == f"get{noun.replace('_', '')}"
+    )
     async with mesh.client(service, "project reader") as client:
-        assert await outcome(client, get, get.request_type(id=owner.made[noun])) == "answered"
+        assert await outcome(client, get, get.request_type(**{by: owner.made[noun]})) == "answered"
     async with mesh.client(service, "system admin") as client:
-        assert await outcome(client, get, get.request_type(id=owner.made[noun])) == "answered"
+        assert await outcome(client, get, get.request_type(**{by: owner.made[noun]})) == "answered"
 
 
 async def test_lists_hold_what_is_ones_own_and_nothing_else(mesh: Mesh, owner: Owner) -> None:

@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from node import metadata
 from node.guest import config_drive
 from tests.node.conftest import spec
+from weft.network.v1.host_state_pb2 import HostPort
 from weft.node.v1.resources_pb2 import GuestAddress, GuestMetadata, GuestPort
 
 PORT = GuestPort(
@@ -73,6 +74,27 @@ def test_ec2_metadata_can_be_walked_from_its_listings() -> None:
     assert leaves["2009-04-04/meta-data/security-groups"] == b"default\nweb"
     assert leaves["2009-04-04/meta-data/placement/availability-zone"] == b"nova"
     assert found["latest/meta-data/instance-id"].startswith(b"i-c0ffee00")
+
+
+def test_ec2_metadata_tells_the_floating_ip_that_leads_to_the_port() -> None:
+    def told(*floating_ips: str) -> dict[str, bytes]:
+        wired = HostPort(fixed_ips=[{"ip_address": "10.0.0.6"}], floating_ips=floating_ips)
+        return metadata.documents(GUEST, PORT, wired)
+
+    led, free = told("203.0.113.7", "203.0.113.8"), told()
+    for version in metadata.EC2_VERSIONS:
+        assert led[f"{version}/meta-data/public-ipv4"] == b"203.0.113.7"
+        assert free[f"{version}/meta-data/public-ipv4"] == b""
+        assert led[f"{version}/meta-data/local-ipv4"] == b"10.0.0.6"
+
+
+def test_a_place_for_a_password_is_listed_and_is_no_document() -> None:
+    found = metadata.documents(GUEST, PORT)
+    for version in metadata.OPENSTACK_VERSIONS:
+        assert b"password" in found[f"openstack/{version}"].splitlines()
+        assert metadata.is_password(f"openstack/{version}/password")
+        assert f"openstack/{version}/password" not in found
+    assert not metadata.is_password("openstack/latest/meta_data.json")
 
 
 def test_user_data_is_given_as_it_is_and_only_where_there_is_some() -> None:

@@ -12,6 +12,8 @@ from gateway.openstack.compute.surroundings import around, ports
 from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
 from mesh.lists import walk
+from weft.compute.v1 import password_service_pb2
+from weft.compute.v1.password_service_pb2_grpc import PasswordServiceStub
 from weft.network.v1 import security_group_service_pb2
 from weft.network.v1.security_group_service_pb2_grpc import SecurityGroupServiceStub
 
@@ -114,14 +116,15 @@ async def groups(call: Call) -> dict[str, Any]:
 
 
 async def password(call: Call) -> dict[str, Any]:
-    """GET /servers/{id}/os-server-password: no guest has told one."""
-    await servers.get(call)
-    return {"password": ""}
+    """GET /servers/{id}/os-server-password: empty where its guest has left none."""
+    request = password_service_pb2.GetPasswordRequest(server_id=call.params["id"])
+    return {"password": (await call.stub(PasswordServiceStub).GetPassword(request)).encrypted}
 
 
 async def forget_password(call: Call) -> None:
     """DELETE /servers/{id}/os-server-password."""
-    await servers.get(call)
+    request = password_service_pb2.ClearPasswordRequest(server_id=call.params["id"])
+    await call.stub(PasswordServiceStub).ClearPassword(request)
 
 
 _TAGS = (2, 26)

@@ -66,7 +66,7 @@ class HostService(HostServiceServicer):
 
     async def RegisterHost(self, request: RegisterHostRequest, context: Any) -> Host:
         """In placement first: a host that is listed here can be claimed there."""
-        _only_itself(request.host.id, current())
+        only_itself(request.host.id, current())
         if not (request.host.name and request.host.address):
             raise invalid("host", "needs id, name and address.")
         stub: Any = self._app.peers.stub(ProviderServiceStub, service="placement")
@@ -87,7 +87,7 @@ class HostService(HostServiceServicer):
         return await mutation.change(self._database, request, Host, readmit)
 
     async def Heartbeat(self, request: HeartbeatRequest, context: Any) -> HeartbeatResponse:
-        _only_itself(request.id, current())
+        only_itself(request.id, current())
         await self._database.write(hosts.heard, request.id, request.epoch, request.free_disk_bytes)
         return HeartbeatResponse(interval=Duration(seconds=pace.heartbeat(await self._count())))
 
@@ -99,7 +99,7 @@ class HostService(HostServiceServicer):
         return self._hosts
 
     async def ReportGuestEvents(self, request: ReportGuestEventsRequest, context: Any) -> Empty:
-        _only_itself(request.host_id, current())
+        only_itself(request.host_id, current())
         await self._database.write(guest_reports.take, request)
         return Empty()
 
@@ -108,7 +108,7 @@ class HostService(HostServiceServicer):
         return FindAttachmentsResponse(holders=found)
 
 
-def _only_itself(host_id: str, caller: Caller) -> None:
+def only_itself(host_id: str, caller: Caller) -> None:
     """A host's certificate speaks for that host and for no other."""
     if not host_id:
         raise invalid("host.id", "is needed.")

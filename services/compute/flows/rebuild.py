@@ -19,7 +19,7 @@ from mesh.flow import Flow, Run, Step
 from services.compute import guest
 from services.compute.flows import endings, power, staging
 from services.compute.nodes import reaching
-from services.compute.store import servers
+from services.compute.store import passwords, servers
 from weft.node.v1.guest_service_pb2 import RebuildGuestRequest
 
 _REBUILD, _START = 180.0, 180.0
@@ -31,7 +31,7 @@ async def stage_image(run: Run) -> None:
 
 
 async def rebuild_guest(run: Run) -> None:
-    """Make its disks and its domain anew."""
+    """Make its disks and its domain anew; the new guest may leave a password of its own."""
     row, user_data = await run.app.database.read(_to_be, run)
     spec = guest.spec(
         row, user_data, operation_id=run.operation_id, image=run.input["image"], ports=(), volumes=()
@@ -40,6 +40,7 @@ async def rebuild_guest(run: Run) -> None:
     with reaching(host_id):
         stub = await run.app.nodes.guests(host_id)
         await stub.RebuildGuest(RebuildGuestRequest(guest=spec), timeout=_REBUILD)
+    await run.app.database.write(passwords.forget, run.target_id)
 
 
 def is_to_run(run: Run) -> bool:

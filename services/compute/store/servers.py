@@ -29,6 +29,7 @@ from mesh.journal import ACTIVE
 from mesh.paging import page
 from mesh.prepared import Prepared
 from services.compute import messages
+from services.compute.store import passwords
 from services.compute.tables import operations, servers, user_data
 from weft.compute.v1.server_service_pb2 import ListServersRequest, ServerSortKey
 
@@ -137,6 +138,7 @@ def remove(connection: Connection, id: str) -> None:
     if row is None:
         return
     _DROP_USER_DATA.run(connection, id=id)
+    passwords.forget(connection, id)
     _DELETE.run(connection, id=id)
     _tell(connection, "DELETED", row)
 

@@ -24,6 +24,9 @@ _CHUNK = 1000
 _IDS = bindparam("ids", expanding=True)
 _PORTS = Prepared(select(ports).where(ports.c.id.in_(_IDS)))
 _FEW_GROUPS = Prepared(select(group_table).where(group_table.c.id.in_(_IDS)))
+_LEADING_TO = Prepared(
+    select(floating_ips).where(floating_ips.c.port_id.in_(_IDS)).order_by(floating_ips.c.id)
+)
 _MEMBERS = Prepared(
     select(port_security_groups.c.security_group_id, fixed_ips.c.ip_address)
     .join(fixed_ips, fixed_ips.c.port_id == port_security_groups.c.port_id)
@@ -55,6 +58,7 @@ def load(connection: Connection, host_ids: Collection[str]) -> Topology:
         ports=bound,
         routers=routers,
         floating_ips=_floating_ips(connection, [r.id for r in routers.values() if r.host_id in host_ids]),
+        leading_to=_leading_to(connection, [port.id for port in local]),
         groups=groups,
         members=_members(connection, groups.values()),
         hosts=_hosts(connection, there),
@@ -69,6 +73,7 @@ def few(connection: Connection, port_ids: Collection[str], group_ids: Collection
     return Few(
         revision=outbox.latest(connection),
         ports={port.id: port for port in found},
+        reached=frozenset(_leading_to(connection, [port.id for port in found])),
         groups={group.id: group for group in security_groups.load(connection, groups)} if groups else {},
         members=_members_of(connection, group_ids),
     )
@@ -166,6 +171,13 @@ def _floating_ips(connection: Connection, router_ids: Iterable[str]) -> dict[str
     found: defaultdict[str, list[FloatingIp]] = defaultdict(list)
     for row in _rows(connection, query, floating_ips.c.router_id, router_ids):
         found[row.router_id].append(FloatingIp(**row._mapping))
+    return found
+
+
+def _leading_to(connection: Connection, port_ids: Iterable[str]) -> dict[str, list[FloatingIp]]:
+    found: defaultdict[str, list[FloatingIp]] = defaultdict(list)
+    for row in (row for chunk in _chunks(port_ids) for row in _LEADING_TO.all(connection, ids=chunk)):
+        found[row.port_id].append(FloatingIp(**row._mapping))
     return found
 
 

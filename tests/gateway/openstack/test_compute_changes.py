@@ -1,10 +1,17 @@
 """Compute v2.1: a server is paused, suspended, locked, given ports, resized, rebuilt."""
 
+import asyncio
+
 import httpx
 import pytest
 
+from mesh.certificates import Authority, Identity
+from mesh.channel import connect
+from tests.gateway.conftest import Cloud
 from tests.gateway.openstack.conftest import gone, until
 from tests.gateway.openstack.test_compute import SERVERS, at, boot, image_of, network_of, until_status
+from weft.compute.v1.password_service_pb2 import LeavePasswordRequest
+from weft.compute.v1.password_service_pb2_grpc import PasswordServiceStub
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +53,37 @@ def test_several_are_made_at_once_or_none(two: httpx.Client, flavors: list[str],
     assert two.post(SERVERS, json={"server": {"name": "many", **body}}).status_code == 403
     for each in two.get(f"{SERVERS}?name=many").json()["servers"]:
         gone(two, f"{SERVERS}/{each['id']}")
+
+
+def left_by_its_guest(cloud: Cloud, server: dict, text: str) -> None:
+    """As its host's agent hands it over."""
+    with cloud.client(cloud.login(system=True)) as system:
+        host_id = system.get(f"/compute/v1/servers/{server['id']}").json()["host_id"]
+    leaf = Authority.open_or_create(cloud.state / "pki").issue(Identity.node(host_id))
+    request = LeavePasswordRequest(host_id=host_id, server_id=server["id"], encrypted=text)
+
+    async def hand_over() -> None:
+        address = cloud.environ["WEFT_SERVICES__COMPUTE__ADDRESS"]
+        client = connect(address, cloud.ca, leaf=leaf, server_name=Identity.service("compute").dns)
+        try:
+            await client.stub(PasswordServiceStub).LeavePassword(request)  # type: ignore[misc]
+        finally:
+            await client.close()
+
+    asyncio.run(hand_over())
+
+
+def test_what_its_guest_leaves_is_told_until_it_is_cleared(
+    cloud: Cloud, one: httpx.Client, two: httpx.Client, server: dict
+) -> None:
+    place = f"{SERVERS}/{server['id']}/os-server-password"
+    assert two.get(place).json() == {"password": ""}
+    left_by_its_guest(cloud, server, "q83vEjRWeJA=")
+    assert two.get(place).json() == {"password": "q83vEjRWeJA="}
+    assert [one.get(place).status_code, one.delete(place).status_code] == [404, 404]
+    assert two.get(place).json() == {"password": "q83vEjRWeJA="}
+    assert two.delete(place).status_code == 204
+    assert two.get(place).json() == {"password": ""}
 
 
 def test_it_is_paused_and_suspended_and_goes_on(two: httpx.Client, server: dict) -> None:

@@ -79,6 +79,37 @@ def test_metadata_answers_each_guest_about_itself_with_and_without_a_router(lab:
         )
 
 
+def test_metadata_tells_a_floating_ip_as_soon_as_its_host_knows_of_it(lab: Lab) -> None:
+    h1, _ = lab.hosts
+    a = lab.world.port(lab.world.network("10.1.0.0/24"), h1, A)
+    lab.tell_guests({a.id: {"name": "anna"}})
+    lab.tell(a)
+    guest = lab.guest(a, dhcp=True)
+    guest.dhcp()
+    url = "http://169.254.169.254/latest/meta-data/public-ipv4"
+    assert guest.get(url) == (200, "")
+    a.floating_ips.append("203.0.113.7")
+    lab.tell(a)
+    assert eventually(lambda: guest.get(url) == (200, "203.0.113.7"))
+    del a.floating_ips[:]
+    lab.tell(a)
+    assert eventually(lambda: guest.get(url) == (200, ""))
+
+
+def test_a_guest_is_told_to_ask_again_while_nobody_takes_its_password(lab: Lab) -> None:
+    h1, _ = lab.hosts
+    a = lab.world.port(lab.world.network("10.1.0.0/24"), h1, A)
+    lab.tell_guests({a.id: {"name": "anna"}})
+    lab.tell(a)
+    guest = lab.guest(a, dhcp=True)
+    guest.dhcp()
+    for said in ((), ("-d", "secret")):
+        url = "http://169.254.169.254/openstack/latest/password"
+        found = guest.run("curl", "-s", "-m", "30", "-w", "%{http_code}", *said, url).stdout
+        assert found.endswith("503")
+    assert guest.get("http://169.254.169.254/latest/meta-data/hostname") == (200, "anna")
+
+
 def test_metadata_is_the_own_hosts_on_every_host(lab: Lab) -> None:
     h1, h2 = lab.hosts
     net = lab.world.network("10.1.0.0/24")

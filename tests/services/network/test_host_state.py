@@ -194,9 +194,11 @@ async def test_a_router_with_a_way_out_is_on_its_egress_host_and_a_remote_port_e
         await exit.until(lambda: len(exit.routers[router.id].floating_ips) == 1)
         assert exit.routers[router.id].floating_ips[0].address == made.address
         assert exit.routers[router.id].floating_ips[0].fixed_ip == port.fixed_ips[0].ip_address
+        await inner.until(lambda: list(inner.ports[port.id].floating_ips) == [made.address])
         mask = {"paths": ["port_id"]}
         await mine.UpdateFloatingIp(id=made.id, floating_ip=pb.FloatingIp(), update_mask=mask)
         await exit.until(lambda: not exit.routers[router.id].floating_ips)
+        await inner.until(lambda: not inner.ports[port.id].floating_ips)
         await mine.ClearRouterGateway(id=router.id)
         await inner.until(lambda: router.id in inner.routers and not remote(inner, network.id))
         await exit.until(lambda: not exit.routers and not exit.networks)

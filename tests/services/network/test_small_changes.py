@@ -1,6 +1,7 @@
 """Changes of single ports are told by themselves, and add up to what reading everything would say."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -97,7 +98,7 @@ def _port(id: str, host_id: str = "here", network: str = "n", groups: tuple[str,
 def _picture() -> Picture:
     """A host with two ports on one network, in one group that names itself as remote."""
     state = host_pb.HostState(networks=[host_pb.HostNetwork(id="n")])
-    state.ports.extend([host_state.port_of(_port("a")), host_state.port_of(_port("b"))])
+    state.ports.extend(host_state.port_of(_port(id), ()) for id in ("a", "b"))
     state.security_groups.add(id="g").rules.add(id="r", remote_group_id="g")
     return Picture(state)
 
@@ -120,6 +121,12 @@ def test_a_port_beside_others_is_told_alone():
 @pytest.mark.parametrize("port", [_port("c", network="m"), _port("c", groups=("g", "h")), _port("c", "far")])
 def test_a_port_that_brings_a_network_or_a_group_or_is_elsewhere_needs_a_whole_look(port: Port):
     assert _picture().after([_news("c")], Few(7, ports={"c": port}), "here") is None
+
+
+def test_a_port_that_a_floating_ip_leads_to_needs_a_whole_look():
+    few = Few(7, ports={"c": _port("c")})
+    assert _picture().after([_news("c")], replace(few, reached=frozenset("c")), "here") is None
+    assert _picture().after([_news("c")], few, "here") is not None
 
 
 def test_the_last_port_of_a_network_that_goes_needs_a_whole_look():

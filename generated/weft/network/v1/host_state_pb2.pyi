@@ -287,6 +287,7 @@ class HostPort(_message.Message):
     ALLOWED_ADDRESS_PAIRS_FIELD_NUMBER: _builtins.int
     ADMIN_STATE_UP_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    FLOATING_IPS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The port (UUID); its tap is named `tap` and the first 11 characters."""
     network_id: _builtins.str
@@ -315,6 +316,10 @@ class HostPort(_message.Message):
     def allowed_address_pairs(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.AddressPair]:
         """Further addresses that it may send from."""
 
+    @_builtins.property
+    def floating_ips(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Floating IPs that lead to its addresses, in the order of these: for its guest's metadata."""
+
     def __init__(
         self,
         *,
@@ -329,10 +334,11 @@ class HostPort(_message.Message):
         allowed_address_pairs: _abc.Iterable[_resources_pb2.AddressPair] | None = ...,
         admin_state_up: _builtins.bool = ...,
         revision: _builtins.int = ...,
+        floating_ips: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin_state_up", b"admin_state_up", "allowed_address_pairs", b"allowed_address_pairs", "fixed_ips", b"fixed_ips", "id", b"id", "mac_address", b"mac_address", "network_id", b"network_id", "port_security_enabled", b"port_security_enabled", "project_id", b"project_id", "revision", b"revision", "security_group_ids", b"security_group_ids", "server_id", b"server_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin_state_up", b"admin_state_up", "allowed_address_pairs", b"allowed_address_pairs", "fixed_ips", b"fixed_ips", "floating_ips", b"floating_ips", "id", b"id", "mac_address", b"mac_address", "network_id", b"network_id", "port_security_enabled", b"port_security_enabled", "project_id", b"project_id", "revision", b"revision", "security_group_ids", b"security_group_ids", "server_id", b"server_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
