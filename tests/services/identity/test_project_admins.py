@@ -7,8 +7,9 @@ import pytest
 
 from mesh.settings import Settings
 from tests.services.identity.conftest import SYSTEM, Cloud, Person, Scope, running
-from tests.services.identity.delegating import credential, program
+from tests.services.identity.delegating import credential, program, trust, trustee
 from tests.services.identity.test_administration import domain_admin
+from tests.services.identity.test_ec2_credentials import key, own, received, signed
 from tests.services.identity.test_login import reason
 from weft.identity.v1 import group_service_pb2 as group_pb
 from weft.identity.v1 import group_service_pb2_grpc
@@ -89,3 +90,37 @@ async def test_what_was_handed_on_gives_no_system(lax: Cloud) -> None:
     assert robot.info.scope == boss.info.scope
     assert await reason(lax.rescope(robot, SYSTEM)) == "UNAUTHENTICATED"
     await lax.rescope(robot, Scope(project_id=project.id))
+
+
+@pytest.mark.parametrize("impersonate", [False, True])
+async def test_a_trust_of_a_projects_administrator_gives_no_system(lax: Cloud, impersonate: bool) -> None:
+    boss, _ = await lax.member("boss", "admin")
+    bob, _ = await lax.member("bob")
+    made = await trust(boss, bob.info.user_id, roles=["admin"], impersonate=impersonate)
+    acting = await trustee(lax, "bob", made.id)
+    assert "admin" in acting.info.roles
+    for person in (acting, bob):
+        assert await reason(lax.rescope(person, SYSTEM)) == "UNAUTHENTICATED"
+    await lax.rescope(boss, SYSTEM)
+
+
+async def test_a_signature_of_a_projects_administrator_gives_no_system(lax: Cloud) -> None:
+    boss, _ = await lax.member("boss", "admin")
+    made = await key(boss)
+    by_service = await received(lax, signed(made.access_key, made.secret))
+    by_oneself = await own(lax, made)
+    assert await reason(own(lax, made, SYSTEM)) == "UNAUTHENTICATED"
+    for person in (by_service, by_oneself):
+        assert "admin" in person.info.roles
+        assert await reason(lax.rescope(person, SYSTEM)) == "UNAUTHENTICATED"
+    await lax.rescope(boss, SYSTEM)
+
+
+async def test_a_system_that_was_exchanged_for_is_handed_on_by_nobody(lax: Cloud) -> None:
+    boss, _ = await lax.member("boss", "admin")
+    bob, _ = await lax.member("bob")
+    system = await lax.rescope(boss, SYSTEM)
+    handing_on = (trust(system, bob.info.user_id), credential(system), key(system))
+    assert {await reason(made) for made in handing_on} == {"INVALID_ARGUMENT"}
+    for made in (trust(boss, bob.info.user_id), credential(boss), key(boss)):
+        await made
