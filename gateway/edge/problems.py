@@ -10,7 +10,8 @@ from typing import Any
 
 CONTENT_TYPE = "application/problem+json"
 
-# What a reply of Envoy's own means: no route, a body that is no JSON, a service that does not answer.
+# What a reply of Envoy's own means: no route, a body that is no JSON, an encoding that nobody knows, a
+# service that does not answer.
 _REASONS = {
     400: "INVALID_ARGUMENT",
     404: "NOT_FOUND",
@@ -18,6 +19,7 @@ _REASONS = {
     408: "DEADLINE_EXCEEDED",
     413: "INVALID_ARGUMENT",
     415: "INVALID_ARGUMENT",
+    501: "UNSUPPORTED",
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
