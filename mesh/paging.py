@@ -44,10 +44,11 @@ def page(
     if len(rows) <= size:
         return rows, ""
     last = rows[size - 1]._mapping
-    return rows[:size], _seal([last[_column(item)] for item in order], binding)
+    return rows[:size], _seal([last[column_of(item)] for item in order], binding)
 
 
-def _column(item: ColumnElement[Any]) -> ColumnElement[Any]:
+def column_of(item: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The column that a part of an order sorts by."""
     return item.element if isinstance(item, UnaryExpression) else item
 
 
@@ -57,7 +58,7 @@ def _after(order: Sequence[ColumnElement[Any]], values: Sequence[Any]) -> Column
     Compared as a whole where all columns go the same way, as a database then begins in the midst of an index
     and not at the first row of the list; else equal in the first columns, beyond in the next.
     """
-    columns = [_column(item) for item in order]
+    columns = [column_of(item) for item in order]
     ways = {_descends(item) for item in order}
     if len(ways) == 1:
         typed = [bindparam(None, value, column.type) for column, value in zip(columns, values, strict=True)]

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from mesh import ids, masks, rehearsal, replay, watch
+from mesh import ids, kept, masks, rehearsal, replay, watch
 from mesh.caller import Caller, current
 from mesh.database import Connection
 from mesh.errors import CloudError
@@ -51,6 +51,7 @@ class ServerService(Actions, States, Cards, Images, Resizing, Console, ServerSer
         self._limits = limits
         self._admission = Admission(app.peers, app.database)
         self._telling = telling
+        self._kept = servers.kept()
 
     async def GetServer(self, request: GetServerRequest, context: Any) -> Server:
         row = await self._database.peek(servers.get, request.id, current().reach)
@@ -63,9 +64,12 @@ class ServerService(Actions, States, Cards, Images, Resizing, Console, ServerSer
         if request.project_id and caller.reach not in (None, request.project_id):
             raise _administrators_only("project_id", caller)
         statuses = [ServerStatus.Name(s).removeprefix("SERVER_STATUS_") for s in request.statuses]
-        rows, token = await self._database.read(servers.list_, request, statuses, caller)
-        found = [shown(messages.server(row), caller) for row in rows]
-        return ListServersResponse(servers=found, next_page_token=token)
+        page, token = await self._database.read(servers.list_, self._kept, request, statuses, caller)
+        answer = ListServersResponse(next_page_token=token)
+        kept.put(answer.servers, page)
+        for server in answer.servers:
+            shown(server, caller)
+        return answer
 
     async def CreateServer(self, request: CreateServerRequest, context: Any) -> Server:
         caller = current()

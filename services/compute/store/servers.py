@@ -26,7 +26,7 @@ from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import not_found
 from mesh.journal import ACTIVE
-from mesh.paging import page
+from mesh.kept import Kept
 from mesh.prepared import Prepared
 from services.compute import messages
 from services.compute.store import passwords
@@ -196,17 +196,22 @@ def operations_on(connection: Connection, id: str) -> list[str]:
     return list(connection.scalars(select(operations.c.id).where(operations.c.target_id == id)))
 
 
+def kept() -> Kept:
+    """For `list_`."""
+    return Kept(servers, lambda _, rows: map(messages.server, rows))
+
+
 def list_(
-    connection: Connection, request: ListServersRequest, statuses: list[str], caller: Caller
-) -> tuple[list[Row[Any]], str]:
-    """A page of servers, oldest first unless asked otherwise."""
+    connection: Connection, known: Kept, request: ListServersRequest, statuses: list[str], caller: Caller
+) -> tuple[list[bytes], str]:
+    """A page of servers as messages, oldest first unless asked otherwise."""
     query = _filtered(select(servers), request, statuses)
     if caller.reach is not None:
         query = query.where(servers.c.project_id == caller.reach)
     order = [servers.c[_SORTED_BY.get(request.sort_key, "created_at")], servers.c.id]
     if request.descending:
         order = [column.desc() for column in order]
-    return page(connection, query, order, request, caller)
+    return known.page(connection, query, order, request, caller)
 
 
 def _indexed(values: dict[str, Any]) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import ids, masks, replay, watch
+from mesh import ids, kept, masks, replay, watch
 from mesh.caller import Caller, Kind, current
 from mesh.errors import invalid
 from services.network import macs, messages, model
-from services.network.api.base import Api
+from services.network.api.base import Api, Parts
 from services.network.store import networks, port_rows
 from services.network.store import ports as store
 from weft.network.v1 import port_service_pb2 as verbs
@@ -26,6 +26,10 @@ _PLAIN = (
 class Ports(grpc_base.PortServiceServicer, Api):
     """Connections to networks."""
 
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._kept = store.kept()
+
     async def GetPort(self, request: verbs.GetPortRequest, context: Any) -> pb.Port:
         """NOT_FOUND."""
         who = current()
@@ -39,11 +43,15 @@ class Ports(grpc_base.PortServiceServicer, Api):
             raise model.denied("network.ports.list", who, "The filter by host_id needs the role admin.")
         names = ("network_id", "device_id", "device_owner", "host_id", "name", "mac_address")
         wanted = {name: getattr(request, name) for name in names}
-        found, token = await self.database.read(
-            store.page, request, who, wanted, request.ip_address, request.security_group_id
+        page, token = await self.database.read(
+            store.page, self._kept, request, who, wanted, request.ip_address, request.security_group_id
         )
-        shown = [messages.port(port, full=model.privileged(who)) for port in found]
-        return verbs.ListPortsResponse(ports=shown, next_page_token=token)
+        answer = verbs.ListPortsResponse(next_page_token=token)
+        kept.put(answer.ports, page)
+        if not model.privileged(who):
+            for port in answer.ports:
+                messages.hide(port)
+        return answer
 
     async def CreatePort(self, request: verbs.CreatePortRequest, context: Any) -> pb.Port:
         """NOT_FOUND, PERMISSION_DENIED, QUOTA_EXCEEDED, ALREADY_EXISTS, ADDRESSES_EXHAUSTED, ADDRESS_IN_USE,

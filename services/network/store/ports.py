@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from mesh.caller import Caller
 from mesh.errors import CloudError, wrong_status
+from mesh.kept import Kept
 from mesh.prepared import Prepared
-from services.network import model
+from services.network import messages, model
 from services.network.model import FixedIp, Network, Port
 from services.network.store import (
     addresses,
@@ -40,15 +41,25 @@ def get(connection: Connection, id: str, reach: str | None, lock: rows.Lock = ""
     return port_rows.load(connection, [rows.get(connection, ports, id, reach, lock)])[0]
 
 
+def kept() -> Kept:
+    """For `page`."""
+
+    def made(connection: Connection, found: list[Row[Any]]) -> list[Message]:
+        return [messages.port(port, full=True) for port in port_rows.load(connection, found)]
+
+    return Kept(ports, made)
+
+
 def page(
     connection: Connection,
+    known: Kept,
     request: Message,
     caller: Caller,
     wanted: Mapping[str, object],
     ip_address: str = "",
     security_group_id: str = "",
-) -> tuple[list[Port], str]:
-    """A page of the caller's ports."""
+) -> tuple[list[bytes], str]:
+    """A page of the caller's ports, as messages for those who may see all of them."""
     query = rows.filtered(select(ports).where(rows.within(ports, caller.reach)), ports, **wanted)
     if ip_address:
         having = select(fixed_ips.c.port_id).where(fixed_ips.c.ip_address == ip_address)
@@ -57,8 +68,7 @@ def page(
         pairs = port_security_groups.c
         having = select(pairs.port_id).where(pairs.security_group_id == security_group_id)
         query = query.where(ports.c.id.in_(having))
-    found, token = rows.page(connection, query, ports, request, caller)
-    return port_rows.load(connection, found), token
+    return known.page(connection, query, rows.by_age(ports), request, caller)
 
 
 def create(

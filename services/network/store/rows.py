@@ -77,4 +77,9 @@ def page(
     connection: Connection, query: Select[Any], table: Table, request: Message, caller: Caller
 ) -> tuple[list[Row[Any]], str]:
     """One page, oldest first, and the token of the next."""
-    return paging.page(connection, query, [table.c.created_at, table.c.id], request, caller)
+    return paging.page(connection, query, by_age(table), request, caller)
+
+
+def by_age(table: Table) -> list[ColumnElement[Any]]:
+    """Oldest first."""
+    return [table.c.created_at, table.c.id]

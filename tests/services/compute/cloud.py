@@ -24,6 +24,7 @@ from tests.services.compute.fakes.node import Machine, Node
 from tests.services.compute.fakes.placement import Placement
 from tests.services.compute.fakes.telemetry import Telemetry
 from tests.services.harness import House, house, person
+from tests.services.versions import guard
 from weft.compute.v1 import (
     flavor_service_pb2_grpc,
     host_service_pb2_grpc,
@@ -36,6 +37,9 @@ from weft.compute.v1.host_service_pb2 import GuestEvent, GuestState, RegisterHos
 from weft.compute.v1.resources_pb2 import Flavor, Host, Server, ServerStatus
 from weft.compute.v1.server_service_pb2 import CreateServerRequest, DeleteServerRequest, GetServerRequest
 from weft.operation.v1.operation_pb2 import WatchOperationRequest
+
+# Columns of a server that no message shows.
+_UNSEEN = {"guest_state", "guest_state_at", "metadata_due"}
 
 
 class User:
@@ -219,5 +223,6 @@ async def cloud_of(settings: Settings, authority: Authority) -> AsyncIterator[Cl
     others = [fake.part() for fake in (*fakes, *nodes)]
     async with house(settings, authority, {"compute": build}, others) as running:
         cloud = Cloud(running, *fakes, nodes)
+        await cloud.runtime.database.write(guard, servers, _UNSEEN)
         await cloud.furnish()
         yield cloud

@@ -201,7 +201,7 @@ async def test_a_guest_that_a_complete_report_does_not_name_is_lost(compute: Clo
     await compute.agent(node).ReportGuestEvents(everything)
     assert status(await compute.member.get(made.id)) == "ACTIVE", "a guest that young may have been missed"
     old = {"launched_at": clock.now() - timedelta(minutes=1)}
-    await compute.runtime.database.write(servers.note_guest, made.id, old)
+    await compute.runtime.database.write(servers.change, made.id, old)
     await compute.agent(node).ReportGuestEvents(everything)
     lost = await compute.member.get(made.id)
     assert status(lost) == "ERROR"
@@ -256,7 +256,7 @@ async def test_a_claim_that_came_after_its_boot_was_undone_is_given_back(compute
 async def test_a_server_in_transition_without_an_operation_is_settled(compute: Cloud) -> None:
     fine = await compute.member.boot(**compute.wish)
     stranded = await compute.member.boot(**compute.wish)
-    values = {"status": "STOPPING", "operation_id": ids.new()}
+    values = {"status": "STOPPING", "operation_id": ids.new(), "revision": servers_table.c.revision + 1}
     change = servers_table.update().where(servers_table.c.id == stranded.id).values(**values)
     await compute.runtime.database.write(lambda connection: connection.execute(change).rowcount)
     await reconciler(compute).settle_stranded()

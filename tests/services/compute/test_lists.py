@@ -7,7 +7,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tests.services.compute.cloud import Cloud, User
 from weft.compute.v1.flavor_service_pb2 import CreateFlavorRequest, GetFlavorRequest
 from weft.compute.v1.resources_pb2 import Server
-from weft.compute.v1.server_service_pb2 import ListServersRequest, ServerSortKey, UpdateServerRequest
+from weft.compute.v1.server_service_pb2 import (
+    ListServersRequest,
+    LockServerRequest,
+    ServerSortKey,
+    StopServerRequest,
+    UnlockServerRequest,
+    UpdateServerRequest,
+)
 
 
 async def _names(user: User, **filters: Any) -> list[str]:
@@ -67,6 +74,31 @@ async def test_servers_come_in_the_order_that_is_asked_for(compute_on_both: Clou
     assert (await _names(compute.member, **latest))[0] == "b"
     assert await _names(compute.member, changed_since=now) == ["b"]
     assert await _names(compute.member, changed_before=now) == ["c", "a"]
+
+
+async def _listed(user: User) -> list[Server]:
+    return list((await user.servers.ListServers(ListServersRequest())).servers)
+
+
+async def test_a_list_shows_each_change_and_to_each_what_they_may_see(compute_on_both: Cloud) -> None:
+    compute = compute_on_both
+    member, admin = compute.member, compute.admin
+    made = await member.boot(**compute.wish)
+    other = await member.boot(**(compute.wish | {"name": "other", "no_network": True}))
+    for change in (
+        member.servers.LockServer(LockServerRequest(id=made.id)),
+        member.servers.UnlockServer(UnlockServerRequest(id=made.id)),
+        member.servers.UpdateServer(UpdateServerRequest(id=made.id, server=Server(name="new"))),
+        member.servers.StopServer(StopServerRequest(id=made.id)),
+    ):
+        await member.settled(await change)
+        for user in (member, admin, member):
+            assert await _listed(user) == [await user.get(made.id), await user.get(other.id)]
+        assert [bool(server.host_id) for server in await _listed(admin)] == [True, True]
+        assert [bool(server.host_id) for server in await _listed(member)] == [False, False]
+        assert await _listed(compute.stranger) == []
+    await member.delete(made)
+    assert await _listed(admin) == [await admin.get(other.id)]
 
 
 async def test_an_operator_may_choose_the_id_of_a_flavor(compute_on_both: Cloud) -> None:

@@ -76,7 +76,8 @@ async def test_a_guest_that_a_resize_can_be_reverted_to_is_let_be(compute: Cloud
     made = await compute.member.boot(**compute.wish)
     node = compute.host_of(made)
     second = other_than(compute, node)
-    change = servers.update().where(servers.c.id == made.id).values(resize={"host_id": second.id})
+    change = servers.update().where(servers.c.id == made.id)
+    change = change.values(resize={"host_id": second.id}, revision=servers.c.revision + 1)
     await compute.runtime.database.write(lambda connection: connection.execute(change).rowcount)
     second.guests[made.id] = Machine(node.guests[made.id].spec)
     await reconciler(compute).compare_guests()
@@ -157,7 +158,8 @@ async def test_a_difference_that_somebody_may_write_by_is_told_and_left(compute:
     elif without == "guest":
         del guest.volumes[attachment]
     else:
-        change = servers.update().where(servers.c.id == made.id).values(volumes=[])
+        change = servers.update().where(servers.c.id == made.id)
+        change = change.values(volumes=[], revision=servers.c.revision + 1)
         await compute.runtime.database.write(lambda connection: connection.execute(change).rowcount)
     await compare_volumes(compute)
     assert compute.telemetry.warnings == {("VOLUME_DRIFT", volume_id)}

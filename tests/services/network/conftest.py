@@ -16,7 +16,9 @@ from mesh.channel import Client
 from mesh.errors import CloudError
 from mesh.settings import DatabaseSection, ServiceSection, Settings
 from services.network.__main__ import build
+from services.network.tables import ports
 from tests.services.harness import House, house, person
+from tests.services.versions import guard
 from weft.network.v1 import (
     floating_ip_service_pb2,
     floating_ip_service_pb2_grpc,
@@ -197,6 +199,7 @@ class Cloud:
 async def weft(cloud: Settings, authority: Authority) -> AsyncIterator[Cloud]:
     """A network service on SQLite."""
     async with house(cloud, authority, {"network": build}) as running:
+        await running.runtimes["network"].database.write(guard, ports)
         yield Cloud(running)
 
 

@@ -171,6 +171,31 @@ async def test_a_ports_addresses_groups_and_flags_change(mine: Api):
     assert set(error.fields) == {"update_mask.host_id", "update_mask.nonsense"}
 
 
+async def test_a_list_shows_each_change_and_to_each_what_they_may_see(weft: Cloud, mine: Api, compute: Api):
+    network, subnet = await mine.network_with_subnet()
+    system, host_id, id = weft.system(), ids.new(), ids.new()
+
+    async def shown(name: str) -> None:
+        for who, host in ((mine, ""), (system, host_id), (mine, "")):
+            listed = (await who.ListPorts(device_id=port.device_id)).ports
+            assert list(listed) == [await who.GetPort(id=id)]
+            assert (listed[0].name, listed[0].host_id) == (name, host)
+
+    for _ in range(2):
+        port = await mine.CreatePort(network_id=network.id, id=id, name="one")
+        port = await compute.BindPort(id=id, host_id=host_id, device_id=ids.new())
+        await shown("one")
+        await mine.UpdatePort(id=id, port=pb.Port(name="other"))
+        await shown("other")
+        address = pb.FixedIp(subnet_id=subnet.id, ip_address="10.0.0.222")
+        await mine.UpdatePort(id=id, port=pb.Port(fixed_ips=[address]))
+        await shown("other")
+        await mine.UpdatePort(id=id, port=pb.Port(), update_mask={"paths": ["security_group_ids"]})
+        await shown("other")
+        await mine.DeletePort(id=id)
+        assert not (await system.ListPorts(device_id=port.device_id)).ports
+
+
 async def test_macs_of_no_single_device_are_refused(mine: Api):
     network, _ = await mine.network_with_subnet()
     for mac in ("01:00:5e:00:00:01", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", "nonsense"):
