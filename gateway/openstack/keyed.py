@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.openstack.call import Call
-from gateway.openstack.dialect import Route
+from gateway.openstack.dialect import Route, administered
 from gateway.openstack.faults import Refusal
 
 Keys = Mapping[str, str]
@@ -34,17 +34,17 @@ class Keyed:
 
     def routes(self) -> tuple[Route, ...]:
         """Their routes."""
-        one, changes = f"{self.path}/{{key}}", self.administers
+        one = f"{self.path}/{{key}}"
         routes = [
             Route("GET", self.path, self._all),
-            Route("POST", self.path, self._merge, administers=changes),
+            Route("POST", self.path, self._merge),
             Route("GET", one, self._one),
-            Route("PUT", one, self._set, administers=changes),
-            Route("DELETE", one, self._remove, self.deleted, administers=changes),
+            Route("PUT", one, self._set),
+            Route("DELETE", one, self._remove, self.deleted),
         ]
         if self.replaces:
-            routes.append(Route("PUT", self.path, self._replace, administers=changes))
-        return tuple(routes)
+            routes.append(Route("PUT", self.path, self._replace))
+        return administered(routes) if self.administers else tuple(routes)
 
     @property
     def _name(self) -> str:

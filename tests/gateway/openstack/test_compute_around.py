@@ -42,6 +42,10 @@ def test_who_sees_a_private_flavor_is_listed_and_changed(one: httpx.Client, oper
     place = f"{FLAVORS}/{operator.post(FLAVORS, json={'flavor': body}).json()['flavor']['id']}"
     project = one.get("/identity/v3/auth/projects").json()["projects"][0]["id"]
     assert one.get(place).status_code == 404
+    specs = operator.post(f"{place}/os-extra_specs", json={"extra_specs": {"a": "b"}}).json()
+    assert operator.get(f"{place}/os-extra_specs").json() == specs
+    assert operator.get(f"{place}/os-extra_specs/a").json() == {"a": "b"}
+    assert one.get(f"{place}/os-extra_specs").status_code == 404
     add, remove = ({deed: {"tenant": project}} for deed in ("addTenantAccess", "removeTenantAccess"))
     seen = operator.post(f"{place}/action", json=add).json()["flavor_access"]
     assert [each["tenant_id"] for each in seen] == [project]
