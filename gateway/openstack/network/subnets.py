@@ -1,5 +1,6 @@
 """Subnets."""
 
+from ipaddress import ip_network
 from typing import Any
 
 from gateway.openstack import call as body
@@ -17,6 +18,14 @@ def _pools(given: list[Any]) -> list[resources_pb2.AllocationPool]:
         resources_pb2.AllocationPool(start=body.field(pool, "start", str), end=body.field(pool, "end", str))
         for pool in given
     ]
+
+
+def _addresses(cidr: str) -> str:
+    """Any address of a subnet, with the length of its prefix, names it."""
+    try:
+        return str(ip_network(cidr, strict=False)) if "/" in cidr else cidr
+    except ValueError:
+        return cidr  # the service says what is wrong with it
 
 
 def routes(given: list[Any]) -> list[resources_pb2.HostRoute]:
@@ -39,7 +48,7 @@ _BOTH = {
 _CREATE = {
     **_BOTH,
     "network_id": Field("network_id", str),
-    "cidr": Field("cidr", str),
+    "cidr": Field("cidr", str, _addresses),
     "enable_dhcp": Field("dhcp_disabled", bool, lambda enabled: not enabled),
 }
 _UPDATE = {**_BOTH, "enable_dhcp": Field("dhcp_enabled", bool)}

@@ -87,6 +87,13 @@ def test_an_overlapping_subnet_is_refused_in_words_that_clients_look_for(neutron
     assert "overlaps with another subnet" in answer.json()["NeutronError"]["message"]
 
 
+def test_a_subnet_is_named_by_any_address_of_it(neutron: httpx.Client) -> None:
+    _, subnet = network_with_subnet(neutron, "10.77.9.9/16")
+    assert subnet["cidr"] == "10.77.0.0/16"
+    broken = {"network_id": subnet["network_id"], "cidr": "10.78.9.9/99", "ip_version": 4}
+    assert neutron.post("/network/v2.0/subnets", json={"subnet": broken}).status_code == 400
+
+
 def test_a_subnet_without_a_gateway_has_none(neutron: httpx.Client) -> None:
     network, with_gateway = network_with_subnet(neutron, "10.3.0.0/24", name="inside")
     assert with_gateway["gateway_ip"] == "10.3.0.1"
