@@ -39,7 +39,7 @@ class Quotas:
         return (
             Route("GET", default, self._show_default, administers=True),
             Route("PUT", default, self._set_default, administers=True),
-            Route("DELETE", one, self._unset, self.unset, administers=True),
+            Route("DELETE", one, self.withdraw, self.unset, administers=True),
             Route("GET", one, self._show, administers=True),
             Route("GET", f"{one}/defaults", self._defaults, administers=True),
             Route("GET", f"{one}/detail", self._detail, administers=True),
@@ -100,7 +100,8 @@ class Quotas:
         given = await call.body("quota_class_set")
         return {"quota_class_set": await self.set(call, "", given)}
 
-    async def _unset(self, call: Call) -> None:
+    async def withdraw(self, call: Call) -> None:
+        """DELETE of a project's own: those of all projects hold for it again."""
         for ours in self.names.values():
             request = limit_service_pb2.UnsetLimitRequest(
                 service=self.service, resource=ours, project_id=call.params["project_id"]

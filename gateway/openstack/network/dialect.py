@@ -66,6 +66,16 @@ async def extension(call: Call) -> dict[str, Any]:
     return {"extension": _extension(alias)}
 
 
+async def zones(call: Call) -> dict[str, Any]:
+    """GET /v2.0/availability_zones: networks and routers are on every host, and in no zone."""
+    return {"availability_zones": []}
+
+
+async def providers(call: Call) -> dict[str, Any]:
+    """GET /v2.0/service-providers: a service has one way to be there, and none is chosen."""
+    return {"service_providers": []}
+
+
 def _extension(alias: str) -> dict[str, Any]:
     name = _EXTENSIONS[alias]
     return {
@@ -90,6 +100,8 @@ ROUTES = (
     Route("GET", "/v2.0", resources),
     Route("GET", "/v2.0/extensions", extensions),
     Route("GET", "/v2.0/extensions/{alias}", extension),
+    Route("GET", "/v2.0/availability_zones", zones),
+    Route("GET", "/v2.0/service-providers", providers),
     *quotas.ROUTES,
     *administered(_TABLE, "GET", "PUT", "DELETE"),
 )

@@ -76,7 +76,7 @@ async def defaults(call: Call) -> dict[str, Any]:
 
 
 async def detail(call: Call) -> dict[str, Any]:
-    """GET /quotas/{project_id}/details.json."""
+    """GET /quotas/{project_id}/details, with `.json` or without."""
     project_id = call.params["project_id"]
     limits, used = await QUOTAS.of(call, project_id), await QUOTAS.used(call, project_id)
     return {
@@ -101,6 +101,8 @@ _PATH = "/v2.0/quotas/{project_id}"
 ROUTES = (
     Route("GET", _PATH, show, administers=True),
     Route("GET", f"{_PATH}/default", defaults, administers=True),
+    Route("GET", f"{_PATH}/details", detail, administers=True),
     Route("GET", f"{_PATH}/details.json", detail, administers=True),
     Route("PUT", _PATH, update, administers=True),
+    Route("DELETE", _PATH, QUOTAS.withdraw, 204, administers=True),
 )

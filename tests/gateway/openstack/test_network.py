@@ -171,6 +171,12 @@ def test_quotas_are_counted_and_set_by_administrators(
     assert neutron.put(place, json={"quota": {"network": 9}}).status_code == 403
     assert administrator.put(place, json={"quota": {"network": 99}}).json()["quota"]["network"] == 99
     assert administrator.put(place, json={"quota": {"stars": 1}}).status_code == 400
+    assert neutron.get(f"{place}/details").json()["quota"]["network"]["limit"] == 99
+    assert neutron.delete(place).status_code == 403
+    assert administrator.delete(place).status_code == 204
+    after = administrator.get(place).json()
+    assert after == administrator.get(f"{place}/default").json()
+    assert after["quota"]["network"] != 99
 
 
 def test_administrators_see_every_project(neutron: httpx.Client, administrator: httpx.Client) -> None:
