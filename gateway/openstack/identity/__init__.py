@@ -122,6 +122,7 @@ DIALECT = Dialect(
                 Route("GET", "/v3/roles", roles.listed),
                 Route("POST", "/v3/roles", roles.create, 201),
                 Route("GET", "/v3/roles/{id}", roles.show),
+                Route("PATCH", "/v3/roles/{id}", roles.update),
                 Route("DELETE", "/v3/roles/{id}", roles.delete, 204),
                 Route("GET", "/v3/role_inferences", inferences.everywhere),
                 Route("GET", "/v3/roles/{id}/implies", inferences.listed),

@@ -4,11 +4,13 @@ from typing import Any
 
 from gateway.openstack.call import Call, field
 from gateway.openstack.faults import Refusal
-from gateway.openstack.identity.documents import linked, listing
+from gateway.openstack.identity.documents import changes, linked, listing
 from mesh.lists import walk
 from weft.identity.v1 import role_service_pb2 as pb
 from weft.identity.v1.resources_pb2 import Role
 from weft.identity.v1.role_service_pb2_grpc import RoleServiceStub
+
+_CHANGEABLE = {"name": str, "description": str}
 
 
 def document(call: Call, role: Role) -> dict[str, Any]:
@@ -63,6 +65,15 @@ async def create(call: Call) -> dict[str, Any]:
         )
     )
     return {"role": document(call, made)}
+
+
+async def update(call: Call) -> dict[str, Any]:
+    """PATCH /v3/roles/{id}."""
+    message, mask = changes(await call.body("role"), Role(), _CHANGEABLE)
+    if not mask.paths:
+        return await show(call)
+    request = pb.UpdateRoleRequest(id=call.params["id"], role=message, update_mask=mask)
+    return {"role": document(call, await call.stub(RoleServiceStub).UpdateRole(request))}
 
 
 async def delete(call: Call) -> None:

@@ -4,10 +4,10 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import mutation
+from mesh import masks, mutation
 from mesh.caller import Caller, current
 from mesh.database import Database
-from services.identity.api import messages
+from services.identity.api import messages, units
 from services.identity.api.giving import asked, named
 from services.identity.model import domain_reach
 from services.identity.store import assignments, effective, roles
@@ -43,6 +43,16 @@ class Roles(RoleServiceServicer):
         return await mutation.change(
             self._database, request, Role, lambda unit: messages.role(roles.create(unit, values))
         )
+
+    async def UpdateRole(self, request: pb.UpdateRoleRequest, context: Any) -> Role:
+        """Changes a role's name and description."""
+        values = masks.apply(request.update_mask, request.role, ["name", "description"])
+        units.named(values, "role")
+
+        def do(unit: Any) -> Role:
+            return messages.role(roles.update(unit, request.id, request.expected_revision, values))
+
+        return await mutation.change(self._database, request, Role, do)
 
     async def DeleteRole(self, request: pb.DeleteRoleRequest, context: Any) -> Empty:
         """Deletes a role with its assignments."""

@@ -217,6 +217,22 @@ def test_who_administers_the_cloud_puts_users_of_any_domain_into_a_group(
     assert keystone.get(f"{user['links']['self']}/groups").json()["groups"] == [group]
 
 
+def test_a_role_gets_another_name_unless_it_is_one_of_wefts_own(
+    cloud: Cloud, keystone: httpx.Client, name: str
+) -> None:
+    role = keystone.post("/identity/v3/roles", json={"role": {"name": name}}).json()["role"]
+    wanted = {"role": {"name": f"{name}-2", "description": "some"}}
+    with cloud.client() as other:
+        other.headers["x-auth-token"] = cloud.member_of_a_new_project(name)
+        assert other.patch(role["links"]["self"], json=wanted).status_code == 403
+    changed = keystone.patch(role["links"]["self"], json=wanted)
+    assert (changed.status_code, changed.json()) == (200, {"role": role | wanted["role"]})
+    assert keystone.patch(role["links"]["self"], json={"role": {}}).json() == changed.json()
+    (member,) = keystone.get("/identity/v3/roles", params={"name": "member"}).json()["roles"]
+    assert keystone.patch(member["links"]["self"], json=wanted).status_code == 409
+    assert keystone.delete(role["links"]["self"]).status_code == 204
+
+
 def test_a_role_can_come_with_another(keystone: httpx.Client, name: str) -> None:
     made = [
         keystone.post("/identity/v3/roles", json={"role": {"name": f"{name}-{n}"}}).json()["role"]

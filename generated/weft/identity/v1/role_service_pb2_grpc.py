@@ -52,6 +52,11 @@ class RoleServiceStub:
                 request_serializer=weft_dot_identity_dot_v1_dot_role__service__pb2.CreateRoleRequest.SerializeToString,
                 response_deserializer=weft_dot_identity_dot_v1_dot_resources__pb2.Role.FromString,
                 _registered_method=True)
+        self.UpdateRole = channel.unary_unary(
+                '/weft.identity.v1.RoleService/UpdateRole',
+                request_serializer=weft_dot_identity_dot_v1_dot_role__service__pb2.UpdateRoleRequest.SerializeToString,
+                response_deserializer=weft_dot_identity_dot_v1_dot_resources__pb2.Role.FromString,
+                _registered_method=True)
         self.DeleteRole = channel.unary_unary(
                 '/weft.identity.v1.RoleService/DeleteRole',
                 request_serializer=weft_dot_identity_dot_v1_dot_role__service__pb2.DeleteRoleRequest.SerializeToString,
@@ -99,6 +104,15 @@ class RoleServiceServicer:
 
     def CreateRole(self, request, context):
         """Creates a role. Idempotent in request_id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRole(self, request, context):
+        """Changes name, description. Idempotent in request_id. The default roles keep their names, which
+        the contracts speak of: IN_USE. Tokens carry roles by name: a new one revokes the tokens of all who
+        have the role.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -159,6 +173,11 @@ def add_RoleServiceServicer_to_server(servicer, server):
             'CreateRole': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateRole,
                     request_deserializer=weft_dot_identity_dot_v1_dot_role__service__pb2.CreateRoleRequest.FromString,
+                    response_serializer=weft_dot_identity_dot_v1_dot_resources__pb2.Role.SerializeToString,
+            ),
+            'UpdateRole': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRole,
+                    request_deserializer=weft_dot_identity_dot_v1_dot_role__service__pb2.UpdateRoleRequest.FromString,
                     response_serializer=weft_dot_identity_dot_v1_dot_resources__pb2.Role.SerializeToString,
             ),
             'DeleteRole': grpc.unary_unary_rpc_method_handler(
@@ -268,6 +287,33 @@ class RoleService:
             target,
             '/weft.identity.v1.RoleService/CreateRole',
             weft_dot_identity_dot_v1_dot_role__service__pb2.CreateRoleRequest.SerializeToString,
+            weft_dot_identity_dot_v1_dot_resources__pb2.Role.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRole(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.identity.v1.RoleService/UpdateRole',
+            weft_dot_identity_dot_v1_dot_role__service__pb2.UpdateRoleRequest.SerializeToString,
             weft_dot_identity_dot_v1_dot_resources__pb2.Role.FromString,
             options,
             channel_credentials,

@@ -41,6 +41,11 @@ class RoleServiceStub:
     """Answers the roles that the caller may see, oldest first, page by page."""
     CreateRole: _grpc.UnaryUnaryMultiCallable[_role_service_pb2.CreateRoleRequest, _resources_pb2.Role]
     """Creates a role. Idempotent in request_id."""
+    UpdateRole: _grpc.UnaryUnaryMultiCallable[_role_service_pb2.UpdateRoleRequest, _resources_pb2.Role]
+    """Changes name, description. Idempotent in request_id. The default roles keep their names, which
+    the contracts speak of: IN_USE. Tokens carry roles by name: a new one revokes the tokens of all who
+    have the role.
+    """
     DeleteRole: _grpc.UnaryUnaryMultiCallable[_role_service_pb2.DeleteRoleRequest, _empty_pb2.Empty]
     """Deletes one role. Idempotent in request_id. Assignments of it go with it. The default roles cannot be deleted: IN_USE."""
     GrantRole: _grpc.UnaryUnaryMultiCallable[_role_service_pb2.GrantRoleRequest, _resources_pb2.Assignment]
@@ -70,6 +75,11 @@ class RoleServiceAsyncStub(RoleServiceStub):
     """Answers the roles that the caller may see, oldest first, page by page."""
     CreateRole: _aio.UnaryUnaryMultiCallable[_role_service_pb2.CreateRoleRequest, _resources_pb2.Role]  # type: ignore[assignment]
     """Creates a role. Idempotent in request_id."""
+    UpdateRole: _aio.UnaryUnaryMultiCallable[_role_service_pb2.UpdateRoleRequest, _resources_pb2.Role]  # type: ignore[assignment]
+    """Changes name, description. Idempotent in request_id. The default roles keep their names, which
+    the contracts speak of: IN_USE. Tokens carry roles by name: a new one revokes the tokens of all who
+    have the role.
+    """
     DeleteRole: _aio.UnaryUnaryMultiCallable[_role_service_pb2.DeleteRoleRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes one role. Idempotent in request_id. Assignments of it go with it. The default roles cannot be deleted: IN_USE."""
     GrantRole: _aio.UnaryUnaryMultiCallable[_role_service_pb2.GrantRoleRequest, _resources_pb2.Assignment]  # type: ignore[assignment]
@@ -114,6 +124,17 @@ class RoleServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Role, _abc.Awaitable[_resources_pb2.Role]]:
         """Creates a role. Idempotent in request_id."""
+
+    @_abc_1.abstractmethod
+    def UpdateRole(
+        self,
+        request: _role_service_pb2.UpdateRoleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Role, _abc.Awaitable[_resources_pb2.Role]]:
+        """Changes name, description. Idempotent in request_id. The default roles keep their names, which
+        the contracts speak of: IN_USE. Tokens carry roles by name: a new one revokes the tokens of all who
+        have the role.
+        """
 
     @_abc_1.abstractmethod
     def DeleteRole(
