@@ -13,7 +13,7 @@ from mesh.errors import CloudError
 from weft.operation.v1 import operation_pb2 as pb
 
 # Packages whose work can be followed.
-PACKAGES = ("compute", "block", "identity")
+PACKAGES = ("compute", "block", "identity", "image")
 # How a package answers that has not the operation, or nothing for a token of this scope.
 ELSEWHERE = ("NOT_FOUND", "PERMISSION_DENIED")
 _ENDED = {
@@ -109,6 +109,8 @@ class Progress:
             if step.state in _MARKS and self._said.get(step.name) != step.state:
                 self._said[step.name] = step.state
                 self._line(operation, step)
+            elif step.state == pb.STEP_STATE_STARTED and step.done_bytes and self._live:
+                self._line(operation, step)
         if operation.state in _ENDED:
             self._end(operation)
 
@@ -116,7 +118,7 @@ class Progress:
         mark, colour = _MARKS[step.state]
         again = f" (attempt {step.attempts})" if step.attempts > 1 else ""
         wrong = f": {step.error.message}" if step.error.message and step.state != pb.STEP_STATE_DONE else ""
-        line = f"{self._clear}{click.style(mark, fg=colour)} {step.name}"
+        line = f"{self._clear}{click.style(mark, fg=colour)} {step.name}{_moved(step)}"
         if step.state == pb.STEP_STATE_STARTED and not (again or wrong):
             if self._live:
                 click.echo(line, nl=False, err=True)
@@ -127,6 +129,14 @@ class Progress:
         took = operation.ended_at.ToMicroseconds() - operation.created_at.ToMicroseconds()
         how = _ENDED[operation.state]
         click.echo(f"{self._clear}{operation.kind}: {how} in {took / 1e6:.2f} s", err=True)
+
+
+def _moved(step: pb.Step) -> str:
+    """How far a step is that moves many bytes."""
+    if not step.done_bytes:
+        return ""
+    of = f" of {step.total_bytes / 2**20:.1f}" if step.total_bytes else ""
+    return f"  {step.done_bytes / 2**20:.1f}{of} MiB"
 
 
 def _took(step: pb.Step) -> str:

@@ -24,7 +24,7 @@ from mesh.journal import Entry
 from mesh.steps import Flow, Reschedule, Run, Step
 from mesh.worker import Worker
 
-__all__ = ["Flow", "FlowEngine", "Reschedule", "Run", "Step", "submit"]
+__all__ = ["Flow", "FlowEngine", "Reschedule", "Run", "Step", "cancel", "submit"]
 
 NUDGE = "flows"
 POLL = 1.0
@@ -67,6 +67,16 @@ def submit(
     else:
         after_commit(connection, partial(database.nudges.notify, NUDGE))
     return made.id
+
+
+def cancel(connection: Connection, operation_id: str) -> bool:
+    """Have an operation undone, in the unit of work at hand; False past its commit point or its end."""
+    can = journal.cancel(connection, operation_id)
+    if can:
+        nudges = database_of(connection).nudges
+        after_commit(connection, partial(nudges.notify, NUDGE))
+        after_commit(connection, partial(nudges.notify, f"operation/{operation_id}"))
+    return can
 
 
 class FlowEngine:

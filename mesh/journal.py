@@ -50,7 +50,10 @@ class Failure(msgspec.Struct, omit_defaults=True):
 
 
 class StepRecord(msgspec.Struct, omit_defaults=True):
-    """Where a step is: PENDING, STARTED, DONE, FAILED, UNDOING, UNDONE. `failures`: of its attempts."""
+    """Where a step is: PENDING, STARTED, DONE, FAILED, UNDOING, UNDONE. `failures`: of its attempts.
+
+    `done_bytes` of `total_bytes`: how far it is, where it tells.
+    """
 
     name: str
     state: str = "PENDING"
@@ -60,6 +63,8 @@ class StepRecord(msgspec.Struct, omit_defaults=True):
     ended_at: datetime | None = None
     error: Failure | None = None
     output: dict[str, Any] | None = None
+    done_bytes: int = 0
+    total_bytes: int = 0
 
 
 class Journal(msgspec.Struct, omit_defaults=True):
@@ -298,6 +303,16 @@ def claim(connection: Connection, ids: list[str], owner: str, alone: bool, lease
         .returning(operations, moment.now().label("now"))
     )
     return [entry(row) for row in rows]
+
+
+def still(connection: Connection, id: str, epoch: int) -> None:
+    """Keep an operation its worker's until the unit ends: for effects in this database beside the journal.
+
+    Raises Fenced when another worker has taken it over since `epoch`.
+    """
+    query = select(operations.c.epoch).where(operations.c.id == id).with_for_update()
+    if connection.scalar(query) != epoch:
+        raise Fenced(id)
 
 
 def renew(connection: Connection, owner: str, ids: list[str], lease: timedelta) -> None:

@@ -22,7 +22,7 @@ def setup(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.cloud.log.upper())
-    for noisy in ("alembic", "asyncio"):
+    for noisy in ("alembic", "asyncio", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

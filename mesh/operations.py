@@ -5,11 +5,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
-from mesh import caller, journal, paging
+from mesh import caller, flow, journal, paging
 from mesh.clock import to_proto
-from mesh.database import Database, after_commit
+from mesh.database import Database
 from mesh.errors import not_found, wrong_status
-from mesh.flow import NUDGE
 from mesh.journal import Failure, StepRecord
 from mesh.tables import operations
 from weft.operation.v1 import operation_pb2
@@ -75,12 +74,9 @@ class OperationServicer:
         row = self._visible(connection, id, acting)
         if row.state in ("UNWINDING", "CANCELLED"):
             return row
-        if not journal.cancel(connection, id):
+        if not flow.cancel(connection, id):
             status = "past its commit point" if row.state in journal.ACTIVE else row.state
             raise wrong_status("operation", id, status, ("PENDING", "RUNNING"))
-        nudges = self._database.nudges
-        after_commit(connection, lambda: nudges.notify(NUDGE))
-        after_commit(connection, lambda: nudges.notify(f"operation/{id}"))
         return self._visible(connection, id, acting)
 
     def _visible(self, connection: Connection, id: str, acting: caller.Caller) -> Row[Any]:
@@ -137,6 +133,8 @@ def _step(record: StepRecord) -> operation_pb2.Step:
         started_at=to_proto(record.started_at),
         ended_at=to_proto(record.ended_at),
         error=_error(record.error),
+        done_bytes=record.done_bytes,
+        total_bytes=record.total_bytes,
     )
 
 

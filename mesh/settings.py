@@ -144,9 +144,13 @@ class Identity(Section, frozen=True):
 
 
 class Image(Section, frozen=True):
-    """`store` is the directory of image contents."""
+    """`store` is the directory of image contents. Contents are imported from public addresses, and from those
+    in the networks of `import_from` (CIDR); at most `import_bytes` at once, whatever the quota.
+    """
 
     store: str = "{state}/images"
+    import_from: list[str] = field(default_factory=list)
+    import_bytes: int = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """How a flow is declared: steps with their undo, and what a step is given to work with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,10 @@ class Reschedule(Exception):
         super().__init__(f"reschedule to {to}")
         self.to, self.exclude = to, dict(exclude)
         self.cause = cause
+
+
+async def _unheard(done_bytes: int, total_bytes: int) -> None:
+    """Nobody wants to know how far it is."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,9 @@ class Run:
     `input` is what the flow was submitted with; `outputs` what each step that is done answered, by its name;
     `excluded` what rescheduling has ruled out; `app` whatever the service registered; `epoch` grows with each
     worker that takes the operation over. `round` counts reschedulings.
+
+    A step that moves many bytes says with `tell(done_bytes, total_bytes)` how far it is, 0 for a total
+    that is not known. That is a write, which also renews the lease, and ends a worker that has lost it.
     """
 
     operation_id: str
@@ -106,6 +113,7 @@ class Run:
     excluded: list[dict[str, Any]] = field(default_factory=list)
     round: int = 0
     step: str = ""
+    tell: Callable[[int, int], Awaitable[None]] = _unheard
 
     @property
     def request_id(self) -> str:

@@ -1,4 +1,4 @@
-"""Several calls at once, of which each is waited for."""
+"""Calls that are waited for, whatever becomes of the others or of who waits."""
 
 import asyncio
 from collections.abc import Awaitable, Iterable
@@ -21,6 +21,16 @@ async def all_of(calls: Iterable[Awaitable[T]], at_once: int = 0) -> list[T]:
         if isinstance(answer, BaseException):
             raise answer
     return answers
+
+
+async def to_its_end(work: Awaitable[T]) -> T:
+    """Finish the work also when the caller goes away meanwhile: half of it must not stay."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 async def _within(room: asyncio.Semaphore, call: Awaitable[T]) -> T:

@@ -11,6 +11,7 @@ import logging
 import random
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -19,6 +20,7 @@ from mesh import caller, clock, deadline, journal, tracing
 from mesh.errors import CloudError
 from mesh.journal import CancelledFirst, Entry, Failure, Fenced, StepRecord
 from mesh.steps import Flow, Reschedule, Run, Step
+from mesh.together import to_its_end
 
 if TYPE_CHECKING:
     from mesh.database import Database
@@ -179,9 +181,20 @@ class Worker:
         async with deadline.within(seconds) as scope:
             self._scope, self._grace = scope, step.grace
             try:
-                return await step.do(self._run(step))
+                run = self._run(step)
+                run.tell = partial(self._tell, self._flow.position(step.name))
+                return await step.do(run)
             finally:
                 self._scope = None
+
+    async def _tell(self, position: int, done_bytes: int, total_bytes: int) -> None:
+        """Write how far a step is. A database that is away is told the next time."""
+        record = self._records[position]
+        record.done_bytes, record.total_bytes = done_bytes, total_bytes
+        try:
+            await to_its_end(self._write())  # a later write must not be overtaken by this one
+        except JournalAway as error:
+            _log.debug("operation %s cannot tell how far it is: %s", self._entry.id, error)
 
     def _run(self, step: Step) -> Run:
         return self._run_of(self._entry, step.name)

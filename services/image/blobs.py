@@ -76,16 +76,17 @@ class Blobs:
         """Remove spooled files that no live process writes to any more; how many there were."""
         return sum(_remove_if_torn(path) for path in self._incoming.iterdir())
 
-    def full(self, needed_bytes: int) -> CloudError:
-        """The error for a disk without room for so much more."""
-        free = shutil.disk_usage(self.root).free
-        message = "The image store's disk is full: free some room, or delete images."
-        return CloudError("STORAGE_FULL", message, needed_bytes=needed_bytes, free_bytes=free)
-
-
-def is_full(error: OSError) -> bool:
-    """Whether the error says that there is no room left."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    @contextmanager
+    def telling_when_full(self) -> Iterator[None]:
+        """Raises STORAGE_FULL for the error of a disk without room."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            free = shutil.disk_usage(self.root).free
+            message = "The image store's disk is full: free some room, or delete images."
+            raise CloudError("STORAGE_FULL", message, needed_bytes=0, free_bytes=free) from error
 
 
 def _locked(descriptor: int) -> bool:

@@ -7,13 +7,17 @@ under the lock of the content's directory; what a crash between the two leaves i
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
-from typing import BinaryIO
+from collections.abc import Callable
+from typing import BinaryIO, Concatenate, ParamSpec, TypeVar
 
-from mesh.database import Database
+from mesh.database import Connection, Database
+from mesh.together import to_its_end
 from services.image import store
 from services.image.blobs import Blobs
-from services.image.model import Content, Image
+from services.image.model import Content
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -25,17 +29,29 @@ class Contents:
         self._database, self.blobs = database, blobs
 
     async def publish(
-        self, upload: Image, content: Content, file: BinaryIO, limits: Mapping[str, int]
-    ) -> Image:
-        """Put what was spooled in its place and make the image ACTIVE. Not to be cancelled half-way.
+        self,
+        content: Content,
+        file: BinaryIO,
+        refer: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kw: P.kwargs,
+    ) -> T:
+        """Put what was spooled in its place and have `refer(connection, ...)` refer to it: both or neither.
 
-        Raises QUOTA_EXCEEDED and, when the upload was taken for dead meanwhile, WRONG_STATUS.
+        It ends also when who waits for it goes away. Raises what `refer` does.
         """
+
+        def referring(connection: Connection) -> T:
+            return refer(connection, *args, **kw)
+
+        return await to_its_end(self._publish(content, file, referring))
+
+    async def _publish(self, content: Content, file: BinaryIO, refer: Callable[[Connection], T]) -> T:
         await asyncio.to_thread(os.fsync, file.fileno())
         async with self.blobs.alone(content.sha256):
             await asyncio.to_thread(self.blobs.place, file, content.sha256)
             try:
-                return await self._database.write(store.uploads.finish, upload, content, limits)
+                return await self._database.write(refer)
             except Exception:
                 await self._remove_unreferenced(content.sha256)
                 raise

@@ -6,7 +6,8 @@ from weft.image.v1 import resources_pb2 as pb
 
 
 def image(value: model.Image) -> pb.Image:
-    """As the contract's Image."""
+    """As the contract's Image. What is being imported may be kept already, and is not there yet."""
+    there = value.status != "IMPORTING"
     return pb.Image(
         id=value.id,
         name=value.name,
@@ -14,12 +15,12 @@ def image(value: model.Image) -> pb.Image:
         status=pb.ImageStatus.Value(f"IMAGE_STATUS_{value.status}"),
         status_reason=value.status_reason,
         disk_format=pb.DiskFormat.Value(f"DISK_FORMAT_{value.disk_format}"),
-        size_bytes=value.size_bytes,
-        virtual_size_bytes=value.virtual_size_bytes,
+        size_bytes=value.size_bytes if there else 0,
+        virtual_size_bytes=value.virtual_size_bytes if there else 0,
         min_disk_gib=value.min_disk_gib,
         min_memory_mib=value.min_memory_mib,
-        sha256=value.sha256,
-        sha512=value.sha512,
+        sha256=value.sha256 if there else "",
+        sha512=value.sha512 if there else "",
         visibility=pb.Visibility.Value(f"VISIBILITY_{value.visibility}"),
         protected=value.protected,
         hidden=value.hidden,
@@ -28,6 +29,7 @@ def image(value: model.Image) -> pb.Image:
         created_at=clock.to_proto(value.created_at),
         updated_at=clock.to_proto(value.updated_at),
         revision=value.revision,
+        operation_id=value.operation_id or "",
     )
 
 

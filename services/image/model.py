@@ -37,6 +37,7 @@ class Image:
     upload_id: str | None
     upload_until: datetime | None
     uploader_host_id: str | None = None
+    operation_id: str | None = None
     tags: Sequence[str] = ()
 
     def belongs_to(self, reach: str | None) -> bool:

@@ -11,7 +11,7 @@ tables.add_to(TABLES)
 images = Table(
     "images",
     TABLES,
-    *[column for column in resource_columns() if column.name != "operation_id"],
+    *resource_columns(),
     Column("disk_format", String(16), nullable=False),
     Column("size_bytes", BigInteger, nullable=False, default=0),
     Column("virtual_size_bytes", BigInteger, nullable=False, default=0),

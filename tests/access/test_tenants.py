@@ -147,6 +147,8 @@ def complete(method: Method, field: str, id: str) -> Any:
             setattr(request, name, ids.new())
         elif name == "name":
             request.name = "x"
+        elif name == "uri":
+            request.uri = "http://example.invalid/disk"
         elif name in ("type", "status"):
             setattr(request, name, 1)
         elif name in ("gateway", noun_of(method)) and descriptor.message_type is not None:

@@ -20,6 +20,7 @@ _STATUSES = {
     resources_pb2.IMAGE_STATUS_ACTIVE: "ACTIVE",
     resources_pb2.IMAGE_STATUS_QUEUED: "SAVING",
     resources_pb2.IMAGE_STATUS_SAVING: "SAVING",
+    resources_pb2.IMAGE_STATUS_IMPORTING: "SAVING",
     resources_pb2.IMAGE_STATUS_DELETING: "DELETED",
 }
 _PROGRESS = {"ACTIVE": 100, "SAVING": 50}

@@ -17,6 +17,7 @@ VISIBILITIES = {
 STATUSES = {
     "queued": pb.IMAGE_STATUS_QUEUED,
     "saving": pb.IMAGE_STATUS_SAVING,
+    "importing": pb.IMAGE_STATUS_IMPORTING,
     "active": pb.IMAGE_STATUS_ACTIVE,
     "deactivated": pb.IMAGE_STATUS_DEACTIVATED,
     "pending_delete": pb.IMAGE_STATUS_DELETING,

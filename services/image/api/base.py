@@ -11,6 +11,7 @@ from mesh.database import Database
 from mesh.limits import Limits
 from services.image.contents import Contents
 from services.image.grants import Grants
+from services.image.sources import Sources
 from services.image.upload import Uploads
 
 M = TypeVar("M", bound=Message)
@@ -25,6 +26,7 @@ class Parts:
     contents: Contents
     uploads: Uploads
     grants: Grants
+    sources: Sources
 
 
 class Api:
@@ -33,7 +35,7 @@ class Api:
     def __init__(self, parts: Parts) -> None:
         self._database, self._limits = parts.database, parts.limits
         self._contents, self._uploads = parts.contents, parts.uploads
-        self._grants = parts.grants
+        self._grants, self._sources = parts.grants, parts.sources
 
     async def _mutate(self, request: Any, answers: type[M], do: Callable[[Any], M]) -> M:
         """See mesh.mutation."""

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
 
+from mesh import flow, locks, paging
 from mesh import limits as quota
-from mesh import locks, paging
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import CloudError, wrong_status
@@ -76,11 +76,13 @@ def change(connection: Connection, id: str, revision: int, values: Mapping[str, 
 
 
 def remove(connection: Connection, image: Image, revision: int) -> None:
-    """Delete an image's record, which ends an upload to it. Raises WRONG_STATUS when it is protected."""
+    """Delete an image's record, and what gives it content. Raises WRONG_STATUS when it is protected."""
     if image.protected:
         raise wrong_status("image", image.id, "PROTECTED", ["unprotected"])
     if revision:
         compare_and_swap(connection, images, image.id, revision, {})
+    if image.operation_id:
+        flow.cancel(connection, image.operation_id)
     rows.tell(connection, "DELETED", image)
     connection.execute(delete(images).where(images.c.id == image.id))
 

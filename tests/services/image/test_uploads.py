@@ -15,7 +15,7 @@ from mesh import clock
 from mesh.certificates import Authority
 from mesh.errors import CloudError
 from mesh.settings import Image, Settings
-from services.image import model, store, upload
+from services.image import model, store, taking
 from services.image.__main__ import build
 from services.image.reconcile import end_dead_uploads
 from tests.services.harness import House, house, person, until
@@ -136,7 +136,7 @@ async def test_an_upload_that_is_cut_leaves_the_image_queued_and_nothing_behind(
 async def test_an_uploader_that_falls_silent_is_given_up(
     mine: Images, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upload, "STALL", 0.2)
+    monkeypatch.setattr(taking, "STALL", 0.2)
     image = await mine.create()
 
     async def silent() -> AsyncIterator[verbs.UploadImageRequest]:

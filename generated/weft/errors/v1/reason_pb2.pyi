@@ -138,6 +138,15 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """No room is left on the disk. `needed_bytes`, `free_bytes`."""
     REASON_UPLOAD_INCOMPLETE: _Reason.ValueType  # 53
     """The upload ended before its end. `received_bytes`."""
+    REASON_SOURCE_REFUSED: _Reason.ValueType  # 54
+    """What is to be imported cannot be fetched as it is: its name resolves to no
+    address that may be fetched from, it redirects to one or too often, or its
+    server refuses. `host`, `detail`.
+    """
+    REASON_SOURCE_UNAVAILABLE: _Reason.ValueType  # 55
+    """The server of what is to be imported did not answer, or not to the end.
+    `host`, `detail`.
+    """
     REASON_HYPERVISOR_FAILED: _Reason.ValueType  # 60
     """libvirt refused or is not there. `detail`."""
     REASON_OPERATION_FAILED: _Reason.ValueType  # 61
@@ -261,6 +270,15 @@ REASON_STORAGE_FULL: Reason.ValueType  # 52
 """No room is left on the disk. `needed_bytes`, `free_bytes`."""
 REASON_UPLOAD_INCOMPLETE: Reason.ValueType  # 53
 """The upload ended before its end. `received_bytes`."""
+REASON_SOURCE_REFUSED: Reason.ValueType  # 54
+"""What is to be imported cannot be fetched as it is: its name resolves to no
+address that may be fetched from, it redirects to one or too often, or its
+server refuses. `host`, `detail`.
+"""
+REASON_SOURCE_UNAVAILABLE: Reason.ValueType  # 55
+"""The server of what is to be imported did not answer, or not to the end.
+`host`, `detail`.
+"""
 REASON_HYPERVISOR_FAILED: Reason.ValueType  # 60
 """libvirt refused or is not there. `detail`."""
 REASON_OPERATION_FAILED: Reason.ValueType  # 61

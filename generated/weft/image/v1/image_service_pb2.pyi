@@ -342,6 +342,45 @@ class UploadImageRequest(_message.Message):
 Global___UploadImageRequest: _TypeAlias = UploadImageRequest  # noqa: Y015
 
 @_typing.final
+class ImportImageRequest(_message.Message):
+    """Says where the content of an image is to come from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    URI_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its id (UUID)."""
+    uri: _builtins.str
+    """Address of the content, of http or https, without user and password in it: it is
+    kept for as long as the operation. A name must resolve to an address that is public
+    or that the operator allows; so must each one that it redirects to.
+    """
+    sha256: _builtins.str
+    """Digest that the content must have (sha256, hex); empty: what the image says."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        uri: _builtins.str = ...,
+        sha256: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "request_id", b"request_id", "sha256", b"sha256", "uri", b"uri"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportImageRequest: _TypeAlias = ImportImageRequest  # noqa: Y015
+
+@_typing.final
 class DownloadImageRequest(_message.Message):
     """Input of DownloadImage."""
 

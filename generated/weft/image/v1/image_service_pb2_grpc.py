@@ -68,6 +68,11 @@ class ImageServiceStub:
                 request_serializer=weft_dot_image_dot_v1_dot_image__service__pb2.UploadImageRequest.SerializeToString,
                 response_deserializer=weft_dot_image_dot_v1_dot_resources__pb2.Image.FromString,
                 _registered_method=True)
+        self.ImportImage = channel.unary_unary(
+                '/weft.image.v1.ImageService/ImportImage',
+                request_serializer=weft_dot_image_dot_v1_dot_image__service__pb2.ImportImageRequest.SerializeToString,
+                response_deserializer=weft_dot_image_dot_v1_dot_resources__pb2.Image.FromString,
+                _registered_method=True)
         self.DownloadImage = channel.unary_stream(
                 '/weft.image.v1.ImageService/DownloadImage',
                 request_serializer=weft_dot_image_dot_v1_dot_image__service__pb2.DownloadImageRequest.SerializeToString,
@@ -155,6 +160,18 @@ class ImageServiceServicer:
         IMAGE_REFUSED when it is not what disk_format says, has a backing or external
         data file or a lying header; DIGEST_MISMATCH, UPLOAD_INCOMPLETE, QUOTA_EXCEEDED,
         STORAGE_FULL. The image is then QUEUED again, and nothing of the content stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportImage(self, request, context):
+        """Has the cloud itself fetch the content of a QUEUED image over HTTP. It is IMPORTING
+        when answered; its operation_id tells how far it is, and CancelOperation ends it.
+        The content is held to what an upload is held to. Idempotent in request_id.
+        INVALID_ARGUMENT for an address that may not be fetched from, WRONG_STATUS. The
+        operation fails with SOURCE_REFUSED, SOURCE_UNAVAILABLE, or what UploadImage
+        answers; the image is then QUEUED again, and nothing of the content stays.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -249,6 +266,11 @@ def add_ImageServiceServicer_to_server(servicer, server):
             'UploadImage': grpc.stream_unary_rpc_method_handler(
                     servicer.UploadImage,
                     request_deserializer=weft_dot_image_dot_v1_dot_image__service__pb2.UploadImageRequest.FromString,
+                    response_serializer=weft_dot_image_dot_v1_dot_resources__pb2.Image.SerializeToString,
+            ),
+            'ImportImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportImage,
+                    request_deserializer=weft_dot_image_dot_v1_dot_image__service__pb2.ImportImageRequest.FromString,
                     response_serializer=weft_dot_image_dot_v1_dot_resources__pb2.Image.SerializeToString,
             ),
             'DownloadImage': grpc.unary_stream_rpc_method_handler(
@@ -454,6 +476,33 @@ class ImageService:
             target,
             '/weft.image.v1.ImageService/UploadImage',
             weft_dot_image_dot_v1_dot_image__service__pb2.UploadImageRequest.SerializeToString,
+            weft_dot_image_dot_v1_dot_resources__pb2.Image.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.image.v1.ImageService/ImportImage',
+            weft_dot_image_dot_v1_dot_image__service__pb2.ImportImageRequest.SerializeToString,
             weft_dot_image_dot_v1_dot_resources__pb2.Image.FromString,
             options,
             channel_credentials,

@@ -53,6 +53,14 @@ class ImageServiceStub:
     data file or a lying header; DIGEST_MISMATCH, UPLOAD_INCOMPLETE, QUOTA_EXCEEDED,
     STORAGE_FULL. The image is then QUEUED again, and nothing of the content stays.
     """
+    ImportImage: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.ImportImageRequest, _resources_pb2.Image]
+    """Has the cloud itself fetch the content of a QUEUED image over HTTP. It is IMPORTING
+    when answered; its operation_id tells how far it is, and CancelOperation ends it.
+    The content is held to what an upload is held to. Idempotent in request_id.
+    INVALID_ARGUMENT for an address that may not be fetched from, WRONG_STATUS. The
+    operation fails with SOURCE_REFUSED, SOURCE_UNAVAILABLE, or what UploadImage
+    answers; the image is then QUEUED again, and nothing of the content stays.
+    """
     DownloadImage: _grpc.UnaryStreamMultiCallable[_image_service_pb2.DownloadImageRequest, _httpbody_pb2.HttpBody]
     """Sends the content, or a range of it. WRONG_STATUS when there is none."""
     DeactivateImage: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.DeactivateImageRequest, _resources_pb2.Image]
@@ -95,6 +103,14 @@ class ImageServiceAsyncStub(ImageServiceStub):
     IMAGE_REFUSED when it is not what disk_format says, has a backing or external
     data file or a lying header; DIGEST_MISMATCH, UPLOAD_INCOMPLETE, QUOTA_EXCEEDED,
     STORAGE_FULL. The image is then QUEUED again, and nothing of the content stays.
+    """
+    ImportImage: _aio.UnaryUnaryMultiCallable[_image_service_pb2.ImportImageRequest, _resources_pb2.Image]  # type: ignore[assignment]
+    """Has the cloud itself fetch the content of a QUEUED image over HTTP. It is IMPORTING
+    when answered; its operation_id tells how far it is, and CancelOperation ends it.
+    The content is held to what an upload is held to. Idempotent in request_id.
+    INVALID_ARGUMENT for an address that may not be fetched from, WRONG_STATUS. The
+    operation fails with SOURCE_REFUSED, SOURCE_UNAVAILABLE, or what UploadImage
+    answers; the image is then QUEUED again, and nothing of the content stays.
     """
     DownloadImage: _aio.UnaryStreamMultiCallable[_image_service_pb2.DownloadImageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Sends the content, or a range of it. WRONG_STATUS when there is none."""
@@ -171,6 +187,20 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         IMAGE_REFUSED when it is not what disk_format says, has a backing or external
         data file or a lying header; DIGEST_MISMATCH, UPLOAD_INCOMPLETE, QUOTA_EXCEEDED,
         STORAGE_FULL. The image is then QUEUED again, and nothing of the content stays.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportImage(
+        self,
+        request: _image_service_pb2.ImportImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Image, _abc.Awaitable[_resources_pb2.Image]]:
+        """Has the cloud itself fetch the content of a QUEUED image over HTTP. It is IMPORTING
+        when answered; its operation_id tells how far it is, and CancelOperation ends it.
+        The content is held to what an upload is held to. Idempotent in request_id.
+        INVALID_ARGUMENT for an address that may not be fetched from, WRONG_STATUS. The
+        operation fails with SOURCE_REFUSED, SOURCE_UNAVAILABLE, or what UploadImage
+        answers; the image is then QUEUED again, and nothing of the content stays.
         """
 
     @_abc_1.abstractmethod

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dweft/image/v1/resources.proto\x12\rweft.image.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x05\n\x05Image\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x12\n\nproject_id\x18\x03 \x01(\t\x12*\n\x06status\x18\x04 \x01(\x0e\x32\x1a.weft.image.v1.ImageStatus\x12\x15\n\rstatus_reason\x18\x05 \x01(\t\x12.\n\x0b\x64isk_format\x18\x06 \x01(\x0e\x32\x19.weft.image.v1.DiskFormat\x12\x12\n\nsize_bytes\x18\x07 \x01(\x03\x12\x1a\n\x12virtual_size_bytes\x18\x08 \x01(\x03\x12\x1d\n\x0cmin_disk_gib\x18\t \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1f\n\x0emin_memory_mib\x18\n \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x0e\n\x06sha256\x18\x0b \x01(\t\x12\x0e\n\x06sha512\x18\x0c \x01(\t\x12-\n\nvisibility\x18\r \x01(\x0e\x32\x19.weft.image.v1.Visibility\x12\x11\n\tprotected\x18\x0e \x01(\x08\x12\x0e\n\x06hidden\x18\x0f \x01(\x08\x12S\n\nproperties\x18\x10 \x03(\x0b\x32$.weft.image.v1.Image.PropertiesEntryB\x19\xbaH\x16\x9a\x01\x13\x10\x80\x01\"\x07r\x05\x10\x01\x18\xff\x01*\x05r\x03\x18\x80 \x12\"\n\x04tags\x18\x11 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\x10\x80\x01\x18\x01\"\x07r\x05\x10\x01\x18\xff\x01\x12.\n\ncreated_at\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x14 \x01(\x03\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd4\x01\n\x06Member\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x19\n\x11member_project_id\x18\x02 \x01(\t\x12+\n\x06status\x18\x03 \x01(\x0e\x32\x1b.weft.image.v1.MemberStatus\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x06 \x01(\x03*\xaf\x01\n\x0bImageStatus\x12\x1c\n\x18IMAGE_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13IMAGE_STATUS_QUEUED\x10\x01\x12\x17\n\x13IMAGE_STATUS_SAVING\x10\x02\x12\x17\n\x13IMAGE_STATUS_ACTIVE\x10\x03\x12\x1c\n\x18IMAGE_STATUS_DEACTIVATED\x10\x04\x12\x19\n\x15IMAGE_STATUS_DELETING\x10\x05*j\n\nDiskFormat\x12\x1b\n\x17\x44ISK_FORMAT_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44ISK_FORMAT_RAW\x10\x01\x12\x15\n\x11\x44ISK_FORMAT_QCOW2\x10\x02\x12\x13\n\x0f\x44ISK_FORMAT_ISO\x10\x03*\x88\x01\n\nVisibility\x12\x1a\n\x16VISIBILITY_UNSPECIFIED\x10\x00\x12\x16\n\x12VISIBILITY_PRIVATE\x10\x01\x12\x15\n\x11VISIBILITY_SHARED\x10\x02\x12\x15\n\x11VISIBILITY_PUBLIC\x10\x03\x12\x18\n\x14VISIBILITY_COMMUNITY\x10\x04*\x80\x01\n\x0cMemberStatus\x12\x1d\n\x19MEMBER_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15MEMBER_STATUS_PENDING\x10\x01\x12\x1a\n\x16MEMBER_STATUS_ACCEPTED\x10\x02\x12\x1a\n\x16MEMBER_STATUS_REJECTED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dweft/image/v1/resources.proto\x12\rweft.image.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\x05\n\x05Image\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x12\n\nproject_id\x18\x03 \x01(\t\x12*\n\x06status\x18\x04 \x01(\x0e\x32\x1a.weft.image.v1.ImageStatus\x12\x15\n\rstatus_reason\x18\x05 \x01(\t\x12.\n\x0b\x64isk_format\x18\x06 \x01(\x0e\x32\x19.weft.image.v1.DiskFormat\x12\x12\n\nsize_bytes\x18\x07 \x01(\x03\x12\x1a\n\x12virtual_size_bytes\x18\x08 \x01(\x03\x12\x1d\n\x0cmin_disk_gib\x18\t \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1f\n\x0emin_memory_mib\x18\n \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x0e\n\x06sha256\x18\x0b \x01(\t\x12\x0e\n\x06sha512\x18\x0c \x01(\t\x12-\n\nvisibility\x18\r \x01(\x0e\x32\x19.weft.image.v1.Visibility\x12\x11\n\tprotected\x18\x0e \x01(\x08\x12\x0e\n\x06hidden\x18\x0f \x01(\x08\x12S\n\nproperties\x18\x10 \x03(\x0b\x32$.weft.image.v1.Image.PropertiesEntryB\x19\xbaH\x16\x9a\x01\x13\x10\x80\x01\"\x07r\x05\x10\x01\x18\xff\x01*\x05r\x03\x18\x80 \x12\"\n\x04tags\x18\x11 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\x10\x80\x01\x18\x01\"\x07r\x05\x10\x01\x18\xff\x01\x12.\n\ncreated_at\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x14 \x01(\x03\x12\x14\n\x0coperation_id\x18\x15 \x01(\t\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd4\x01\n\x06Member\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x19\n\x11member_project_id\x18\x02 \x01(\t\x12+\n\x06status\x18\x03 \x01(\x0e\x32\x1b.weft.image.v1.MemberStatus\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x06 \x01(\x03*\xcb\x01\n\x0bImageStatus\x12\x1c\n\x18IMAGE_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13IMAGE_STATUS_QUEUED\x10\x01\x12\x17\n\x13IMAGE_STATUS_SAVING\x10\x02\x12\x17\n\x13IMAGE_STATUS_ACTIVE\x10\x03\x12\x1c\n\x18IMAGE_STATUS_DEACTIVATED\x10\x04\x12\x19\n\x15IMAGE_STATUS_DELETING\x10\x05\x12\x1a\n\x16IMAGE_STATUS_IMPORTING\x10\x06*j\n\nDiskFormat\x12\x1b\n\x17\x44ISK_FORMAT_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44ISK_FORMAT_RAW\x10\x01\x12\x15\n\x11\x44ISK_FORMAT_QCOW2\x10\x02\x12\x13\n\x0f\x44ISK_FORMAT_ISO\x10\x03*\x88\x01\n\nVisibility\x12\x1a\n\x16VISIBILITY_UNSPECIFIED\x10\x00\x12\x16\n\x12VISIBILITY_PRIVATE\x10\x01\x12\x15\n\x11VISIBILITY_SHARED\x10\x02\x12\x15\n\x11VISIBILITY_PUBLIC\x10\x03\x12\x18\n\x14VISIBILITY_COMMUNITY\x10\x04*\x80\x01\n\x0cMemberStatus\x12\x1d\n\x19MEMBER_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15MEMBER_STATUS_PENDING\x10\x01\x12\x1a\n\x16MEMBER_STATUS_ACCEPTED\x10\x02\x12\x1a\n\x16MEMBER_STATUS_REJECTED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,18 +45,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMAGE'].fields_by_name['properties']._serialized_options = b'\272H\026\232\001\023\020\200\001\"\007r\005\020\001\030\377\001*\005r\003\030\200 '
   _globals['_IMAGE'].fields_by_name['tags']._loaded_options = None
   _globals['_IMAGE'].fields_by_name['tags']._serialized_options = b'\272H\021\222\001\016\020\200\001\030\001\"\007r\005\020\001\030\377\001'
-  _globals['_IMAGESTATUS']._serialized_start=1019
-  _globals['_IMAGESTATUS']._serialized_end=1194
-  _globals['_DISKFORMAT']._serialized_start=1196
-  _globals['_DISKFORMAT']._serialized_end=1302
-  _globals['_VISIBILITY']._serialized_start=1305
-  _globals['_VISIBILITY']._serialized_end=1441
-  _globals['_MEMBERSTATUS']._serialized_start=1444
-  _globals['_MEMBERSTATUS']._serialized_end=1572
+  _globals['_IMAGESTATUS']._serialized_start=1041
+  _globals['_IMAGESTATUS']._serialized_end=1244
+  _globals['_DISKFORMAT']._serialized_start=1246
+  _globals['_DISKFORMAT']._serialized_end=1352
+  _globals['_VISIBILITY']._serialized_start=1355
+  _globals['_VISIBILITY']._serialized_end=1491
+  _globals['_MEMBERSTATUS']._serialized_start=1494
+  _globals['_MEMBERSTATUS']._serialized_end=1622
   _globals['_IMAGE']._serialized_start=111
-  _globals['_IMAGE']._serialized_end=801
-  _globals['_IMAGE_PROPERTIESENTRY']._serialized_start=752
-  _globals['_IMAGE_PROPERTIESENTRY']._serialized_end=801
-  _globals['_MEMBER']._serialized_start=804
-  _globals['_MEMBER']._serialized_end=1016
+  _globals['_IMAGE']._serialized_end=823
+  _globals['_IMAGE_PROPERTIESENTRY']._serialized_start=774
+  _globals['_IMAGE_PROPERTIESENTRY']._serialized_end=823
+  _globals['_MEMBER']._serialized_start=826
+  _globals['_MEMBER']._serialized_end=1038
 # @@protoc_insertion_point(module_scope)

@@ -38,10 +38,12 @@ class _ImageStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImageStat
     """Kept, but not given out except to administrators."""
     IMAGE_STATUS_DELETING: _ImageStatus.ValueType  # 5
     """Being deleted."""
+    IMAGE_STATUS_IMPORTING: _ImageStatus.ValueType  # 6
+    """Content is being fetched, by the operation that operation_id names."""
 
 class ImageStatus(_ImageStatus, metaclass=_ImageStatusEnumTypeWrapper):
-    """QUEUED -> SAVING -> ACTIVE -> DELETING; SAVING -> QUEUED when an upload fails
-    or is cut; ACTIVE <-> DEACTIVATED.
+    """QUEUED -> SAVING | IMPORTING -> ACTIVE -> DELETING; SAVING -> QUEUED when an upload
+    fails or is cut, IMPORTING -> QUEUED when an import is; ACTIVE <-> DEACTIVATED.
     """
 
 IMAGE_STATUS_UNSPECIFIED: ImageStatus.ValueType  # 0
@@ -56,6 +58,8 @@ IMAGE_STATUS_DEACTIVATED: ImageStatus.ValueType  # 4
 """Kept, but not given out except to administrators."""
 IMAGE_STATUS_DELETING: ImageStatus.ValueType  # 5
 """Being deleted."""
+IMAGE_STATUS_IMPORTING: ImageStatus.ValueType  # 6
+"""Content is being fetched, by the operation that operation_id names."""
 Global___ImageStatus: _TypeAlias = ImageStatus  # noqa: Y015
 
 class _DiskFormat:
@@ -192,6 +196,7 @@ class Image(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    OPERATION_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     name: _builtins.str
@@ -201,7 +206,7 @@ class Image(_message.Message):
     status: Global___ImageStatus.ValueType
     """Where it is."""
     status_reason: _builtins.str
-    """Why, in words, where that needs saying (the last failed upload)."""
+    """Why, in words, where that needs saying (the last failed upload or import)."""
     disk_format: Global___DiskFormat.ValueType
     """Layout of the content."""
     size_bytes: _builtins.int
@@ -224,6 +229,8 @@ class Image(_message.Message):
     """Not shown in lists unless asked for."""
     revision: _builtins.int
     """Grows with each change; for expected_revision."""
+    operation_id: _builtins.str
+    """What is under way on it; empty otherwise."""
     @_builtins.property
     def properties(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Free keys, e.g. `os_distro`, `hw_disk_bus`."""
@@ -263,10 +270,11 @@ class Image(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
+        operation_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "disk_format", b"disk_format", "hidden", b"hidden", "id", b"id", "min_disk_gib", b"min_disk_gib", "min_memory_mib", b"min_memory_mib", "name", b"name", "project_id", b"project_id", "properties", b"properties", "protected", b"protected", "revision", b"revision", "sha256", b"sha256", "sha512", b"sha512", "size_bytes", b"size_bytes", "status", b"status", "status_reason", b"status_reason", "tags", b"tags", "updated_at", b"updated_at", "virtual_size_bytes", b"virtual_size_bytes", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "disk_format", b"disk_format", "hidden", b"hidden", "id", b"id", "min_disk_gib", b"min_disk_gib", "min_memory_mib", b"min_memory_mib", "name", b"name", "operation_id", b"operation_id", "project_id", b"project_id", "properties", b"properties", "protected", b"protected", "revision", b"revision", "sha256", b"sha256", "sha512", b"sha512", "size_bytes", b"size_bytes", "status", b"status", "status_reason", b"status_reason", "tags", b"tags", "updated_at", b"updated_at", "virtual_size_bytes", b"virtual_size_bytes", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

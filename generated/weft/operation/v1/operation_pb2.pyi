@@ -170,12 +170,18 @@ class Step(_message.Message):
     STARTED_AT_FIELD_NUMBER: _builtins.int
     ENDED_AT_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    DONE_BYTES_FIELD_NUMBER: _builtins.int
+    TOTAL_BYTES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, unique within the operation, e.g. `claim host`."""
     state: Global___StepState.ValueType
     """Where it is."""
     attempts: _builtins.int
     """How often it was tried, undo not counted."""
+    done_bytes: _builtins.int
+    """Bytes that the attempt at hand has moved, for a step that tells; told every few seconds."""
+    total_bytes: _builtins.int
+    """Bytes that it has to move; 0 where that is not known."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """When the first attempt began."""
@@ -197,10 +203,12 @@ class Step(_message.Message):
         started_at: _timestamp_pb2.Timestamp | None = ...,
         ended_at: _timestamp_pb2.Timestamp | None = ...,
         error: Global___OperationError | None = ...,
+        done_bytes: _builtins.int = ...,
+        total_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "error", b"error", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "ended_at", b"ended_at", "error", b"error", "name", b"name", "started_at", b"started_at", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "done_bytes", b"done_bytes", "ended_at", b"ended_at", "error", b"error", "name", b"name", "started_at", b"started_at", "state", b"state", "total_bytes", b"total_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
