@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 
 
@@ -33,15 +33,12 @@ class Origin:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, one request."""
-        try:
+        # Who asked may go at any time.
+        with closing(writer), suppress(ConnectionError, asyncio.IncompleteReadError):
             path = (await reader.readuntil(b"\r\n\r\n")).split(b" ")[1].decode()
             self.asked.append(path)
             answers = self.answers[path]
             await _send(writer, answers.pop(0) if len(answers) > 1 else answers[0])
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # who asked has gone
-        finally:
-            writer.close()
 
 
 async def _send(writer: asyncio.StreamWriter, answer: Answer) -> None:
