@@ -20,7 +20,7 @@ async def take(
 ) -> Content:
     """Spool everything, and look at it; "" where no digest is expected.
 
-    Raises DIGEST_MISMATCH, IMAGE_REFUSED, UPLOAD_INCOMPLETE where there was nothing.
+    Raises CONTENT_MISMATCH, IMAGE_REFUSED, UPLOAD_INCOMPLETE where there was nothing.
     """
     sha256, sha512, size = hashlib.sha256(), hashlib.sha512(), 0
     async with Pour([_hashing(sha256), _hashing(sha512), _writing(file)]) as pour:
@@ -31,7 +31,7 @@ async def take(
         raise _incomplete(0, "brought nothing")
     if expected_sha256 not in ("", sha256.hexdigest()):
         raise CloudError(
-            "DIGEST_MISMATCH",
+            "CONTENT_MISMATCH",
             "What arrived has another SHA-256 than the image says: upload it again.",
             algorithm="sha256",
             expected=expected_sha256,

@@ -25,7 +25,7 @@ class Uploads:
     async def receive(self, caller: Caller, image_id: str, chunks: AsyncIterator[bytes]) -> Image:
         """Give an image its content: it is ACTIVE when this returns.
 
-        Raises WRONG_STATUS unless it is QUEUED, IMAGE_REFUSED, DIGEST_MISMATCH, UPLOAD_INCOMPLETE,
+        Raises WRONG_STATUS unless it is QUEUED, IMAGE_REFUSED, CONTENT_MISMATCH, UPLOAD_INCOMPLETE,
         QUOTA_EXCEEDED, STORAGE_FULL.
         """
         return await self._finish(await self._database.write(store.uploads.begin, image_id, caller), chunks)

@@ -138,6 +138,15 @@ def test_a_refused_upload_leaves_no_image(cloud: Cloud, tmp_path: Path) -> None:
     assert cloud.run("image", "list", "--name", "lie", "-o", "json").json == []
 
 
+def test_a_file_that_changes_while_it_is_sent_leaves_no_image(cloud: Cloud) -> None:
+    for file, status in (("/proc/sys/kernel/random/uuid", 1), ("/proc/sys/kernel/random/boot_id", 0)):
+        said = cloud.run("image", "upload", file, "--name", f"read-{status}")
+        assert said.status == status, said.err
+        assert ("CONTENT_MISMATCH" in said.err) == (status == 1)
+        listed = cloud.run("image", "list", "--name", f"read-{status}", "-o", "json").json
+        assert len(listed) == 1 - status
+
+
 def test_a_boot_is_drawn_from_the_gateway_to_the_host(cloud: Cloud, server: str) -> None:
     said = cloud.run("trace", "show", "first")
     assert said.status == 0, said.err

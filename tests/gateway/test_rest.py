@@ -54,6 +54,20 @@ def test_a_file_of_many_megabytes_goes_up_and_comes_down_unchanged(member: httpx
     assert part.content == content[1000:1500]
 
 
+def test_a_content_that_is_not_what_was_promised_is_the_callers_error(member: httpx.Client) -> None:
+    expected = hashlib.sha256(b"promised").hexdigest()
+    image = new_image(member, name="promised", sha256=expected)
+    path = f"/image/v1/images/{image['id']}"
+    found = problem(member.put(f"{path}/file", content=b"another"), 400, "CONTENT_MISMATCH")
+    assert found["metadata"] == {
+        "algorithm": "sha256",
+        "expected": expected,
+        "actual": hashlib.sha256(b"another").hexdigest(),
+    }
+    assert member.get(path).json()["status"] == "IMAGE_STATUS_QUEUED"
+    assert member.put(f"{path}/file", content=b"promised").json()["status"] == "IMAGE_STATUS_ACTIVE"
+
+
 def test_a_watch_comes_as_one_json_value_a_line(member: httpx.Client) -> None:
     with member.stream("GET", "/image/v1/images:watch", params={"from_revision": 1}) as stream:
         lines = stream.iter_lines()

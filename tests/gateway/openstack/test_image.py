@@ -179,3 +179,18 @@ def test_a_protected_image_stays_and_another_goes(glance: httpx.Client) -> None:
 )
 def test_images_that_cannot_be_made_are_refused(glance: httpx.Client, body: dict, status: int) -> None:
     assert glance.post("/image/v2/images", json=body).status_code == status
+
+
+def test_a_content_that_is_not_what_was_promised_is_refused(cloud: Cloud) -> None:
+    token = cloud.member_of_a_new_project("glance-promises")
+    with cloud.client() as client:
+        promised = {"disk_format": "DISK_FORMAT_RAW", "sha256": hashlib.sha256(b"promised").hexdigest()}
+        image = client.post(
+            "/image/v1/images", json=promised, headers={"authorization": f"Bearer {token}"}
+        ).json()
+        client.headers["x-auth-token"] = token
+        file = f"/image/v2/images/{image['id']}/file"
+        refused = client.put(file, content=b"another", headers=BYTES)
+        assert refused.status_code == 400
+        assert "has another SHA-256" in refused.text
+        assert client.put(file, content=b"promised", headers=BYTES).status_code == 204

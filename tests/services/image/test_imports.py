@@ -134,13 +134,13 @@ async def test_redirects_without_an_end_are_given_up(mine: Importer, web: Origin
 
 async def test_what_is_not_what_was_asked_for_is_refused(mine: Importer, web: Origin, store: Path) -> None:
     wrong = {
-        "DIGEST_MISMATCH": (pb.DISK_FORMAT_RAW, Answer(DATA)),
+        "CONTENT_MISMATCH": (pb.DISK_FORMAT_RAW, Answer(DATA)),
         "IMAGE_REFUSED": (pb.DISK_FORMAT_QCOW2, Answer(qcow2(backing_offset=512, backing_size=11))),
         "SOURCE_REFUSED": (pb.DISK_FORMAT_RAW, Answer(b"no", status=404)),
     }
     for reason, (disk_format, answer) in wrong.items():
         image = await mine.create(format=disk_format)
-        expected = digest(b"another") if reason == "DIGEST_MISMATCH" else ""
+        expected = digest(b"another") if reason == "CONTENT_MISMATCH" else ""
         ended = await mine.bring(image.id, web.uri("/wrong", answer), sha256=expected)
         assert (state(ended), ended.error.reason) == ("FAILED", reason)
         assert (await is_as_new(mine, image.id, store)).status_reason == ended.error.message

@@ -88,7 +88,7 @@ async def test_a_content_with_another_digest_than_promised_is_refused(mine: Imag
     image = await mine.create(sha256=digest(DATA))
     with pytest.raises(CloudError) as refusal:
         await mine.upload(image.id, DATA[:-1])
-    assert refusal.value.reason == "DIGEST_MISMATCH"
+    assert refusal.value.reason == "CONTENT_MISMATCH"
     assert refusal.value.metadata["expected"] == digest(DATA)
     assert files(store) == set()
     assert (await mine.upload(image.id, DATA)).sha256 == digest(DATA)

@@ -133,7 +133,9 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     external data file, lying header). `format`, `detail`.
     """
     REASON_DIGEST_MISMATCH: _Reason.ValueType  # 51
-    """The digest of what arrived differs. `algorithm`, `expected`, `actual`."""
+    """What was stored here, or fetched from where it is stored, came damaged: its
+    digest is not the one on record. `algorithm`, `expected`, `actual`.
+    """
     REASON_STORAGE_FULL: _Reason.ValueType  # 52
     """No room is left on the disk. `needed_bytes`, `free_bytes`."""
     REASON_UPLOAD_INCOMPLETE: _Reason.ValueType  # 53
@@ -146,6 +148,10 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_SOURCE_UNAVAILABLE: _Reason.ValueType  # 55
     """The server of what is to be imported did not answer, or not to the end.
     `host`, `detail`.
+    """
+    REASON_CONTENT_MISMATCH: _Reason.ValueType  # 56
+    """What was uploaded or imported has another digest than the caller said it
+    would. `algorithm`, `expected`, `actual`.
     """
     REASON_HYPERVISOR_FAILED: _Reason.ValueType  # 60
     """libvirt refused or is not there. `detail`."""
@@ -265,7 +271,9 @@ REASON_IMAGE_REFUSED: Reason.ValueType  # 50
 external data file, lying header). `format`, `detail`.
 """
 REASON_DIGEST_MISMATCH: Reason.ValueType  # 51
-"""The digest of what arrived differs. `algorithm`, `expected`, `actual`."""
+"""What was stored here, or fetched from where it is stored, came damaged: its
+digest is not the one on record. `algorithm`, `expected`, `actual`.
+"""
 REASON_STORAGE_FULL: Reason.ValueType  # 52
 """No room is left on the disk. `needed_bytes`, `free_bytes`."""
 REASON_UPLOAD_INCOMPLETE: Reason.ValueType  # 53
@@ -278,6 +286,10 @@ server refuses. `host`, `detail`.
 REASON_SOURCE_UNAVAILABLE: Reason.ValueType  # 55
 """The server of what is to be imported did not answer, or not to the end.
 `host`, `detail`.
+"""
+REASON_CONTENT_MISMATCH: Reason.ValueType  # 56
+"""What was uploaded or imported has another digest than the caller said it
+would. `algorithm`, `expected`, `actual`.
 """
 REASON_HYPERVISOR_FAILED: Reason.ValueType  # 60
 """libvirt refused or is not there. `detail`."""

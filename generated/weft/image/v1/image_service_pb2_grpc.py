@@ -158,7 +158,8 @@ class ImageServiceServicer:
         """Takes the content of a QUEUED image: over gRPC as a stream whose first message
         has the id, over HTTP as `PUT` with the plain bytes. It is ACTIVE when answered.
         IMAGE_REFUSED when it is not what disk_format says, has a backing or external
-        data file or a lying header; DIGEST_MISMATCH, UPLOAD_INCOMPLETE, QUOTA_EXCEEDED,
+        data file or a lying header; CONTENT_MISMATCH when its SHA-256 is not the one that
+        the image was created with; UPLOAD_INCOMPLETE, QUOTA_EXCEEDED,
         STORAGE_FULL. The image is then QUEUED again, and nothing of the content stays.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
