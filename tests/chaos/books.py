@@ -1,10 +1,11 @@
 """What there is: the services' rows of one moment, the hosts' ledgers, guests, files and kernel objects."""
 
 import asyncio
+import hashlib
 import json
 import sqlite3
 import subprocess
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from tests.chaos.cloud import ChaosCloud
 from weft.node.v1.resources_pb2 import GuestSpec
 
 Row = dict[str, Any]
+# Services that have operations.
+OPERATED = ("compute", "block", "identity", "image")
 _LIVE = "('PENDING', 'RUNNING', 'UNWINDING')"
 _QUERIES = {
     "servers": "SELECT * FROM compute.servers",
@@ -35,13 +38,11 @@ _QUERIES = {
     "images": "SELECT * FROM image.images",
     "projects": "SELECT * FROM identity.projects",
     "allocations": "SELECT * FROM placement.allocations JOIN placement.consumers c ON c.id = consumer_id",
-    "operations": f"""
-        SELECT 'compute' AS service, id, kind, target_id, state, deadline, committed
-            FROM compute.operations WHERE state IN {_LIVE}
-        UNION ALL SELECT 'block', id, kind, target_id, state, deadline, committed
-            FROM block.operations WHERE state IN {_LIVE}
-        UNION ALL SELECT 'identity', id, kind, target_id, state, deadline, committed
-            FROM identity.operations WHERE state IN {_LIVE}""",
+    "operations": " UNION ALL ".join(
+        f"""SELECT '{service}' AS service, id, kind, target_id, state, deadline, committed
+            FROM {service}.operations WHERE state IN {_LIVE}"""
+        for service in OPERATED
+    ),
 }
 
 
@@ -66,10 +67,14 @@ class HostBooks:
 
 @dataclass
 class Books:
-    """Rows by table, and hosts by id."""
+    """Rows by table, hosts by id, and the image store: the digest of what is in each file by the file's name,
+    and files that are still written to.
+    """
 
     rows: dict[str, list[Row]]
     hosts: dict[str, HostBooks]
+    contents: dict[str, str] = field(default_factory=dict)
+    incoming: set[str] = field(default_factory=set)
 
     def __getattr__(self, table: str) -> list[Row]:
         try:
@@ -93,7 +98,16 @@ def _read(cloud: ChaosCloud) -> Books:
         rows = {table: connection.execute(query).fetchall() for table, query in _QUERIES.items()}
     names = {row["name"]: row["id"] for row in rows["hosts"]}
     hosts = {names[name]: _host(cloud, name, names[name]) for name in cloud.hosts if name in names}
-    return Books(rows, hosts)
+    store = cloud.state / "images"
+    contents = {path.name: _digest(path) for path in store.glob("[0-9a-f][0-9a-f]/*")}
+    return Books(rows, hosts, contents, {path.name for path in store.glob("incoming/*")})
+
+
+def _digest(path: Path) -> str:
+    """Of a file, "" where it has just gone."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+    return ""
 
 
 def _host(cloud: ChaosCloud, name: str, host_id: str) -> HostBooks:

@@ -148,6 +148,7 @@ class ChaosCloud:
                 for key, port in zip(("address", "dialects", "admin"), self.gateway_ports, strict=True)
             },
             "node": {"hypervisor": "simulated"},
+            "image": {"import_from": ["127.0.0.1/32"]},
             "tracing": {"sample": 0.05},
         }
         for service in PORTS:

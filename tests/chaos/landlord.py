@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,10 @@ from weft.identity.v1.operation_service_pb2_grpc import OperationServiceStub
 from weft.identity.v1.project_service_pb2_grpc import ProjectServiceStub
 from weft.identity.v1.role_service_pb2_grpc import RoleServiceStub
 from weft.identity.v1.token_service_pb2_grpc import TokenServiceStub
+from weft.image.v1.image_service_pb2 import CreateImageRequest, ImportImageRequest
+from weft.image.v1.image_service_pb2_grpc import ImageServiceStub
 from weft.network.v1.floating_ip_service_pb2 import CreateFloatingIpRequest
 from weft.network.v1.floating_ip_service_pb2_grpc import FloatingIpServiceStub
-from weft.operation.v1.operation_pb2 import CancelOperationRequest
 
 _TENANTS_PAUSE = 3.0  # seconds that a project is lived in, at most
 _PURGES = 8
@@ -43,7 +45,7 @@ class Landlord(Hands):
         rng = random.Random(f"{seed}/landlord")
         client = connect(cloud.layout.endpoint, cloud.layout.ca)
         caller = Caller(client, "", lambda: self._login(client, {"system": True}), figures, rng)
-        super().__init__("landlord", caller, Place("", "", "", "", ""), told, figures, rng)
+        super().__init__("landlord", caller, Place("", "", "", "", "", ""), told, figures, rng)
         self.idle = asyncio.Event()
 
     async def move_in(self, place: Place, image: Path) -> None:
@@ -51,7 +53,7 @@ class Landlord(Hands):
         self.caller.client.token = await self._login(self.caller.client, {"system": True})
         async with await health.administrator(self._cloud.layout, project="admin") as client:
             offered = await settle.public_image(client, image)
-        self.place = Place("", "", place.external_id, offered, place.flavor_id)
+        self.place = replace(place, project_id="", network_id="", image_id=offered)
 
     async def furnish(self) -> None:
         """Has all it needs."""
@@ -102,6 +104,7 @@ class Landlord(Hands):
             await tenant.insist(client.stub(FloatingIpServiceStub).CreateFloatingIp, floating)
             volume = CreateVolumeRequest(name="v", size_gib=1, request_id=ids.new())
             await tenant.insist(client.stub(VolumeServiceStub).CreateVolume, volume)
+            await self._begin_import(tenant)
             for number in range(self.rng.randint(1, 2)):
                 server = CreateServerRequest(
                     name=f"s{number}", flavor_id=self.place.flavor_id, image_id=self.place.image_id,
@@ -110,20 +113,23 @@ class Landlord(Hands):
                 await tenant.insist(client.stub(ServerServiceStub).CreateServer, server)
         await asyncio.sleep(self.rng.uniform(0, _TENANTS_PAUSE))
 
+    async def _begin_import(self, tenant: Caller) -> None:
+        """An image whose content may still be on its way when the project goes."""
+        images = tenant.client.stub(ImageServiceStub)
+        described = CreateImageRequest(name="i", disk_format="DISK_FORMAT_RAW", request_id=ids.new())
+        image = await tenant.insist(images.CreateImage, described)
+        uri = f"{self.place.web}/65536/{self.rng.uniform(0, 2 * _TENANTS_PAUSE):.2f}/{image.id}"
+        await tenant.insist(
+            images.ImportImage, ImportImageRequest(id=image.id, uri=uri, request_id=ids.new())
+        )
+
     async def _purge(self, project_id: str) -> str:
         """How a purge ended that may have been cancelled."""
         request = projects.PurgeProjectRequest(id=project_id, delete_project=True, request_id=ids.new())
         operations: Any = self.stub(OperationServiceStub)
         begun = await self.mutate(self.stub(ProjectServiceStub).PurgeProject, request)
         if self.rng.random() < 0.3:
-            await asyncio.sleep(self.rng.uniform(0, 2))
-            try:
-                await self.caller.insist(
-                    operations.CancelOperation, CancelOperationRequest(id=begun.operation_id)
-                )
-            except CloudError as error:
-                if error.reason != "WRONG_STATUS":  # it was over
-                    raise
+            await self.cancel(operations, begun.operation_id)
         return await self.ended(operations, "project.purge", begun.operation_id)
 
     async def _login(self, client: Client, scope: dict[str, Any]) -> str:

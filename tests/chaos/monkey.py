@@ -13,6 +13,7 @@ import psycopg
 
 from node.guest.libvirtd import Libvirtd
 from tests.chaos import wellness
+from tests.chaos.books import OPERATED
 from tests.chaos.cloud import REPLICAS, ChaosCloud
 from tests.chaos.figures import Figures
 from tests.chaos.parts import child_of
@@ -23,12 +24,11 @@ PATIENCE = 120.0
 _LOOK_SECONDS = 0.2
 # What makes others take longer than they need to take over: they are hit themselves, or what they stand on.
 _TAKERS = frozenset({*REPLICAS, "postgresql"})
-_HELD = """
-    SELECT 'compute' AS service, id, owner FROM compute.operations
-    WHERE state IN ('PENDING', 'RUNNING', 'UNWINDING') AND owner LIKE %s
-    UNION ALL SELECT 'block', id, owner FROM block.operations
-    WHERE state IN ('PENDING', 'RUNNING', 'UNWINDING') AND owner LIKE %s
-"""
+_HELD = " UNION ALL ".join(
+    f"""SELECT '{service}' AS service, id, owner FROM {service}.operations
+        WHERE state IN ('PENDING', 'RUNNING', 'UNWINDING') AND owner LIKE %(owner)s"""
+    for service in OPERATED
+)
 
 
 class Monkey:
@@ -135,9 +135,8 @@ class Monkey:
         """Measure how long it is until others have what this replica works on."""
         if fault.target not in REPLICAS or not pid or self._busy & _TAKERS - {fault.target}:
             return
-        pattern = f"%/{pid}/%"
         try:
-            held = await wellness.select(self._cloud, _HELD, pattern, pattern)
+            held = await wellness.select(self._cloud, _HELD, owner=f"%/{pid}/%")
         except psycopg.OperationalError:
             return
         for row in held:
@@ -145,10 +144,10 @@ class Monkey:
 
     async def _takeover(self, row: dict[str, str], began: float, target: str) -> None:
         """Counted where nothing else that takeover needs was hit meanwhile."""
-        query = f"SELECT owner, state FROM {row['service']}.operations WHERE id = %s"
+        query = f"SELECT owner, state FROM {row['service']}.operations WHERE id = %(id)s"
         while time.monotonic() - began < PATIENCE and not self._busy & _TAKERS - {target}:
             try:
-                (now,) = await wellness.select(self._cloud, query, row["id"])
+                (now,) = await wellness.select(self._cloud, query, id=row["id"])
             except psycopg.OperationalError:
                 return
             if now["owner"] != row["owner"]:

@@ -1,6 +1,7 @@
 """People move in: each gets a project, a network with a way out, and an image."""
 
 import asyncio
+import hashlib
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.chaos.cloud import ChaosCloud
 from tests.chaos.deeds.hands import Place
 from tests.chaos.figures import Figures
 from tests.chaos.people import Person
-from tests.chaos.told import Told
+from tests.chaos.told import Presence, Thing, Told
 from weft.compute.v1 import flavor_service_pb2 as flavors
 from weft.compute.v1.flavor_service_pb2_grpc import FlavorServiceStub
 from weft.identity.v1 import project_service_pb2 as projects
@@ -34,10 +35,11 @@ from weft.network.v1.router_service_pb2_grpc import RouterServiceStub
 from weft.network.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 _CHUNK = 1 << 20
+_IMAGE = "tiny"
 
 
 async def people(
-    cloud: ChaosCloud, count: int, image: Path, told: Told, figures: Figures, seed: int
+    cloud: ChaosCloud, count: int, image: Path, web: str, told: Told, figures: Figures, seed: int
 ) -> list[Person]:
     """So many people, each with what they need; the chances that they take follow from the seed."""
     await furnish.furnish(cloud.layout)
@@ -48,7 +50,8 @@ async def people(
             name = f"p{number}"
             rng = random.Random(f"{seed}/{name}")
             caller = await _caller(cloud, admin, name, figures, rng)
-            place = await _place(caller.client, caller.project_id, answer.flavors[0].id, image)
+            place = await _place(caller.client, caller.project_id, answer.flavors[0].id, image, web)
+            told.things.append(_as_told(place, image))
             made.append(Person(name, caller, place, told, figures, rng))
     return made
 
@@ -79,12 +82,20 @@ async def _account(admin: Client, name: str) -> tuple[str, str]:
     return project.id, password
 
 
-async def _place(client: Client, project_id: str, flavor_id: str, image: Path) -> Place:
+async def _place(client: Client, project_id: str, flavor_id: str, image: Path, web: str) -> Place:
     nets = client.stub(NetworkServiceStub)
     found = await nets.ListNetworks(networks.ListNetworksRequest(name=furnish.EXTERNAL))
     external_id = found.networks[0].id
     network_id = await network(client, external_id)
-    return Place(project_id, network_id, external_id, await _image(client, image), flavor_id)
+    return Place(project_id, network_id, external_id, await _image(client, image), flavor_id, web)
+
+
+def _as_told(place: Place, image: Path) -> Thing:
+    """A person's image, which is there from the beginning to the end."""
+    sha256 = hashlib.sha256(image.read_bytes()).hexdigest()
+    return Thing(
+        "image", _IMAGE, place.project_id, place.image_id, Presence.THERE, status="ACTIVE", sha256=sha256
+    )
 
 
 async def network(client: Client, external_id: str) -> str:
@@ -112,7 +123,7 @@ async def public_image(client: Client, path: Path) -> str:
 async def _image(client: Client, path: Path) -> str:
     stub = client.stub(ImageServiceStub)
     format = "DISK_FORMAT_QCOW2" if path.suffix == ".qcow2" else "DISK_FORMAT_RAW"
-    image = await stub.CreateImage(images.CreateImageRequest(name="tiny", disk_format=format))
+    image = await stub.CreateImage(images.CreateImageRequest(name=_IMAGE, disk_format=format))
     content = await asyncio.to_thread(path.read_bytes)
 
     async def chunks() -> AsyncIterator[images.UploadImageRequest]:

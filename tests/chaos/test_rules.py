@@ -13,11 +13,14 @@ from tests.chaos.books import Books, HostBooks
 from tests.chaos.told import Presence, Thing, Told
 from weft.node.v1.resources_pb2 import GuestSpec, GuestVolume
 
-HERE, THERE, SERVER, VOLUME, ATTACHMENT, PORT, POOL, NET, MINE, IP, ROUTER = (ids.new() for _ in range(11))
+HERE, THERE, SERVER, VOLUME, ATTACHMENT, PORT, POOL, NET, MINE, IP, ROUTER, IMAGE = (
+    ids.new() for _ in range(12)
+)
+SHA = "ab" * 32
 
 
 def books() -> Books:
-    """A server on one host, with a port, and with a volume that is on another host; all as it should be."""
+    """A server on one host, with a port, and with a volume that is on another host, and an image."""
     volume = {"volume_id": VOLUME, "attachment_id": ATTACHMENT, "device": "vdb"}
     port = {"port_id": PORT, "network_id": NET}
     named = {"project_id": MINE, "operation_id": None}
@@ -51,7 +54,10 @@ def books() -> Books:
         ],
         "routers": [{"id": ROUTER, "gateway_network_id": "out", "host_id": HERE} | named],
         "networks": [{"id": NET} | named],
-        **{table: [] for table in ("security_groups", "snapshots", "images", "projects")},
+        **{table: [] for table in ("security_groups", "snapshots", "projects")},
+        "images": [
+            {"id": IMAGE, "name": "i", "status": "ACTIVE", "status_reason": "", "sha256": SHA} | named
+        ],
         "allocations": [
             {"consumer_id": SERVER, "provider_id": HERE, "resource_class": name, "amount": amount}
             for name, amount in (("VCPU", 1), ("MEMORY_MB", 128), ("DISK_GB", 1))
@@ -68,7 +74,7 @@ def books() -> Books:
         namespaces={names.router_space(ROUTER, HERE)},
         guest_folders={SERVER},
     )
-    return Books(rows, {HERE: here, THERE: HostBooks(volumes={VOLUME}, exports={"e": VOLUME})})
+    return Books(rows, {HERE: here, THERE: HostBooks(volumes={VOLUME}, exports={"e": VOLUME})}, {SHA: SHA})
 
 
 def told() -> Told:
@@ -79,6 +85,7 @@ def told() -> Told:
             Thing("volume", "v", MINE, VOLUME, Presence.THERE, "IN_USE", SERVER),
             Thing("port", "p", MINE, PORT, Presence.THERE),
             Thing("floating_ip", "f", MINE, IP, Presence.THERE, holder=PORT),
+            Thing("image", "i", MINE, IMAGE, Presence.THERE, "ACTIVE", sha256=SHA),
         ]
     )
 
@@ -165,7 +172,34 @@ GHOSTS: dict[str, tuple[str, Ghost]] = {
     "files are left of a guest": (
         "files of guest", lambda b, t: b.hosts[HERE].guest_folders.add("x")),
     "a file was never finished": (
-        "was never finished", lambda b, t: b.hosts[HERE].unfinished_files.append("x.making")),
+        "x.making was never finished", lambda b, t: b.hosts[HERE].unfinished_files.append("x.making")),
+    "an image that was acknowledged is lost": (
+        "was acknowledged and is not there", lambda b, t: b.images.clear()),
+    "an image that was deleted is there": (
+        "was deleted and is ACTIVE", lambda b, t: setattr(t.things[4], "presence", Presence.GONE)),
+    "an image is importing without an operation": (
+        "is IMPORTING with operation None", lambda b, t: b.images[0].update(status="IMPORTING")),
+    "an image has an import that is over": (
+        "is IMPORTING with operation gone",
+        lambda b, t: b.images[0].update(status="IMPORTING", operation_id="gone")),
+    "an import is not over": (
+        "image image.import o is RUNNING", lambda b, t: b.operations.append(
+            {"service": "image", "kind": "image.import", "id": "o", "state": "RUNNING", "committed": 0})),
+    "an image has another content than was said": (
+        "should have the content", lambda b, t: setattr(t.things[4], "sha256", "cd" * 32)),
+    "an image has lost its content": (
+        "is not there", lambda b, t: b.contents.clear()),
+    "a content is not whole": (
+        "in truth", lambda b, t: b.contents.update({SHA: "cd" * 32})),
+    "an image keeps what its import brought and took back": (
+        "is QUEUED and holds", lambda b, t: b.images[0].update(status="QUEUED")),
+    "a content is of no image": (
+        "is of no image", lambda b, t: b.contents.update({"cd" * 32: "cd" * 32})),
+    "a content is left in the middle": (
+        "content x was never finished", lambda b, t: b.incoming.add("x")),
+    "a purged project has an image": (
+        f"was purged and has images {IMAGE}",
+        lambda b, t: t.things.append(Thing("project", "t", "", MINE, Presence.GONE))),
 }  # fmt: skip
 
 

@@ -15,10 +15,11 @@ class Presence(Enum):
 
 @dataclass
 class Thing:
-    """One server, volume, port or floating IP. Its name is one of a kind; `id` is empty until told.
+    """One server, volume, port, floating IP or image. Its name is one of a kind; `id` is empty until told.
 
     `status` is what it must rest in, "" where nobody knows. A volume's `holder` is the server that must have
-    it, a floating IP's the port; None where nobody knows. `since` (monotonic) says how long they do not.
+    it, a floating IP's the port; None where nobody knows. `since` (monotonic) says how long they do not. An
+    ACTIVE image has the content `sha256`, "" where that is not known.
     """
 
     kind: str
@@ -29,6 +30,7 @@ class Thing:
     status: str = ""
     holder: str | None = ""
     port_id: str = ""
+    sha256: str = ""
     since: float = 0.0
 
     @property

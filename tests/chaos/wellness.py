@@ -18,11 +18,11 @@ from weft.identity.v1.key_service_pb2_grpc import KeyServiceStub
 
 _HEARD = """
     SELECT 1 FROM compute.hosts c JOIN network.hosts n ON n.id = c.id
-    WHERE c.name = %s AND c.status = 'UP' AND c.last_seen_at > %s AND n.gone_at IS NULL
+    WHERE c.name = %(name)s AND c.status = 'UP' AND c.last_seen_at > %(since)s AND n.gone_at IS NULL
 """
 
 
-async def select(cloud: ChaosCloud, query: str, *values: Any) -> list[dict[str, Any]]:
+async def select(cloud: ChaosCloud, query: str, **values: Any) -> list[dict[str, Any]]:
     """Rows of the services' database. Raises psycopg.OperationalError while that is away."""
 
     def read() -> list[dict[str, Any]]:
@@ -46,7 +46,7 @@ async def well(cloud: ChaosCloud, target: str, since: datetime) -> bool:
     if target in REPLICAS:
         return await _replica(cloud, target)
     if target in cloud.hosts:
-        return bool(await select(cloud, _HEARD, target, int(since.timestamp() * 1e6)))
+        return bool(await select(cloud, _HEARD, name=target, since=int(since.timestamp() * 1e6)))
     return await _gateway(cloud) and bool(await select(cloud, "SELECT 1"))
 
 

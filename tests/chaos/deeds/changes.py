@@ -5,20 +5,15 @@ from typing import Any
 from mesh import ids
 from mesh.errors import CloudError
 from tests.chaos.calls import Unsure
+from tests.chaos.deeds.images import ImageDeeds
 from tests.chaos.deeds.servers import ServerDeeds
-from tests.chaos.told import Thing
+from tests.chaos.told import Presence, Thing
 from weft.compute.v1 import server_service_pb2 as pb
 from weft.image.v1.image_service_pb2 import DeleteImageRequest, GetImageRequest
-from weft.image.v1.image_service_pb2_grpc import ImageServiceStub
 
 
-class ChangeDeeds(ServerDeeds):
+class ChangeDeeds(ServerDeeds, ImageDeeds):
     """What is done with a server's disks."""
-
-    @property
-    def images(self) -> Any:
-        """The images."""
-        return self.stub(ImageServiceStub)
 
     async def rebuild(self) -> None:
         """A server's disks are made anew."""
@@ -31,17 +26,24 @@ class ChangeDeeds(ServerDeeds):
 
     async def copy(self) -> None:
         """An image of a server, which is there as soon as that is said, and is deleted then."""
-        if not (thing := self.pick("server", "ACTIVE", "STOPPED")):
+        server = self.pick("server", "ACTIVE", "STOPPED")
+        if not server or not (image := self.new("image")):
             return
-        request = pb.SnapshotServerRequest(id=thing.id, name=f"copy of {thing.name}", request_id=ids.new())
-        answer, before = await self._begun(thing, self.servers.SnapshotServer, request)
+        request = pb.SnapshotServerRequest(id=server.id, name=image.name, request_id=ids.new())
+        try:
+            answer, before = await self._begun(server, self.servers.SnapshotServer, request)
+        except CloudError:
+            image.presence = Presence.GONE
+            raise
+        image.id = answer.image_id
         ended = await self.ended(self.compute, "SnapshotServer", answer.server.operation_id)
         if ended == "SUCCEEDED":
-            thing.status = before
-        if ended:
-            await self._is_there(answer.image_id, ended == "SUCCEEDED", thing)
-            gone = DeleteImageRequest(id=answer.image_id, allow_missing=True, request_id=ids.new())
-            await self.caller.insist(self.images.DeleteImage, gone)
+            server.status, image.presence, image.status = before, Presence.THERE, "ACTIVE"
+            await self._is_there(image, True)
+            await self.remove(image, self.images.DeleteImage, DeleteImageRequest)
+        elif ended:
+            image.presence = Presence.GONE
+            await self._is_there(image, False)
 
     async def _begun(self, thing: Thing, method: Any, request: Any) -> tuple[Any, str]:
         """The answer, and the status before; refused, the server is as it was."""
@@ -53,10 +55,10 @@ class ChangeDeeds(ServerDeeds):
             thing.status = before
             raise
 
-    async def _is_there(self, image_id: str, expected: bool, thing: Thing) -> None:
+    async def _is_there(self, image: Thing, expected: bool) -> None:
         """An image is there where its making succeeded, and nowhere else."""
         try:
-            await self.caller.once(self.images.GetImage, GetImageRequest(id=image_id))
+            await self.caller.once(self.images.GetImage, GetImageRequest(id=image.id))
             found = True
         except Unsure:
             return
@@ -65,4 +67,4 @@ class ChangeDeeds(ServerDeeds):
                 raise
             found = False
         if found is not expected:
-            self.told.contradiction(f"{thing}: its copy {image_id} is {'' if found else 'not '}there")
+            self.told.contradiction(f"{image}: it is {'' if found else 'not '}there")

@@ -9,25 +9,29 @@ from typing import Any
 
 from mesh import ids
 from mesh.errors import CloudError
-from tests.chaos.calls import Caller
+from tests.chaos.calls import Caller, Unsure
 from tests.chaos.figures import Figures
 from tests.chaos.told import Presence, Thing, Told
+from weft.operation.v1.operation_pb2 import CancelOperationRequest
 
 # So many of a kind one person has at most.
-_MOST = {"server": 4, "volume": 4, "port": 3, "floating_ip": 3}
+_MOST = {"server": 4, "volume": 4, "port": 3, "floating_ip": 3, "image": 3}
 # A request that nobody answered may still be on its way in a paused process or a cut cable for so long.
 LATE_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
 class Place:
-    """What a person finds ready: a network with a router to the outside, an image, a flavor."""
+    """What a person finds ready: a network with a router to the outside, an image, a flavor; `web` is the
+    address of somebody's web server.
+    """
 
     project_id: str
     network_id: str
     external_id: str
     image_id: str
     flavor_id: str
+    web: str
 
 
 class Hands:
@@ -81,6 +85,19 @@ class Hands:
             thing.presence = before
             raise
         thing.presence = Presence.GONE
+
+    async def cancel(self, operations: Any, operation_id: str) -> bool:
+        """Cancel an operation after a while; whether that was taken."""
+        await asyncio.sleep(self.rng.uniform(0, 2))
+        try:
+            await self.caller.insist(operations.CancelOperation, CancelOperationRequest(id=operation_id))
+        except Unsure:
+            return False
+        except CloudError as error:
+            if error.reason != "WRONG_STATUS":  # it was past its commit point, or over
+                raise
+            return False
+        return True
 
     async def ended(self, operations: Any, what: str, operation_id: str) -> str:
         """How the operation ended, "" when it has not in time."""

@@ -12,7 +12,6 @@ from weft.compute.v1 import server_service_pb2 as pb
 from weft.compute.v1.operation_service_pb2_grpc import OperationServiceStub
 from weft.compute.v1.resources_pb2 import ServerStatus
 from weft.compute.v1.server_service_pb2_grpc import ServerServiceStub
-from weft.operation.v1 import operation_pb2
 
 _AFTER = {"SUCCEEDED": "ACTIVE", "": ""}
 
@@ -45,7 +44,7 @@ class ServerDeeds(Hands):
             self._given(volume, "REFUSED", thing)
             raise
         cancels = self.rng.random() < 0.2
-        accepted = cancels and await self._cancel(made.operation_id)
+        accepted = cancels and await self.cancel(self.compute, made.operation_id)
         ended = await self.ended(self.compute, "server.boot", made.operation_id)
         thing.status = _AFTER.get(ended, "ERROR")
         self._given(volume, ended, thing)
@@ -118,20 +117,6 @@ class ServerDeeds(Hands):
         stop = pb.StopServerRequest(id=thing.id)
         stop.grace.FromSeconds(self.rng.randint(0, 3))
         return self.servers.StopServer, stop, "STOPPED"
-
-    async def _cancel(self, operation_id: str) -> bool:
-        """Cancel after a while; whether that was taken."""
-        await asyncio.sleep(self.rng.uniform(0, 2))
-        request = operation_pb2.CancelOperationRequest(id=operation_id)
-        try:
-            await self.caller.insist(self.compute.CancelOperation, request)
-        except Unsure:
-            return False
-        except CloudError as error:
-            if error.reason != "WRONG_STATUS":  # it was past its commit point, or over
-                raise
-            return False
-        return True
 
     async def _delete(self, thing: Thing) -> None:
         held = [t for t in self.things if t.kind == "volume" and t.holder == thing.id]
