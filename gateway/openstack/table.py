@@ -28,6 +28,8 @@ _TAIL = """## What is taken and what comes of it
 - Several servers made at once (`max_count`) are as many as the quota lets be, and none where those are fewer
   than `min_count`.
 - Cinder's `os-attach` attaches as compute does, to the server that it names.
+- The only way of import is `web-download`: what is staged by `glance-direct` would be an upload, and there is
+  one store. A task does not tell the address that it fetches from, which may be good for whoever knows it.
 - The availability zone without a name is called `nova`.
 """
 

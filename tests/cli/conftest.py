@@ -86,8 +86,9 @@ def cloud() -> Iterator[Cloud]:
     where = ("--state", str(state))
     try:
         up = weft(
-            "up", *where, "--port", str(layout.port), "--hypervisor", "simulated", "--detach", timeout=240
-        )
+            "up", *where, "--port", str(layout.port), "--hypervisor", "simulated", "--detach",
+            "--set", 'image.import_from=["127.0.0.1/32"]', timeout=240,
+        )  # fmt: skip
         assert up.status == 0, up.err
         cloud = Cloud(layout, home, {"XDG_CONFIG_HOME": str(home)})
         login = cloud.run(

@@ -84,6 +84,7 @@ def _environ(state: Path) -> dict[str, str]:
         environ[f"WEFT_GATEWAY__{key}"] = f"127.0.0.1:{ports.pop()}"
     environ["WEFT_NODE__ADDRESS"] = f"127.0.0.1:{ports.pop()}"
     environ["WEFT_NODE__HYPERVISOR"] = "simulated"
+    environ["WEFT_IMAGE__IMPORT_FROM"] = '["127.0.0.1/32"]'
     environ["WEFT_NODE__JOIN_TOKEN_FILE"] = str(state / "join-token")
     return environ
 

@@ -2,7 +2,7 @@
 
 from gateway.openstack import faults
 from gateway.openstack.dialect import Dialect, Route
-from gateway.openstack.image import content, discovery, images, members
+from gateway.openstack.image import content, discovery, images, imports, members
 
 DIALECT = Dialect(
     name="image",
@@ -24,7 +24,9 @@ DIALECT = Dialect(
         Route("DELETE", "/v2/images/{id}/tags/{tag}", images.remove_tag, 204),
         Route("POST", "/v2/images/{id}/actions/deactivate", images.deactivate, 204, administers=True),
         Route("POST", "/v2/images/{id}/actions/reactivate", images.reactivate, 204, administers=True),
-        Route("GET", "/v2/images/{id}/tasks", images.tasks),
+        Route("GET", "/v2/info/import", imports.methods),
+        Route("POST", "/v2/images/{id}/import", imports.begin, 202),
+        Route("GET", "/v2/images/{id}/tasks", imports.tasks),
         Route("GET", "/v2/images/{image_id}/members", members.listed),
         Route("POST", "/v2/images/{image_id}/members", members.add),
         Route("GET", "/v2/images/{image_id}/members/{member_id}", members.show),

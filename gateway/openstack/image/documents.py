@@ -22,6 +22,8 @@ STATUSES = {
     "deactivated": pb.IMAGE_STATUS_DEACTIVATED,
     "pending_delete": pb.IMAGE_STATUS_DELETING,
 }
+WEB_DOWNLOAD = "web-download"
+IMPORT_METHODS = (WEB_DOWNLOAD,)
 _ADDRESSES = {"self", "file", "schema", "direct_url", "locations"}
 _TOLD = {"id", "status", "created_at", "updated_at", "checksum", "size", "virtual_size"}
 READ_ONLY = frozenset({"os_hash_algo", "os_hash_value"} | _ADDRESSES | _TOLD)

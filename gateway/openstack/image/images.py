@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from google.protobuf.field_mask_pb2 import FieldMask
+from starlette.responses import Response
 
 from gateway.openstack.call import Call
 from gateway.openstack.faults import Refusal
@@ -49,14 +51,8 @@ async def show(call: Call) -> dict[str, Any]:
     return documents.document(await get(call))
 
 
-async def tasks(call: Call) -> dict[str, Any]:
-    """GET /v2/images/{id}/tasks: what is done with an image is done when it is answered."""
-    await get(call)
-    return {"tasks": []}
-
-
-async def create(call: Call) -> dict[str, Any]:
-    """POST /v2/images."""
+async def create(call: Call) -> Response:
+    """POST /v2/images; the answer says by what means the image may get its content besides an upload."""
     body = await call.body()
     await _check_owner(call, body)
     _check_read_only(body)
@@ -70,7 +66,12 @@ async def create(call: Call) -> dict[str, Any]:
             _put(request, ours, documents.checked(name, body[name]))
     for name in body.keys() - documents.BASE:
         request.properties[name] = documents.text(name, body[name])
-    return documents.document(await call.stub(ImageServiceStub).CreateImage(request))
+    made = documents.document(await call.stub(ImageServiceStub).CreateImage(request))
+    headers = {
+        "location": call.url(made["self"]),
+        "openstack-image-import-methods": ",".join(documents.IMPORT_METHODS),
+    }
+    return Response(orjson.dumps(made), 201, headers, media_type="application/json")
 
 
 async def update(call: Call) -> dict[str, Any]:
