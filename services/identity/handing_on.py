@@ -7,7 +7,7 @@ from typing import Any
 from mesh import clock
 from mesh.caller import Caller
 from mesh.errors import CloudError, invalid, not_found
-from services.identity.model import Wanted, administers
+from services.identity.model import Wanted, administers, need_system
 from services.identity.store import chains, delegated, delegations, scopes, users
 from services.identity.store.chains import Chain, Kind
 from services.identity.store.scopes import Grant
@@ -96,6 +96,19 @@ def end(connection: Any, caller: Caller, kind: Kind, id: str, expected_revision:
             message = f"The {kind} {id} is another's to end: who gave it, or an administrator."
             raise CloudError("PERMISSION_DENIED", message, scope=caller.scope, role="")
     delegations.remove(connection, id, expected_revision)
+
+
+def of_whom(connection: Any, caller: Caller, request: Any, what: str) -> str:
+    """The user whose things a request lists: oneself, or whom one administers; "" is everybody's.
+
+    Raises NOT_FOUND, and PERMISSION_DENIED to who does not administer everybody.
+    """
+    if not request.all_users:
+        return whose(connection, caller, request.user_id)
+    need_system(caller, f"To list everybody's {what}")
+    if request.user_id:
+        raise invalid("user_id", "not with all_users")
+    return ""
 
 
 def whose(connection: Any, caller: Caller, user_id: str) -> str:

@@ -13,10 +13,11 @@ from weft.identity.v1.trust_service_pb2_grpc import TrustServiceStub
 
 
 async def listed(call: Call) -> dict[str, Any]:
-    """GET /v3/OS-TRUST/trusts."""
+    """GET /v3/OS-TRUST/trusts: the caller's; everybody's, to who administers the cloud."""
     wanted = pb.ListTrustsRequest(
         trustor_user_id=call.query.get("trustor_user_id", ""),
         trustee_user_id=call.query.get("trustee_user_id", ""),
+        all_users=await call.administer(),
     )
     found = walk(call.stub(TrustServiceStub).ListTrusts, wanted, "trusts")
     return listing(call, "trusts", [_summary(call, each) async for each in found])

@@ -32,11 +32,11 @@ class Trusts(TrustServiceServicer):
         return await self._database.read(find)
 
     async def ListTrusts(self, request: pb.ListTrustsRequest, context: Any) -> pb.ListTrustsResponse:
-        """A page of those that the caller, or a user whom the caller administers, gave or was given."""
+        """A page of those that the caller, or whom the caller administers, gave or was given; or all."""
         caller = current()
 
         def find(connection: Any) -> pb.ListTrustsResponse:
-            user_id = handing_on.whose(connection, caller, request.user_id)
+            user_id = handing_on.of_whom(connection, caller, request, "trusts")
             rows, more = delegations.trusts_of(connection, request, caller, user_id)
             return pb.ListTrustsResponse(trusts=_messages(connection, rows), next_page_token=more)
 

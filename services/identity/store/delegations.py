@@ -57,9 +57,10 @@ def of_owner(
 def trusts_of(
     connection: Connection, request: Any, caller: Caller, user_id: str
 ) -> tuple[list[Row[Any]], str]:
-    """A page of the trusts that the user gave or was given."""
-    either = or_(delegations.c.owner_id == user_id, delegations.c.trustee_id == user_id)
-    query = _of_kind(Kind.TRUST).where(either)
+    """A page of the trusts that the user gave or was given; "" is everybody's."""
+    query = _of_kind(Kind.TRUST)
+    if user_id:
+        query = query.where(or_(delegations.c.owner_id == user_id, delegations.c.trustee_id == user_id))
     if request.trustor_user_id:
         query = query.where(delegations.c.owner_id == request.trustor_user_id)
     if request.trustee_user_id:

@@ -17,7 +17,7 @@ def who(client: httpx.Client) -> tuple[str, str]:
 
 
 def test_a_trust_lets_another_do_what_the_trustor_may(
-    cloud: Cloud, one: httpx.Client, two: httpx.Client
+    cloud: Cloud, one: httpx.Client, two: httpx.Client, operator: httpx.Client
 ) -> None:
     (trustor, project), (trustee, _) = who(one), who(two)
     body = {
@@ -38,6 +38,9 @@ def test_a_trust_lets_another_do_what_the_trustor_may(
     assert one.head(f"{place}/roles/{role['id']}").status_code == 200
     assert one.head(f"{place}/roles/{uuid.uuid4()}").status_code == 404
     assert [each["id"] for each in two.get("/identity/v3/OS-TRUST/trusts").json()["trusts"]] == [trust["id"]]
+    assert trust["id"] in [
+        each["id"] for each in operator.get("/identity/v3/OS-TRUST/trusts").json()["trusts"]
+    ]
     login = {
         "identity": {"methods": ["token"], "token": {"id": two.headers["x-auth-token"]}},
         "scope": {"OS-TRUST:trust": {"id": trust["id"]}},

@@ -216,3 +216,21 @@ async def test_what_has_ended_can_be_looked_at_for_a_while_and_is_then_deleted(e
         assert await reason(trusts(ann).GetTrust(pb.GetTrustRequest(id=gone.id))) == "NOT_FOUND"
     assert await reason(program(either, robot)) == "UNAUTHENTICATED"
     assert (await trustee(either, "bob", lasting.id)).info.delegation_id == lasting.id
+
+
+async def test_a_role_of_ones_own_can_be_lent_and_who_administers_the_system_lists_all(either: Cloud) -> None:
+    admin = await either.admin()
+    await admin.roles.CreateRole(role_pb.CreateRoleRequest(name="auditor"))
+    (ann, _), (bob, _) = await either.member("ann", "auditor"), await either.member("bob", "admin")
+    made = await trust(ann, bob.info.user_id, roles=["auditor"])
+    assert list((await trustee(either, "bob", made.id)).info.roles) == ["auditor"]
+    assert await reason(trust(ann, bob.info.user_id, roles=["reader"])) == "PERMISSION_DENIED"
+    every = pb.ListTrustsRequest(all_users=True)
+    assert [one.id for one in (await trusts(admin).ListTrusts(every)).trusts] == [made.id]
+    assert (await trusts(admin).ListTrusts(pb.ListTrustsRequest())).trusts == []
+    given = pb.ListTrustsRequest(all_users=True, trustor_user_id=bob.info.user_id)
+    assert (await trusts(admin).ListTrusts(given)).trusts == []
+    for person in (ann, bob):
+        assert await reason(trusts(person).ListTrusts(every)) == "PERMISSION_DENIED"
+    both = pb.ListTrustsRequest(all_users=True, user_id=ann.info.user_id)
+    assert await reason(trusts(admin).ListTrusts(both)) == "INVALID_ARGUMENT"

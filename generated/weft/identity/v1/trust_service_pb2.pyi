@@ -132,6 +132,7 @@ class ListTrustsRequest(_message.Message):
     TRUSTEE_USER_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ALL_USERS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Whose (UUID), given or taken; empty for the caller's own. NOT_FOUND for users whom the caller
     does not administer.
@@ -144,6 +145,8 @@ class ListTrustsRequest(_message.Message):
     """How many to answer; 0 means 100; at most 1000."""
     page_token: _builtins.str
     """next_page_token of the page before; bound to the other fields and the caller."""
+    all_users: _builtins.bool
+    """Everybody's: for administrators of the system, PERMISSION_DENIED to others. Not with user_id."""
     def __init__(
         self,
         *,
@@ -152,10 +155,11 @@ class ListTrustsRequest(_message.Message):
         trustee_user_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        all_users: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "trustee_user_id", b"trustee_user_id", "trustor_user_id", b"trustor_user_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_users", b"all_users", "page_size", b"page_size", "page_token", b"page_token", "trustee_user_id", b"trustee_user_id", "trustor_user_id", b"trustor_user_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

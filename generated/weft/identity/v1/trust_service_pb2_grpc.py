@@ -72,7 +72,7 @@ class TrustServiceServicer:
 
     def ListTrusts(self, request, context):
         """Answers the trusts that the caller gave or was given, oldest first, page by page; for
-        administrators those of a user of their domain.
+        administrators those of a user of their domain, or everybody's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -82,7 +82,8 @@ class TrustServiceServicer:
         """Lends roles on the project of the caller's token to another user, who takes them up by logging
         in with the scope `trust_id`. Idempotent in request_id. PERMISSION_DENIED for roles that the
         caller has not, and to tokens that came about by delegation, but for those of a trust that may be
-        passed on and of an unrestricted application credential. NOT_FOUND for the trustee.
+        passed on and of an unrestricted application credential. NOT_FOUND for the trustee. Any role can be
+        lent; INVALID_ARGUMENT with a token that is for no project.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

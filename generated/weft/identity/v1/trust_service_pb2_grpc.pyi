@@ -40,13 +40,14 @@ class TrustServiceStub:
     """
     ListTrusts: _grpc.UnaryUnaryMultiCallable[_trust_service_pb2.ListTrustsRequest, _trust_service_pb2.ListTrustsResponse]
     """Answers the trusts that the caller gave or was given, oldest first, page by page; for
-    administrators those of a user of their domain.
+    administrators those of a user of their domain, or everybody's.
     """
     CreateTrust: _grpc.UnaryUnaryMultiCallable[_trust_service_pb2.CreateTrustRequest, _trust_service_pb2.Trust]
     """Lends roles on the project of the caller's token to another user, who takes them up by logging
     in with the scope `trust_id`. Idempotent in request_id. PERMISSION_DENIED for roles that the
     caller has not, and to tokens that came about by delegation, but for those of a trust that may be
-    passed on and of an unrestricted application credential. NOT_FOUND for the trustee.
+    passed on and of an unrestricted application credential. NOT_FOUND for the trustee. Any role can be
+    lent; INVALID_ARGUMENT with a token that is for no project.
     """
     DeleteTrust: _grpc.UnaryUnaryMultiCallable[_trust_service_pb2.DeleteTrustRequest, _empty_pb2.Empty]
     """Ends a trust with all that it was passed on to, and revokes their tokens: for whom gave it, and
@@ -64,13 +65,14 @@ class TrustServiceAsyncStub(TrustServiceStub):
     """
     ListTrusts: _aio.UnaryUnaryMultiCallable[_trust_service_pb2.ListTrustsRequest, _trust_service_pb2.ListTrustsResponse]  # type: ignore[assignment]
     """Answers the trusts that the caller gave or was given, oldest first, page by page; for
-    administrators those of a user of their domain.
+    administrators those of a user of their domain, or everybody's.
     """
     CreateTrust: _aio.UnaryUnaryMultiCallable[_trust_service_pb2.CreateTrustRequest, _trust_service_pb2.Trust]  # type: ignore[assignment]
     """Lends roles on the project of the caller's token to another user, who takes them up by logging
     in with the scope `trust_id`. Idempotent in request_id. PERMISSION_DENIED for roles that the
     caller has not, and to tokens that came about by delegation, but for those of a trust that may be
-    passed on and of an unrestricted application credential. NOT_FOUND for the trustee.
+    passed on and of an unrestricted application credential. NOT_FOUND for the trustee. Any role can be
+    lent; INVALID_ARGUMENT with a token that is for no project.
     """
     DeleteTrust: _aio.UnaryUnaryMultiCallable[_trust_service_pb2.DeleteTrustRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Ends a trust with all that it was passed on to, and revokes their tokens: for whom gave it, and
@@ -97,7 +99,7 @@ class TrustServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_trust_service_pb2.ListTrustsResponse, _abc.Awaitable[_trust_service_pb2.ListTrustsResponse]]:
         """Answers the trusts that the caller gave or was given, oldest first, page by page; for
-        administrators those of a user of their domain.
+        administrators those of a user of their domain, or everybody's.
         """
 
     @_abc_1.abstractmethod
@@ -109,7 +111,8 @@ class TrustServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lends roles on the project of the caller's token to another user, who takes them up by logging
         in with the scope `trust_id`. Idempotent in request_id. PERMISSION_DENIED for roles that the
         caller has not, and to tokens that came about by delegation, but for those of a trust that may be
-        passed on and of an unrestricted application credential. NOT_FOUND for the trustee.
+        passed on and of an unrestricted application credential. NOT_FOUND for the trustee. Any role can be
+        lent; INVALID_ARGUMENT with a token that is for no project.
         """
 
     @_abc_1.abstractmethod
