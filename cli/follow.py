@@ -13,7 +13,7 @@ from mesh.errors import CloudError
 from weft.operation.v1 import operation_pb2 as pb
 
 # Packages whose work can be followed.
-PACKAGES = ("compute", "block", "identity", "image")
+PACKAGES = ("compute", "block", "identity", "image", "network")
 # How a package answers that has not the operation, or nothing for a token of this scope.
 ELSEWHERE = ("NOT_FOUND", "PERMISSION_DENIED")
 _ENDED = {

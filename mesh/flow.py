@@ -21,10 +21,10 @@ from mesh.caller import Caller
 from mesh.database import Database, after_commit, database_of
 from mesh.errors import CloudError
 from mesh.journal import Entry
-from mesh.steps import Flow, Reschedule, Run, Step
+from mesh.steps import AT_ONCE, Flow, Reschedule, Run, Step
 from mesh.worker import Worker
 
-__all__ = ["Flow", "FlowEngine", "Reschedule", "Run", "Step", "cancel", "submit"]
+__all__ = ["AT_ONCE", "Flow", "FlowEngine", "Reschedule", "Run", "Step", "cancel", "submit"]
 
 NUDGE = "flows"
 POLL = 1.0
@@ -80,7 +80,8 @@ def cancel(connection: Connection, operation_id: str) -> bool:
 
 
 class FlowEngine:
-    """Works on the operations of one service's database: at most `concurrency` at a time.
+    """Works on the operations of one service's database: at most `concurrency` at a time, beside those that
+    only wait (`Step.waits`).
 
     `lease` (seconds): how long after the death of this engine another takes over; on SQLite a restarted
     engine does at once, for no other can be there. `owner` must be unique among engines.
@@ -132,9 +133,11 @@ class FlowEngine:
 
     def has_room_for(self, flow: Flow) -> bool:
         """Whether a new operation can be taken up at once."""
-        return (
-            self._tending is not None and len(self._workers) < self._concurrency and flow.kind in self._flows
-        )
+        return self._tending is not None and self._busy < self._concurrency and flow.kind in self._flows
+
+    @property
+    def _busy(self) -> int:
+        return sum(not worker.waits for worker, _ in self._workers.values())
 
     def adopt(self, entry: Entry) -> None:
         """Work on an operation that is already this engine's on disk."""
@@ -154,7 +157,7 @@ class FlowEngine:
         self._workers.pop(id, None)
         if not task.cancelled() and task.exception() is not None:
             _log.error("the worker of operation %s died", id, exc_info=task.exception())
-        if self._backlog and len(self._workers) < self._concurrency * 3 // 4:
+        if self._backlog and self._busy < self._concurrency * 3 // 4:
             self._database.nudges.notify(NUDGE)
 
     def _changed(self, id: str) -> None:
@@ -176,7 +179,7 @@ class FlowEngine:
         if self._workers:
             await self._hear_cancellations()
             await self._renew()
-        room = self._concurrency - len(self._workers)
+        room = self._concurrency - self._busy
         if room <= 0:
             self._backlog = True
             return

@@ -17,7 +17,7 @@ from mesh.caller import Caller
 from mesh.columns import micros
 from mesh.errors import CloudError
 from mesh.prepared import Prepared
-from mesh.steps import Flow
+from mesh.steps import AT_ONCE, Flow
 from mesh.tables import operations
 
 ACTIVE = ("PENDING", "RUNNING", "UNWINDING")
@@ -189,7 +189,7 @@ def begin(
         journal=Journal(steps),
         error=None,
         deadline=now + timedelta(seconds=flow.deadline),
-        committed=False,
+        committed=flow.commit == AT_ONCE,
         cancel_requested=False,
         owner=owner,
         epoch=1 if owner else 0,
@@ -218,7 +218,7 @@ def _row(made: Entry, now: datetime) -> dict[str, Any]:
         "created_at": now,
         "updated_at": now,
         "revision": 1,
-        "committed": False,
+        "committed": made.committed,
         "cancel_requested": False,
         "owner": made.owner,
         "epoch": made.epoch,

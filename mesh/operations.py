@@ -135,6 +135,7 @@ def _step(record: StepRecord) -> operation_pb2.Step:
         error=_error(record.error),
         done_bytes=record.done_bytes,
         total_bytes=record.total_bytes,
+        note=(record.output or {}).get("note", ""),
     )
 
 

@@ -23,6 +23,10 @@ class Reschedule(Exception):
         self.cause = cause
 
 
+# For `Flow.commit`: what begins such work is answered for good, and its steps only go forward.
+AT_ONCE = "at once"
+
+
 async def _unheard(done_bytes: int, total_bytes: int) -> None:
     """Nobody wants to know how far it is."""
 
@@ -31,14 +35,15 @@ async def _unheard(done_bytes: int, total_bytes: int) -> None:
 class Step:
     """One effect on one other party, and its undo.
 
-    `do(run)` and `undo(run)` are coroutine functions; with `local` they are plain functions of
-    (connection, run) whose SQL commits with the journal's row. `do` answers a small dict (JSON) that later
-    steps find in run.outputs, or None. It may be called again after a crash, or after a failure that may pass
-    (at most `attempts` times); `undo` is called whether or not the effect happened, until it succeeds.
-    `deadline` is in seconds, for one attempt. A cancellation cuts an attempt short after `grace` seconds: a
-    step that asks somebody who answers soon waits for that, or what it asked for might be done after its
-    undo. A step whose `when(run)` is False is passed over, forward and back, and costs no entry of its own:
-    what it says follows from the operation's input and what steps before it answered, alone.
+    `do(run)` and `undo(run)` are coroutine functions; with `local` they are plain functions of (connection,
+    run) whose SQL commits with the journal's row. `do` answers a small dict (JSON) that later steps find in
+    run.outputs, or None; its `note` is shown to callers. It may be called again after a crash, or after a
+    failure that may pass (at most `attempts` times); `undo` is called whether or not the effect happened,
+    until it succeeds. `deadline` is in seconds, for one attempt. A cancellation cuts an attempt short after
+    `grace` seconds: a step that asks somebody who answers soon waits for that, or what it asked for might be
+    done after its undo. One that `waits` for others to come takes none of its engine's places meanwhile. A
+    step whose `when(run)` is False is passed over, forward and back, and costs no entry of its own: what it
+    says follows from the operation's input and what steps before it answered, alone.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Step:
     local: bool = False
     grace: float = 0.0
     when: "Callable[[Run], bool] | None" = None
+    waits: bool = False
 
     def needed(self, run: "Run") -> bool:
         """Whether there is anything to do for this operation."""
@@ -60,8 +66,9 @@ class Flow:
     """A kind of long-running work.
 
     `deadline` (seconds) holds until the commit point, which is the DONE of the step `commit` (the last by
-    default): before it a failure unwinds, after it the flow only goes forward.
-    `failed(connection, run, error)` and `finished(connection, run)` commit with the operation's end.
+    default; or AT_ONCE): before it a failure unwinds, after it the flow only goes forward.
+    `failed(connection, run, error)` and `finished(connection, run)` commit with the operation's end; where
+    the former answers a CloudError, that is what the operation says.
     """
 
     kind: str
@@ -76,12 +83,14 @@ class Flow:
         names = [step.name for step in self.steps]
         if not names or len(set(names)) != len(names):
             raise ValueError(f"{self.kind}: steps need distinct names, and there must be one")
-        if self.commit and self.commit not in names:
+        if self.commit not in ("", AT_ONCE, *names):
             raise ValueError(f"{self.kind}: there is no step {self.commit}")
 
     @property
     def commit_position(self) -> int:
-        """The position of the step whose DONE is the commit point."""
+        """The position of the step whose DONE is the commit point; -1 where there was none to wait for."""
+        if self.commit == AT_ONCE:
+            return -1
         names = [step.name for step in self.steps]
         return names.index(self.commit) if self.commit else len(names) - 1
 

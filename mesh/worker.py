@@ -52,7 +52,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self.lease_ends = self._loop.time() + lease.total_seconds()
         self._scope: asyncio.Timeout | None = None
-        self._grace = 0.0
+        self._grace, self.waits = 0.0, False
         self._wake = asyncio.Event()
         self._troubles = 0
         self._hold(entry)
@@ -179,13 +179,13 @@ class Worker:
         if not self._entry.committed:
             seconds = max(0.0, min(seconds, self._entry.left().total_seconds()))
         async with deadline.within(seconds) as scope:
-            self._scope, self._grace = scope, step.grace
+            self._scope, self._grace, self.waits = scope, step.grace, step.waits
             try:
                 run = self._run(step)
                 run.tell = partial(self._tell, self._flow.position(step.name))
                 return await step.do(run)
             finally:
-                self._scope = None
+                self._scope, self.waits = None, False
 
     async def _tell(self, position: int, done_bytes: int, total_bytes: int) -> None:
         """Write how far a step is. A database that is away is told the next time."""
@@ -349,7 +349,8 @@ class Worker:
         elif entry.state == "UNWINDING" and states <= {"PENDING", "UNDONE"}:
             failure = entry.error or Failure("INTERNAL", "The operation failed.")
             entry.state = "CANCELLED" if failure.reason == "CANCELLED" else "FAILED"
-            self._flow.failed(connection, self._run_of(entry), failure.error())
+            said = self._flow.failed(connection, self._run_of(entry), failure.error())
+            entry.error = Failure.of(said) if isinstance(said, CloudError) else entry.error
 
     async def _reload(self) -> None:
         """Begin again from what is on disk, however long the database is away."""

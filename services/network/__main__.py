@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mesh import ids, server
 from mesh.limits import Limits
+from mesh.operations import OperationServicer
 from mesh.server import Runtime, Service
 from services.network import reconcile
 from services.network.api.base import Parts
@@ -21,6 +22,7 @@ from weft.network.v1 import (
     floating_ip_service_pb2_grpc,
     host_service_pb2_grpc,
     network_service_pb2_grpc,
+    operation_service_pb2_grpc,
     port_service_pb2_grpc,
     router_service_pb2_grpc,
     security_group_service_pb2_grpc,
@@ -47,6 +49,7 @@ def build(runtime: Runtime) -> Service:
             (floating_ip_service_pb2_grpc.add_FloatingIpServiceServicer_to_server, FloatingIps(parts)),
             (add_security_groups, SecurityGroups(parts)),
             (host_service_pb2_grpc.add_HostNetworkServiceServicer_to_server, hosts),
+            (operation_service_pb2_grpc.add_OperationServiceServicer_to_server, OperationServicer(database)),
         ],
         background=[reconcile.heartbeat(database, listener_id).run, egress.run, streams.run],
     )

@@ -83,6 +83,7 @@ def router(value: model.Router, *, full: bool) -> pb.Router:
         ],
         routes=routes(value.routes),
         host_id=value.host_id if full else "",
+        operation_id=value.operation_id or "",
         tags=value.tags,
         **_common(value),
     )
@@ -97,6 +98,7 @@ def floating_ip(value: model.FloatingIp, *, full: bool = True) -> pb.FloatingIp:
         fixed_ip=value.fixed_ip,
         router_id=value.router_id or "",
         status=pb.FLOATING_IP_STATUS_ACTIVE if value.port_id else pb.FLOATING_IP_STATUS_DOWN,
+        operation_id=value.operation_id or "",
         tags=value.tags,
         **_common(value),
     )

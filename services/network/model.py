@@ -122,6 +122,7 @@ class Router(Resource):
     gateway_network_id: str | None
     snat_enabled: bool
     host_id: str
+    operation_id: str | None = None
     gateway: Interface | None = None
     tags: list[str] = field(default_factory=list)
     interfaces: tuple[Interface, ...] = ()
@@ -136,6 +137,7 @@ class FloatingIp(Resource):
     port_id: str | None
     fixed_ip: str
     router_id: str | None
+    operation_id: str | None = None
     tags: list[str] = field(default_factory=list)
 
 

@@ -134,7 +134,7 @@ port_security_groups = Table(
 routers = Table(
     "routers",
     TABLES,
-    *_columns(*_LONG_WORK),
+    *_columns("status", "status_reason"),
     _flag("admin_state_up"),
     _list("routes"),
     Id("gateway_network_id", ForeignKey("networks.id"), index=True),
@@ -146,7 +146,7 @@ routers = Table(
 floating_ips = Table(
     "floating_ips",
     TABLES,
-    *_columns("name", *_LONG_WORK),
+    *_columns("name", "status", "status_reason"),
     Id("network_id", ForeignKey("networks.id"), nullable=False, index=True),
     Column("address", String(64), nullable=False),
     Id("port_id", ForeignKey("ports.id")),
@@ -159,6 +159,8 @@ floating_ips = Table(
 )
 
 # Hosts that have asked for their state: by which stream of which process, and since when by none.
+# `confirmed`: up to which revision they have all in their kernels but what `trouble` names; null where they
+# do not tell.
 hosts = Table(
     "hosts",
     TABLES,
@@ -168,6 +170,8 @@ hosts = Table(
     Id("listener_id", nullable=False),
     Id("stream_id", nullable=False),
     Column("gone_at", Timestamp),
+    Column("confirmed", BigInteger),
+    Column("trouble", Json),
 )
 
 # Processes of this service that hold hosts' streams, and when each last gave a sign of life.

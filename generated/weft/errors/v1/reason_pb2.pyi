@@ -128,6 +128,10 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The address is outside of the subnet. `address`, `cidr`."""
     REASON_PORT_NOT_WIRED: _Reason.ValueType  # 44
     """A port was not wired on its host in time. `port_id`, `host_id`."""
+    REASON_HOSTS_BEHIND: _Reason.ValueType  # 45
+    """Hosts do not have a change of the network in their kernels in time. `hosts`: some
+    of their ids, `count`: how many they are, `detail`: what the first one says.
+    """
     REASON_IMAGE_REFUSED: _Reason.ValueType  # 50
     """The image's content is not what was said, or is refused (backing file,
     external data file, lying header). `format`, `detail`.
@@ -266,6 +270,10 @@ REASON_ADDRESS_OUT_OF_RANGE: Reason.ValueType  # 43
 """The address is outside of the subnet. `address`, `cidr`."""
 REASON_PORT_NOT_WIRED: Reason.ValueType  # 44
 """A port was not wired on its host in time. `port_id`, `host_id`."""
+REASON_HOSTS_BEHIND: Reason.ValueType  # 45
+"""Hosts do not have a change of the network in their kernels in time. `hosts`: some
+of their ids, `count`: how many they are, `detail`: what the first one says.
+"""
 REASON_IMAGE_REFUSED: Reason.ValueType  # 50
 """The image's content is not what was said, or is refused (backing file,
 external data file, lying header). `format`, `detail`.

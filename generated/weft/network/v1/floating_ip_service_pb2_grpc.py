@@ -28,7 +28,7 @@ if _version_not_supported:
 
 
 class FloatingIpServiceStub:
-    """Addresses that lead from outside to a port.
+    """Addresses that lead from outside to a port. Changes have operations as routers' have.
     """
 
     def __init__(self, channel):
@@ -65,7 +65,7 @@ class FloatingIpServiceStub:
 
 
 class FloatingIpServiceServicer:
-    """Addresses that lead from outside to a port.
+    """Addresses that lead from outside to a port. Changes have operations as routers' have.
     """
 
     def GetFloatingIp(self, request, context):
@@ -141,7 +141,7 @@ def add_FloatingIpServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class FloatingIpService:
-    """Addresses that lead from outside to a port.
+    """Addresses that lead from outside to a port. Changes have operations as routers' have.
     """
 
     @staticmethod

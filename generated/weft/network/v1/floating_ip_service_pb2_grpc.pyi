@@ -29,7 +29,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class FloatingIpServiceStub:
-    """Addresses that lead from outside to a port."""
+    """Addresses that lead from outside to a port. Changes have operations as routers' have."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -50,7 +50,7 @@ class FloatingIpServiceStub:
 
 @_typing.type_check_only
 class FloatingIpServiceAsyncStub(FloatingIpServiceStub):
-    """Addresses that lead from outside to a port."""
+    """Addresses that lead from outside to a port. Changes have operations as routers' have."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetFloatingIp: _aio.UnaryUnaryMultiCallable[_floating_ip_service_pb2.GetFloatingIpRequest, _resources_pb2.FloatingIp]  # type: ignore[assignment]
@@ -67,7 +67,7 @@ class FloatingIpServiceAsyncStub(FloatingIpServiceStub):
     """Deletes one floating ip. Idempotent in request_id."""
 
 class FloatingIpServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Addresses that lead from outside to a port."""
+    """Addresses that lead from outside to a port. Changes have operations as routers' have."""
 
     @_abc_1.abstractmethod
     def GetFloatingIp(

@@ -28,7 +28,7 @@ from weft.network.v1 import host_state_pb2 as weft_dot_network_dot_v1_dot_host__
 from weft.options.v1 import access_pb2 as weft_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"weft/network/v1/host_service.proto\x12\x0fweft.network.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a weft/network/v1/host_state.proto\x1a\x1cweft/options/v1/access.proto\"y\n\x15WatchHostStateRequest\x12\x19\n\x07host_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12 \n\x0cvtep_address\x18\x02 \x01(\tB\n\xbaH\x07r\x02p\x01\xd8\x01\x01\x12#\n\x11physical_networks\x18\x03 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10@\"j\n\x16ReportHostStateRequest\x12\x19\n\x07host_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x35\n\x05ports\x18\x02 \x03(\x0b\x32\x1b.weft.network.v1.PortReportB\t\xbaH\x06\x92\x01\x03\x10\x90N2\x80\x02\n\x12HostNetworkService\x12v\n\x0eWatchHostState\x12&.weft.network.v1.WatchHostStateRequest\x1a\x1a.weft.network.v1.HostState\"\x1e\x90\x02\x01\xaa\xbb\x18\x17\n\x13network.hosts.watch\x18\x04\x30\x01\x12r\n\x0fReportHostState\x12\'.weft.network.v1.ReportHostStateRequest\x1a\x16.google.protobuf.Empty\"\x1e\xaa\xbb\x18\x1a\n\x14network.hosts.report\x18\x04(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"weft/network/v1/host_service.proto\x12\x0fweft.network.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a weft/network/v1/host_state.proto\x1a\x1cweft/options/v1/access.proto\"\x8b\x01\n\x15WatchHostStateRequest\x12\x19\n\x07host_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12 \n\x0cvtep_address\x18\x02 \x01(\tB\n\xbaH\x07r\x02p\x01\xd8\x01\x01\x12#\n\x11physical_networks\x18\x03 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10@\x12\x10\n\x08\x63onfirms\x18\x04 \x01(\x08\"\xc9\x01\n\x16ReportHostStateRequest\x12\x19\n\x07host_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x35\n\x05ports\x18\x02 \x03(\x0b\x32\x1b.weft.network.v1.PortReportB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12#\n\x12\x63onfirmed_revision\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x38\n\x07trouble\x18\x04 \x03(\x0b\x32\x1c.weft.network.v1.HostTroubleB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x32\x80\x02\n\x12HostNetworkService\x12v\n\x0eWatchHostState\x12&.weft.network.v1.WatchHostStateRequest\x1a\x1a.weft.network.v1.HostState\"\x1e\x90\x02\x01\xaa\xbb\x18\x17\n\x13network.hosts.watch\x18\x04\x30\x01\x12r\n\x0fReportHostState\x12\'.weft.network.v1.ReportHostStateRequest\x1a\x16.google.protobuf.Empty\"\x1e\xaa\xbb\x18\x1a\n\x14network.hosts.report\x18\x04(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,14 +45,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPORTHOSTSTATEREQUEST'].fields_by_name['host_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_REPORTHOSTSTATEREQUEST'].fields_by_name['ports']._loaded_options = None
   _globals['_REPORTHOSTSTATEREQUEST'].fields_by_name['ports']._serialized_options = b'\272H\006\222\001\003\020\220N'
+  _globals['_REPORTHOSTSTATEREQUEST'].fields_by_name['confirmed_revision']._loaded_options = None
+  _globals['_REPORTHOSTSTATEREQUEST'].fields_by_name['confirmed_revision']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_REPORTHOSTSTATEREQUEST'].fields_by_name['trouble']._loaded_options = None
+  _globals['_REPORTHOSTSTATEREQUEST'].fields_by_name['trouble']._serialized_options = b'\272H\006\222\001\003\020\350\007'
   _globals['_HOSTNETWORKSERVICE'].methods_by_name['WatchHostState']._loaded_options = None
   _globals['_HOSTNETWORKSERVICE'].methods_by_name['WatchHostState']._serialized_options = b'\220\002\001\252\273\030\027\n\023network.hosts.watch\030\004'
   _globals['_HOSTNETWORKSERVICE'].methods_by_name['ReportHostState']._loaded_options = None
   _globals['_HOSTNETWORKSERVICE'].methods_by_name['ReportHostState']._serialized_options = b'\252\273\030\032\n\024network.hosts.report\030\004(\001'
-  _globals['_WATCHHOSTSTATEREQUEST']._serialized_start=177
-  _globals['_WATCHHOSTSTATEREQUEST']._serialized_end=298
-  _globals['_REPORTHOSTSTATEREQUEST']._serialized_start=300
-  _globals['_REPORTHOSTSTATEREQUEST']._serialized_end=406
-  _globals['_HOSTNETWORKSERVICE']._serialized_start=409
-  _globals['_HOSTNETWORKSERVICE']._serialized_end=665
+  _globals['_WATCHHOSTSTATEREQUEST']._serialized_start=178
+  _globals['_WATCHHOSTSTATEREQUEST']._serialized_end=317
+  _globals['_REPORTHOSTSTATEREQUEST']._serialized_start=320
+  _globals['_REPORTHOSTSTATEREQUEST']._serialized_end=521
+  _globals['_HOSTNETWORKSERVICE']._serialized_start=524
+  _globals['_HOSTNETWORKSERVICE']._serialized_end=780
 # @@protoc_insertion_point(module_scope)

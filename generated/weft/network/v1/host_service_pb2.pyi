@@ -28,10 +28,15 @@ class WatchHostStateRequest(_message.Message):
     HOST_ID_FIELD_NUMBER: _builtins.int
     VTEP_ADDRESS_FIELD_NUMBER: _builtins.int
     PHYSICAL_NETWORKS_FIELD_NUMBER: _builtins.int
+    CONFIRMS_FIELD_NUMBER: _builtins.int
     host_id: _builtins.str
     """The host (UUID), the caller's own."""
     vtep_address: _builtins.str
     """Where it takes VXLAN packets; empty: it carries no VXLAN network."""
+    confirms: _builtins.bool
+    """Whether it says what it has in its kernel, where `HostState.covers` asks for it. For
+    a host that does not no operation waits.
+    """
     @_builtins.property
     def physical_networks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The host's networks that FLAT networks may name."""
@@ -42,10 +47,11 @@ class WatchHostStateRequest(_message.Message):
         host_id: _builtins.str = ...,
         vtep_address: _builtins.str = ...,
         physical_networks: _abc.Iterable[_builtins.str] | None = ...,
+        confirms: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host_id", b"host_id", "physical_networks", b"physical_networks", "vtep_address", b"vtep_address"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirms", b"confirms", "host_id", b"host_id", "physical_networks", b"physical_networks", "vtep_address", b"vtep_address"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -59,21 +65,35 @@ class ReportHostStateRequest(_message.Message):
 
     HOST_ID_FIELD_NUMBER: _builtins.int
     PORTS_FIELD_NUMBER: _builtins.int
+    CONFIRMED_REVISION_FIELD_NUMBER: _builtins.int
+    TROUBLE_FIELD_NUMBER: _builtins.int
     host_id: _builtins.str
     """The host (UUID), the caller's own."""
+    confirmed_revision: _builtins.int
+    """The last `HostState.covers` of which all is in its kernel but what `trouble` names;
+    0: nothing new.
+    """
     @_builtins.property
     def ports(self) -> _containers.RepeatedCompositeFieldContainer[_host_state_pb2.PortReport]:
         """What it did."""
+
+    @_builtins.property
+    def trouble(self) -> _containers.RepeatedCompositeFieldContainer[_host_state_pb2.HostTrouble]:
+        """All that it cannot have in its kernel now, where it was asked to confirm anything;
+        what was said before and is not said again is over.
+        """
 
     def __init__(
         self,
         *,
         host_id: _builtins.str = ...,
         ports: _abc.Iterable[_host_state_pb2.PortReport] | None = ...,
+        confirmed_revision: _builtins.int = ...,
+        trouble: _abc.Iterable[_host_state_pb2.HostTrouble] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host_id", b"host_id", "ports", b"ports"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed_revision", b"confirmed_revision", "host_id", b"host_id", "ports", b"ports", "trouble", b"trouble"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from weft.network.v1 import resources_pb2 as weft_dot_network_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n weft/network/v1/host_state.proto\x12\x0fweft.network.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fweft/network/v1/resources.proto\"\xeb\x02\n\tHostState\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\x12.\n\x08networks\x18\x03 \x03(\x0b\x32\x1c.weft.network.v1.HostNetwork\x12(\n\x05ports\x18\x04 \x03(\x0b\x32\x19.weft.network.v1.HostPort\x12,\n\x07routers\x18\x05 \x03(\x0b\x32\x1b.weft.network.v1.HostRouter\x12;\n\x0fsecurity_groups\x18\x06 \x03(\x0b\x32\".weft.network.v1.HostSecurityGroup\x12\x1b\n\x13removed_network_ids\x18\x07 \x03(\t\x12\x18\n\x10removed_port_ids\x18\x08 \x03(\t\x12\x1a\n\x12removed_router_ids\x18\t \x03(\t\x12\"\n\x1aremoved_security_group_ids\x18\n \x03(\t\"^\n\nRemotePort\x12\x0f\n\x07port_id\x18\x01 \x01(\t\x12\x13\n\x0bmac_address\x18\x02 \x01(\t\x12\x14\n\x0cip_addresses\x18\x03 \x03(\t\x12\x14\n\x0cvtep_address\x18\x04 \x01(\t\"\xb0\x01\n\nHostSubnet\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x63idr\x18\x02 \x01(\t\x12\x12\n\ngateway_ip\x18\x03 \x01(\t\x12\x14\n\x0c\x64hcp_enabled\x18\x04 \x01(\x08\x12\x14\n\x0c\x64hcp_address\x18\x05 \x01(\t\x12\x17\n\x0f\x64ns_nameservers\x18\x06 \x03(\t\x12/\n\x0bhost_routes\x18\x07 \x03(\x0b\x32\x1a.weft.network.v1.HostRoute\"\x96\x02\n\x0bHostNetwork\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x04type\x18\x02 \x01(\x0e\x32\x1c.weft.network.v1.NetworkType\x12\x17\n\x0fsegmentation_id\x18\x03 \x01(\x05\x12\x18\n\x10physical_network\x18\x04 \x01(\t\x12\x0b\n\x03mtu\x18\x05 \x01(\x05\x12\x16\n\x0e\x61\x64min_state_up\x18\x06 \x01(\x08\x12,\n\x07subnets\x18\x07 \x03(\x0b\x32\x1b.weft.network.v1.HostSubnet\x12\x31\n\x0cremote_ports\x18\x08 \x03(\x0b\x32\x1b.weft.network.v1.RemotePort\x12\x16\n\x0evtep_addresses\x18\t \x03(\t\"\xcb\x02\n\x08HostPort\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nnetwork_id\x18\x02 \x01(\t\x12\x11\n\tserver_id\x18\x03 \x01(\t\x12\x12\n\nproject_id\x18\x04 \x01(\t\x12\x13\n\x0bmac_address\x18\x05 \x01(\t\x12+\n\tfixed_ips\x18\x06 \x03(\x0b\x32\x18.weft.network.v1.FixedIp\x12\x1a\n\x12security_group_ids\x18\x07 \x03(\t\x12\x1d\n\x15port_security_enabled\x18\x08 \x01(\x08\x12;\n\x15\x61llowed_address_pairs\x18\t \x03(\x0b\x32\x1c.weft.network.v1.AddressPair\x12\x16\n\x0e\x61\x64min_state_up\x18\n \x01(\x08\x12\x10\n\x08revision\x18\x0b \x01(\x03\x12\x14\n\x0c\x66loating_ips\x18\x0c \x03(\t\"P\n\x0eHostFloatingIp\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x10\n\x08\x66ixed_ip\x18\x03 \x01(\t\x12\x0f\n\x07port_id\x18\x04 \x01(\t\"`\n\x13HostRouterInterface\x12\x0f\n\x07port_id\x18\x01 \x01(\t\x12\x12\n\nnetwork_id\x18\x02 \x01(\t\x12\x13\n\x0bmac_address\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\"\xb8\x02\n\nHostRouter\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x64min_state_up\x18\x02 \x01(\x08\x12\x38\n\ninterfaces\x18\x03 \x03(\x0b\x32$.weft.network.v1.HostRouterInterface\x12\x36\n\x08\x65xternal\x18\x04 \x01(\x0b\x32$.weft.network.v1.HostRouterInterface\x12\x1b\n\x13\x65xternal_gateway_ip\x18\x05 \x01(\t\x12\x14\n\x0csnat_enabled\x18\x06 \x01(\x08\x12\x35\n\x0c\x66loating_ips\x18\x07 \x03(\x0b\x32\x1f.weft.network.v1.HostFloatingIp\x12*\n\x06routes\x18\x08 \x03(\x0b\x32\x1a.weft.network.v1.HostRoute\"l\n\x11HostSecurityGroup\x12\n\n\x02id\x18\x01 \x01(\t\x12\x31\n\x05rules\x18\x02 \x03(\x0b\x32\".weft.network.v1.SecurityGroupRule\x12\x18\n\x10member_addresses\x18\x03 \x03(\t\"~\n\nPortReport\x12\x19\n\x07port_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12)\n\x05state\x18\x02 \x01(\x0e\x32\x1a.weft.network.v1.WireState\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\x18\n\x06\x64\x65tail\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 *l\n\tWireState\x12\x1a\n\x16WIRE_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10WIRE_STATE_WIRED\x10\x01\x12\x16\n\x12WIRE_STATE_REMOVED\x10\x02\x12\x15\n\x11WIRE_STATE_FAILED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n weft/network/v1/host_state.proto\x12\x0fweft.network.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fweft/network/v1/resources.proto\"\xfb\x02\n\tHostState\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\x12.\n\x08networks\x18\x03 \x03(\x0b\x32\x1c.weft.network.v1.HostNetwork\x12(\n\x05ports\x18\x04 \x03(\x0b\x32\x19.weft.network.v1.HostPort\x12,\n\x07routers\x18\x05 \x03(\x0b\x32\x1b.weft.network.v1.HostRouter\x12;\n\x0fsecurity_groups\x18\x06 \x03(\x0b\x32\".weft.network.v1.HostSecurityGroup\x12\x1b\n\x13removed_network_ids\x18\x07 \x03(\t\x12\x18\n\x10removed_port_ids\x18\x08 \x03(\t\x12\x1a\n\x12removed_router_ids\x18\t \x03(\t\x12\"\n\x1aremoved_security_group_ids\x18\n \x03(\t\x12\x0e\n\x06\x63overs\x18\x0b \x01(\x03\"^\n\nRemotePort\x12\x0f\n\x07port_id\x18\x01 \x01(\t\x12\x13\n\x0bmac_address\x18\x02 \x01(\t\x12\x14\n\x0cip_addresses\x18\x03 \x03(\t\x12\x14\n\x0cvtep_address\x18\x04 \x01(\t\"\xb0\x01\n\nHostSubnet\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x63idr\x18\x02 \x01(\t\x12\x12\n\ngateway_ip\x18\x03 \x01(\t\x12\x14\n\x0c\x64hcp_enabled\x18\x04 \x01(\x08\x12\x14\n\x0c\x64hcp_address\x18\x05 \x01(\t\x12\x17\n\x0f\x64ns_nameservers\x18\x06 \x03(\t\x12/\n\x0bhost_routes\x18\x07 \x03(\x0b\x32\x1a.weft.network.v1.HostRoute\"\x96\x02\n\x0bHostNetwork\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x04type\x18\x02 \x01(\x0e\x32\x1c.weft.network.v1.NetworkType\x12\x17\n\x0fsegmentation_id\x18\x03 \x01(\x05\x12\x18\n\x10physical_network\x18\x04 \x01(\t\x12\x0b\n\x03mtu\x18\x05 \x01(\x05\x12\x16\n\x0e\x61\x64min_state_up\x18\x06 \x01(\x08\x12,\n\x07subnets\x18\x07 \x03(\x0b\x32\x1b.weft.network.v1.HostSubnet\x12\x31\n\x0cremote_ports\x18\x08 \x03(\x0b\x32\x1b.weft.network.v1.RemotePort\x12\x16\n\x0evtep_addresses\x18\t \x03(\t\"\xcb\x02\n\x08HostPort\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nnetwork_id\x18\x02 \x01(\t\x12\x11\n\tserver_id\x18\x03 \x01(\t\x12\x12\n\nproject_id\x18\x04 \x01(\t\x12\x13\n\x0bmac_address\x18\x05 \x01(\t\x12+\n\tfixed_ips\x18\x06 \x03(\x0b\x32\x18.weft.network.v1.FixedIp\x12\x1a\n\x12security_group_ids\x18\x07 \x03(\t\x12\x1d\n\x15port_security_enabled\x18\x08 \x01(\x08\x12;\n\x15\x61llowed_address_pairs\x18\t \x03(\x0b\x32\x1c.weft.network.v1.AddressPair\x12\x16\n\x0e\x61\x64min_state_up\x18\n \x01(\x08\x12\x10\n\x08revision\x18\x0b \x01(\x03\x12\x14\n\x0c\x66loating_ips\x18\x0c \x03(\t\"P\n\x0eHostFloatingIp\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x10\n\x08\x66ixed_ip\x18\x03 \x01(\t\x12\x0f\n\x07port_id\x18\x04 \x01(\t\"`\n\x13HostRouterInterface\x12\x0f\n\x07port_id\x18\x01 \x01(\t\x12\x12\n\nnetwork_id\x18\x02 \x01(\t\x12\x13\n\x0bmac_address\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\"\xb8\x02\n\nHostRouter\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x64min_state_up\x18\x02 \x01(\x08\x12\x38\n\ninterfaces\x18\x03 \x03(\x0b\x32$.weft.network.v1.HostRouterInterface\x12\x36\n\x08\x65xternal\x18\x04 \x01(\x0b\x32$.weft.network.v1.HostRouterInterface\x12\x1b\n\x13\x65xternal_gateway_ip\x18\x05 \x01(\t\x12\x14\n\x0csnat_enabled\x18\x06 \x01(\x08\x12\x35\n\x0c\x66loating_ips\x18\x07 \x03(\x0b\x32\x1f.weft.network.v1.HostFloatingIp\x12*\n\x06routes\x18\x08 \x03(\x0b\x32\x1a.weft.network.v1.HostRoute\"l\n\x11HostSecurityGroup\x12\n\n\x02id\x18\x01 \x01(\t\x12\x31\n\x05rules\x18\x02 \x03(\x0b\x32\".weft.network.v1.SecurityGroupRule\x12\x18\n\x10member_addresses\x18\x03 \x03(\t\"~\n\nPortReport\x12\x19\n\x07port_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12)\n\x05state\x18\x02 \x01(\x0e\x32\x1a.weft.network.v1.WireState\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\x18\n\x06\x64\x65tail\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"I\n\x0bHostTrouble\x12 \n\x0bresource_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x18\n\x06\x64\x65tail\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 *l\n\tWireState\x12\x1a\n\x16WIRE_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10WIRE_STATE_WIRED\x10\x01\x12\x16\n\x12WIRE_STATE_REMOVED\x10\x02\x12\x15\n\x11WIRE_STATE_FAILED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,26 +37,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PORTREPORT'].fields_by_name['port_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_PORTREPORT'].fields_by_name['detail']._loaded_options = None
   _globals['_PORTREPORT'].fields_by_name['detail']._serialized_options = b'\272H\005r\003\030\200 '
-  _globals['_WIRESTATE']._serialized_start=2104
-  _globals['_WIRESTATE']._serialized_end=2212
+  _globals['_HOSTTROUBLE'].fields_by_name['resource_id']._loaded_options = None
+  _globals['_HOSTTROUBLE'].fields_by_name['resource_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_HOSTTROUBLE'].fields_by_name['detail']._loaded_options = None
+  _globals['_HOSTTROUBLE'].fields_by_name['detail']._serialized_options = b'\272H\005r\003\030\200 '
+  _globals['_WIRESTATE']._serialized_start=2195
+  _globals['_WIRESTATE']._serialized_end=2303
   _globals['_HOSTSTATE']._serialized_start=116
-  _globals['_HOSTSTATE']._serialized_end=479
-  _globals['_REMOTEPORT']._serialized_start=481
-  _globals['_REMOTEPORT']._serialized_end=575
-  _globals['_HOSTSUBNET']._serialized_start=578
-  _globals['_HOSTSUBNET']._serialized_end=754
-  _globals['_HOSTNETWORK']._serialized_start=757
-  _globals['_HOSTNETWORK']._serialized_end=1035
-  _globals['_HOSTPORT']._serialized_start=1038
-  _globals['_HOSTPORT']._serialized_end=1369
-  _globals['_HOSTFLOATINGIP']._serialized_start=1371
-  _globals['_HOSTFLOATINGIP']._serialized_end=1451
-  _globals['_HOSTROUTERINTERFACE']._serialized_start=1453
-  _globals['_HOSTROUTERINTERFACE']._serialized_end=1549
-  _globals['_HOSTROUTER']._serialized_start=1552
-  _globals['_HOSTROUTER']._serialized_end=1864
-  _globals['_HOSTSECURITYGROUP']._serialized_start=1866
-  _globals['_HOSTSECURITYGROUP']._serialized_end=1974
-  _globals['_PORTREPORT']._serialized_start=1976
-  _globals['_PORTREPORT']._serialized_end=2102
+  _globals['_HOSTSTATE']._serialized_end=495
+  _globals['_REMOTEPORT']._serialized_start=497
+  _globals['_REMOTEPORT']._serialized_end=591
+  _globals['_HOSTSUBNET']._serialized_start=594
+  _globals['_HOSTSUBNET']._serialized_end=770
+  _globals['_HOSTNETWORK']._serialized_start=773
+  _globals['_HOSTNETWORK']._serialized_end=1051
+  _globals['_HOSTPORT']._serialized_start=1054
+  _globals['_HOSTPORT']._serialized_end=1385
+  _globals['_HOSTFLOATINGIP']._serialized_start=1387
+  _globals['_HOSTFLOATINGIP']._serialized_end=1467
+  _globals['_HOSTROUTERINTERFACE']._serialized_start=1469
+  _globals['_HOSTROUTERINTERFACE']._serialized_end=1565
+  _globals['_HOSTROUTER']._serialized_start=1568
+  _globals['_HOSTROUTER']._serialized_end=1880
+  _globals['_HOSTSECURITYGROUP']._serialized_start=1882
+  _globals['_HOSTSECURITYGROUP']._serialized_end=1990
+  _globals['_PORTREPORT']._serialized_start=1992
+  _globals['_PORTREPORT']._serialized_end=2118
+  _globals['_HOSTTROUBLE']._serialized_start=2120
+  _globals['_HOSTTROUBLE']._serialized_end=2193
 # @@protoc_insertion_point(module_scope)

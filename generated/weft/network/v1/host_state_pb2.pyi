@@ -64,11 +64,17 @@ class HostState(_message.Message):
     REMOVED_PORT_IDS_FIELD_NUMBER: _builtins.int
     REMOVED_ROUTER_IDS_FIELD_NUMBER: _builtins.int
     REMOVED_SECURITY_GROUP_IDS_FIELD_NUMBER: _builtins.int
+    COVERS_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
-    """Grows with each change of this host's state."""
+    """Never falls."""
     complete: _builtins.bool
     """All networks, ports and routers that the host has: what is not named goes.
     False: only what changed, and `removed_*`.
+    """
+    covers: _builtins.int
+    """Every change up to this revision is in what was sent by now, this message included:
+    an operation waits to hear that it is in the kernel (`confirmed_revision`). 0: none
+    waits.
     """
     @_builtins.property
     def networks(self) -> _containers.RepeatedCompositeFieldContainer[Global___HostNetwork]:
@@ -115,10 +121,11 @@ class HostState(_message.Message):
         removed_port_ids: _abc.Iterable[_builtins.str] | None = ...,
         removed_router_ids: _abc.Iterable[_builtins.str] | None = ...,
         removed_security_group_ids: _abc.Iterable[_builtins.str] | None = ...,
+        covers: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "networks", b"networks", "ports", b"ports", "removed_network_ids", b"removed_network_ids", "removed_port_ids", b"removed_port_ids", "removed_router_ids", b"removed_router_ids", "removed_security_group_ids", b"removed_security_group_ids", "revision", b"revision", "routers", b"routers", "security_groups", b"security_groups"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "covers", b"covers", "networks", b"networks", "ports", b"ports", "removed_network_ids", b"removed_network_ids", "removed_port_ids", b"removed_port_ids", "removed_router_ids", b"removed_router_ids", "removed_security_group_ids", b"removed_security_group_ids", "revision", b"revision", "routers", b"routers", "security_groups", b"security_groups"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -539,3 +546,29 @@ class PortReport(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PortReport: _TypeAlias = PortReport  # noqa: Y015
+
+@_typing.final
+class HostTrouble(_message.Message):
+    """Something that a host cannot have in its kernel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCE_ID_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    resource_id: _builtins.str
+    """The router or network (UUID); empty: anything at all."""
+    detail: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        resource_id: _builtins.str = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "resource_id", b"resource_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HostTrouble: _TypeAlias = HostTrouble  # noqa: Y015

@@ -609,6 +609,7 @@ class Router(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
+    OPERATION_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     name: _builtins.str
@@ -623,6 +624,10 @@ class Router(_message.Message):
     """The host whose copy translates addresses (UUID); only administrators see it."""
     revision: _builtins.int
     """Grows with each change; for expected_revision."""
+    operation_id: _builtins.str
+    """The operation that brings the last change to hosts, also when it is over; empty where
+    that concerned no host.
+    """
     @_builtins.property
     def gateway(self) -> Global___ExternalGateway:
         """Its way out; unset: none."""
@@ -663,10 +668,11 @@ class Router(_message.Message):
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
+        operation_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "gateway", b"gateway", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin_state_up", b"admin_state_up", "created_at", b"created_at", "description", b"description", "gateway", b"gateway", "host_id", b"host_id", "id", b"id", "interfaces", b"interfaces", "name", b"name", "project_id", b"project_id", "revision", b"revision", "routes", b"routes", "tags", b"tags", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin_state_up", b"admin_state_up", "created_at", b"created_at", "description", b"description", "gateway", b"gateway", "host_id", b"host_id", "id", b"id", "interfaces", b"interfaces", "name", b"name", "operation_id", b"operation_id", "project_id", b"project_id", "revision", b"revision", "routes", b"routes", "tags", b"tags", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -691,6 +697,7 @@ class FloatingIp(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
+    OPERATION_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     project_id: _builtins.str
@@ -711,6 +718,10 @@ class FloatingIp(_message.Message):
     """Where it is."""
     revision: _builtins.int
     """Grows with each change; for expected_revision."""
+    operation_id: _builtins.str
+    """The operation that brings the last change to hosts, also when it is over; empty where
+    that concerned no host.
+    """
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was created."""
@@ -739,10 +750,11 @@ class FloatingIp(_message.Message):
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
+        operation_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "created_at", b"created_at", "description", b"description", "fixed_ip", b"fixed_ip", "id", b"id", "network_id", b"network_id", "port_id", b"port_id", "project_id", b"project_id", "revision", b"revision", "router_id", b"router_id", "status", b"status", "tags", b"tags", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "created_at", b"created_at", "description", b"description", "fixed_ip", b"fixed_ip", "id", b"id", "network_id", b"network_id", "operation_id", b"operation_id", "port_id", b"port_id", "project_id", b"project_id", "revision", b"revision", "router_id", b"router_id", "status", b"status", "tags", b"tags", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

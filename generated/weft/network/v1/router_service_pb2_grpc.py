@@ -28,7 +28,10 @@ if _version_not_supported:
 
 
 class RouterServiceStub:
-    """Routing between subnets, and out.
+    """Routing between subnets, and out. Changes are answered at once; the operation of one
+    that concerns hosts ends when they have it in their kernels, and brings the former
+    state back where it fails or is cancelled. That of a deletion, which is listed by its
+    target, only goes forward.
     """
 
     def __init__(self, channel):
@@ -85,7 +88,10 @@ class RouterServiceStub:
 
 
 class RouterServiceServicer:
-    """Routing between subnets, and out.
+    """Routing between subnets, and out. Changes are answered at once; the operation of one
+    that concerns hosts ends when they have it in their kernels, and brings the former
+    state back where it fails or is cancelled. That of a deletion, which is listed by its
+    target, only goes forward.
     """
 
     def GetRouter(self, request, context):
@@ -209,7 +215,10 @@ def add_RouterServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RouterService:
-    """Routing between subnets, and out.
+    """Routing between subnets, and out. Changes are answered at once; the operation of one
+    that concerns hosts ends when they have it in their kernels, and brings the former
+    state back where it fails or is cancelled. That of a deletion, which is listed by its
+    target, only goes forward.
     """
 
     @staticmethod

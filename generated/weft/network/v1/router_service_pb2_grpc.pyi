@@ -29,7 +29,11 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RouterServiceStub:
-    """Routing between subnets, and out."""
+    """Routing between subnets, and out. Changes are answered at once; the operation of one
+    that concerns hosts ends when they have it in their kernels, and brings the former
+    state back where it fails or is cancelled. That of a deletion, which is listed by its
+    target, only goes forward.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -58,7 +62,11 @@ class RouterServiceStub:
 
 @_typing.type_check_only
 class RouterServiceAsyncStub(RouterServiceStub):
-    """Routing between subnets, and out."""
+    """Routing between subnets, and out. Changes are answered at once; the operation of one
+    that concerns hosts ends when they have it in their kernels, and brings the former
+    state back where it fails or is cancelled. That of a deletion, which is listed by its
+    target, only goes forward.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetRouter: _aio.UnaryUnaryMultiCallable[_router_service_pb2.GetRouterRequest, _resources_pb2.Router]  # type: ignore[assignment]
@@ -83,7 +91,11 @@ class RouterServiceAsyncStub(RouterServiceStub):
     """Takes its way out. IN_USE while a floating IP goes by it. Idempotent."""
 
 class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Routing between subnets, and out."""
+    """Routing between subnets, and out. Changes are answered at once; the operation of one
+    that concerns hosts ends when they have it in their kernels, and brings the former
+    state back where it fails or is cancelled. That of a deletion, which is listed by its
+    target, only goes forward.
+    """
 
     @_abc_1.abstractmethod
     def GetRouter(

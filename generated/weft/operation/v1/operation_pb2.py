@@ -27,7 +27,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!weft/operation/v1/operation.proto\x12\x11weft.operation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x01\n\x0eOperationError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x41\n\x08metadata\x18\x03 \x03(\x0b\x32/.weft.operation.v1.OperationError.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8c\x02\n\x04Step\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.weft.operation.v1.StepState\x12\x10\n\x08\x61ttempts\x18\x03 \x01(\x05\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x05\x65rror\x18\x06 \x01(\x0b\x32!.weft.operation.v1.OperationError\x12\x12\n\ndone_bytes\x18\x07 \x01(\x03\x12\x13\n\x0btotal_bytes\x18\x08 \x01(\x03\"\xde\x03\n\tOperation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x13\n\x0btarget_type\x18\x03 \x01(\t\x12\x11\n\ttarget_id\x18\x04 \x01(\t\x12\x12\n\nproject_id\x18\x05 \x01(\t\x12\x0f\n\x07user_id\x18\x06 \x01(\t\x12\x30\n\x05state\x18\x07 \x01(\x0e\x32!.weft.operation.v1.OperationState\x12&\n\x05steps\x18\x08 \x03(\x0b\x32\x17.weft.operation.v1.Step\x12\x30\n\x05\x65rror\x18\t \x01(\x0b\x32!.weft.operation.v1.OperationError\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x64\x65\x61\x64line\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08trace_id\x18\x0e \x01(\t\x12\x10\n\x08revision\x18\x0f \x01(\x03\"+\n\x13GetOperationRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xd1\x01\n\x15ListOperationsRequest\x12\x1e\n\ttarget_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x44\n\x06states\x18\x02 \x03(\x0e\x32!.weft.operation.v1.OperationStateB\x11\xbaH\x0e\x92\x01\x0b\x10\x08\"\x07\x82\x01\x04\x10\x01 \x00\x12\x15\n\x04kind\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1d\n\tpage_size\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"c\n\x16ListOperationsResponse\x12\x30\n\noperations\x18\x01 \x03(\x0b\x32\x1c.weft.operation.v1.Operation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"k\n\x15WatchOperationRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12<\n\theartbeat\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0e\xbaH\x0b\xaa\x01\x08\"\x02\x08<2\x02\x08\x01\".\n\x16\x43\x61ncelOperationRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01*\xe4\x01\n\x0eOperationState\x12\x1f\n\x1bOPERATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17OPERATION_STATE_PENDING\x10\x01\x12\x1b\n\x17OPERATION_STATE_RUNNING\x10\x02\x12\x1d\n\x19OPERATION_STATE_UNWINDING\x10\x03\x12\x1d\n\x19OPERATION_STATE_SUCCEEDED\x10\x04\x12\x1a\n\x16OPERATION_STATE_FAILED\x10\x05\x12\x1d\n\x19OPERATION_STATE_CANCELLED\x10\x06*\xb2\x01\n\tStepState\x12\x1a\n\x16STEP_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12STEP_STATE_PENDING\x10\x01\x12\x16\n\x12STEP_STATE_STARTED\x10\x02\x12\x13\n\x0fSTEP_STATE_DONE\x10\x03\x12\x15\n\x11STEP_STATE_FAILED\x10\x04\x12\x16\n\x12STEP_STATE_UNDOING\x10\x05\x12\x15\n\x11STEP_STATE_UNDONE\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!weft/operation/v1/operation.proto\x12\x11weft.operation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x01\n\x0eOperationError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x41\n\x08metadata\x18\x03 \x03(\x0b\x32/.weft.operation.v1.OperationError.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9a\x02\n\x04Step\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.weft.operation.v1.StepState\x12\x10\n\x08\x61ttempts\x18\x03 \x01(\x05\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x05\x65rror\x18\x06 \x01(\x0b\x32!.weft.operation.v1.OperationError\x12\x12\n\ndone_bytes\x18\x07 \x01(\x03\x12\x13\n\x0btotal_bytes\x18\x08 \x01(\x03\x12\x0c\n\x04note\x18\t \x01(\t\"\xde\x03\n\tOperation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x13\n\x0btarget_type\x18\x03 \x01(\t\x12\x11\n\ttarget_id\x18\x04 \x01(\t\x12\x12\n\nproject_id\x18\x05 \x01(\t\x12\x0f\n\x07user_id\x18\x06 \x01(\t\x12\x30\n\x05state\x18\x07 \x01(\x0e\x32!.weft.operation.v1.OperationState\x12&\n\x05steps\x18\x08 \x03(\x0b\x32\x17.weft.operation.v1.Step\x12\x30\n\x05\x65rror\x18\t \x01(\x0b\x32!.weft.operation.v1.OperationError\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x64\x65\x61\x64line\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08trace_id\x18\x0e \x01(\t\x12\x10\n\x08revision\x18\x0f \x01(\x03\"+\n\x13GetOperationRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xd1\x01\n\x15ListOperationsRequest\x12\x1e\n\ttarget_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x44\n\x06states\x18\x02 \x03(\x0e\x32!.weft.operation.v1.OperationStateB\x11\xbaH\x0e\x92\x01\x0b\x10\x08\"\x07\x82\x01\x04\x10\x01 \x00\x12\x15\n\x04kind\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1d\n\tpage_size\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"c\n\x16ListOperationsResponse\x12\x30\n\noperations\x18\x01 \x03(\x0b\x32\x1c.weft.operation.v1.Operation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"k\n\x15WatchOperationRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12<\n\theartbeat\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0e\xbaH\x0b\xaa\x01\x08\"\x02\x08<2\x02\x08\x01\".\n\x16\x43\x61ncelOperationRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01*\xe4\x01\n\x0eOperationState\x12\x1f\n\x1bOPERATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17OPERATION_STATE_PENDING\x10\x01\x12\x1b\n\x17OPERATION_STATE_RUNNING\x10\x02\x12\x1d\n\x19OPERATION_STATE_UNWINDING\x10\x03\x12\x1d\n\x19OPERATION_STATE_SUCCEEDED\x10\x04\x12\x1a\n\x16OPERATION_STATE_FAILED\x10\x05\x12\x1d\n\x19OPERATION_STATE_CANCELLED\x10\x06*\xb2\x01\n\tStepState\x12\x1a\n\x16STEP_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12STEP_STATE_PENDING\x10\x01\x12\x16\n\x12STEP_STATE_STARTED\x10\x02\x12\x13\n\x0fSTEP_STATE_DONE\x10\x03\x12\x15\n\x11STEP_STATE_FAILED\x10\x04\x12\x16\n\x12STEP_STATE_UNDOING\x10\x05\x12\x15\n\x11STEP_STATE_UNDONE\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,26 +54,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHOPERATIONREQUEST'].fields_by_name['heartbeat']._serialized_options = b'\272H\013\252\001\010\"\002\010<2\002\010\001'
   _globals['_CANCELOPERATIONREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_CANCELOPERATIONREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_OPERATIONSTATE']._serialized_start=1586
-  _globals['_OPERATIONSTATE']._serialized_end=1814
-  _globals['_STEPSTATE']._serialized_start=1817
-  _globals['_STEPSTATE']._serialized_end=1995
+  _globals['_OPERATIONSTATE']._serialized_start=1600
+  _globals['_OPERATIONSTATE']._serialized_end=1828
+  _globals['_STEPSTATE']._serialized_start=1831
+  _globals['_STEPSTATE']._serialized_end=2009
   _globals['_OPERATIONERROR']._serialized_start=151
   _globals['_OPERATIONERROR']._serialized_end=316
   _globals['_OPERATIONERROR_METADATAENTRY']._serialized_start=269
   _globals['_OPERATIONERROR_METADATAENTRY']._serialized_end=316
   _globals['_STEP']._serialized_start=319
-  _globals['_STEP']._serialized_end=587
-  _globals['_OPERATION']._serialized_start=590
-  _globals['_OPERATION']._serialized_end=1068
-  _globals['_GETOPERATIONREQUEST']._serialized_start=1070
-  _globals['_GETOPERATIONREQUEST']._serialized_end=1113
-  _globals['_LISTOPERATIONSREQUEST']._serialized_start=1116
-  _globals['_LISTOPERATIONSREQUEST']._serialized_end=1325
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=1327
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=1426
-  _globals['_WATCHOPERATIONREQUEST']._serialized_start=1428
-  _globals['_WATCHOPERATIONREQUEST']._serialized_end=1535
-  _globals['_CANCELOPERATIONREQUEST']._serialized_start=1537
-  _globals['_CANCELOPERATIONREQUEST']._serialized_end=1583
+  _globals['_STEP']._serialized_end=601
+  _globals['_OPERATION']._serialized_start=604
+  _globals['_OPERATION']._serialized_end=1082
+  _globals['_GETOPERATIONREQUEST']._serialized_start=1084
+  _globals['_GETOPERATIONREQUEST']._serialized_end=1127
+  _globals['_LISTOPERATIONSREQUEST']._serialized_start=1130
+  _globals['_LISTOPERATIONSREQUEST']._serialized_end=1339
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=1341
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=1440
+  _globals['_WATCHOPERATIONREQUEST']._serialized_start=1442
+  _globals['_WATCHOPERATIONREQUEST']._serialized_end=1549
+  _globals['_CANCELOPERATIONREQUEST']._serialized_start=1551
+  _globals['_CANCELOPERATIONREQUEST']._serialized_end=1597
 # @@protoc_insertion_point(module_scope)

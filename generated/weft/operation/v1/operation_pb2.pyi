@@ -172,6 +172,7 @@ class Step(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     DONE_BYTES_FIELD_NUMBER: _builtins.int
     TOTAL_BYTES_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, unique within the operation, e.g. `claim host`."""
     state: Global___StepState.ValueType
@@ -182,6 +183,8 @@ class Step(_message.Message):
     """Bytes that the attempt at hand has moved, for a step that tells; told every few seconds."""
     total_bytes: _builtins.int
     """Bytes that it has to move; 0 where that is not known."""
+    note: _builtins.str
+    """What it has to say of what it did, a sentence for people, e.g. of whom it did not wait for."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """When the first attempt began."""
@@ -205,10 +208,11 @@ class Step(_message.Message):
         error: Global___OperationError | None = ...,
         done_bytes: _builtins.int = ...,
         total_bytes: _builtins.int = ...,
+        note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "error", b"error", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "done_bytes", b"done_bytes", "ended_at", b"ended_at", "error", b"error", "name", b"name", "started_at", b"started_at", "state", b"state", "total_bytes", b"total_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "done_bytes", b"done_bytes", "ended_at", b"ended_at", "error", b"error", "name", b"name", "note", b"note", "started_at", b"started_at", "state", b"state", "total_bytes", b"total_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
