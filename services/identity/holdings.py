@@ -45,7 +45,8 @@ class Kind:
     """A kind of things: its name in its RPCs, their messages and their stub.
 
     `operations`: the stub of the operations that make and delete it, where it takes any. `asked`: what to
-    list it with, once each. `by_service`: it is listed and deleted on identity's own account. The network
+    list it with, once each. `ends_work`: to delete it ends what is under way on it; on others that comes to
+    its end first. `by_service`: it is listed and deleted on identity's own account. The network
     makes a default security group for a project that asks for its groups, and lets no project delete it.
     """
 
@@ -55,6 +56,7 @@ class Kind:
     operations: Callable[[Any], Any] | None = None
     asked: tuple[Mapping[str, Any], ...] = ({},)
     by_service: bool = False
+    ends_work: bool = False
 
     @property
     def service(self) -> str:
@@ -69,10 +71,10 @@ class Kind:
 
 # In the order in which they can go: what uses another first.
 KINDS = (
-    Kind("Server", servers, ServerServiceStub, compute_operations.OperationServiceStub),
+    Kind("Server", servers, ServerServiceStub, compute_operations.OperationServiceStub, ends_work=True),
     Kind("Snapshot", snapshots, SnapshotServiceStub, block_operations.OperationServiceStub),
     Kind("Volume", volumes, VolumeServiceStub, block_operations.OperationServiceStub),
-    Kind("Image", images, ImageServiceStub, asked=({}, {"hidden": True})),
+    Kind("Image", images, ImageServiceStub, asked=({}, {"hidden": True}), ends_work=True),
     Kind("FloatingIp", floating_ips, FloatingIpServiceStub),
     Kind("Router", routers, RouterServiceStub),
     Kind("Port", ports, PortServiceStub),
@@ -101,10 +103,10 @@ class Estate:
         return [each for each in found if each.project_id == self.project_id and not _of_network(each)]
 
     async def delete(self, kind: Kind, thing: Any) -> None:
-        """Have it deleted, and wait until it is. What is under way on it may come to its end first."""
+        """Have it deleted, and wait until it is."""
         with self._calling(kind) as stub:
             under_way = getattr(thing, "operation_id", "")
-            if under_way and kind.noun != "Server":
+            if under_way and not kind.ends_work:
                 await self._end_of(kind, under_way)
             if kind.noun == "Router":
                 await _clear(stub, thing)

@@ -103,6 +103,7 @@ async def _another_domain(mesh: Mesh, admin: Client) -> None:
 def _settings(state: Path) -> settings.Settings:
     """Every service on a free port of loopback, all state in one directory."""
     environ = {"WEFT_CLOUD__STATE": str(state), "WEFT_TRACING__ENABLED": "false"}
+    environ["WEFT_IMAGE__IMPORT_FROM"] = '["127.0.0.1/32"]'
     probes = [socket.socket() for _ in settings.PORTS]
     for name, probe in zip(settings.PORTS, probes, strict=True):
         probe.bind(("127.0.0.1", 0))

@@ -1,11 +1,14 @@
 """A project is purged: nothing of it is left in any service, and everything of others is."""
 
+import asyncio
+
 import pytest
 
 from mesh import ids
 from mesh.errors import CloudError
 from tests.access.conftest import Mesh
 from tests.access.tenants import EVERYTHING, Operator, furnished, operator, state, tenant
+from tests.services.image.origin import Answer, origin
 from weft.identity.v1 import limit_service_pb2, limit_service_pb2_grpc
 from weft.identity.v1 import project_service_pb2 as pb
 from weft.image.v1 import image_service_pb2, image_service_pb2_grpc
@@ -92,6 +95,19 @@ async def test_an_image_that_others_use_is_refused(mesh: Mesh) -> None:
             await images.SetMemberStatus(accepted)
         ended = await admin.purge(leaving.project_id)
         assert (ended.error.reason, ended.error.metadata["id"]) == ("IN_USE", image.id)
+
+
+async def test_an_image_that_is_importing_goes_with_its_import(mesh: Mesh) -> None:
+    leaving = await tenant(mesh)
+    async with origin() as web, operator(mesh) as admin, leaving.calls("image") as client:
+        images = client.stub(image_service_pb2_grpc.ImageServiceStub)
+        image = await images.CreateImage(image_service_pb2.CreateImageRequest(disk_format="DISK_FORMAT_RAW"))
+        uri = web.uri("/without-end", Answer(b"12345678", sent=4, go_on=asyncio.Event()))
+        begun = await images.ImportImage(image_service_pb2.ImportImageRequest(id=image.id, uri=uri))
+        assert begun.operation_id
+        ended = await admin.purge(leaving.project_id)
+        assert state(ended) == "SUCCEEDED", ended.error
+        assert await admin.holdings(leaving.project_id) == {}
 
 
 async def test_who_administers_the_domain_may_and_nobody_of_another(mesh: Mesh) -> None:
