@@ -18,6 +18,8 @@ _ENDED = frozenset(
     operation_pb2.OperationState.Value(f"OPERATION_STATE_{word}")
     for word in ("SUCCEEDED", "FAILED", "CANCELLED")
 )
+# What no caller may ever be told, whatever happens: a defect of the cloud or of the caller.
+DEFECTS = frozenset({"INTERNAL", "INVALID_ARGUMENT", "REQUEST_ID_REUSED"})
 _CALL_SECONDS = 15.0
 
 
@@ -62,15 +64,17 @@ class Caller:
         """The same, but asked once only: an impatient client."""
         return await self.insist(method, request, patience=0.0)
 
-    async def ended(self, stub: Any, operation_id: str, patience: float = 300.0) -> str:
-        """How an operation ended: SUCCEEDED, FAILED or CANCELLED; "" when it has not in time."""
+    async def ended(
+        self, stub: Any, operation_id: str, patience: float = 300.0
+    ) -> operation_pb2.Operation | None:
+        """An operation at its end; None when it has not come to it in time."""
         until = time.monotonic() + patience
         request = operation_pb2.WatchOperationRequest(id=operation_id)
         while time.monotonic() < until:
             try:
                 async for seen in stub.WatchOperation(request, timeout=20):
                     if seen.state in _ENDED:
-                        return operation_pb2.OperationState.Name(seen.state).removeprefix("OPERATION_STATE_")
+                        return seen
             except CloudError as error:
                 self._figures.trouble[error.reason] += 1
                 if error.reason in SESSION_OVER:
@@ -78,7 +82,7 @@ class Caller:
                 elif error.reason not in UNSURE:
                     raise
                 await asyncio.sleep(self._rng.uniform(0.1, 0.6))
-        return ""
+        return None
 
     async def _log_in_again(self) -> None:
         self.client.token = None  # a token that is no good is refused, also beside a password

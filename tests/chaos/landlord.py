@@ -11,11 +11,10 @@ from mesh import ids
 from mesh.channel import Client, connect
 from mesh.errors import CloudError
 from tests.chaos import settle
-from tests.chaos.calls import Caller, Unsure
+from tests.chaos.calls import DEFECTS, Caller, Unsure
 from tests.chaos.cloud import ChaosCloud
 from tests.chaos.deeds.hands import Hands, Place
 from tests.chaos.figures import Figures
-from tests.chaos.people import DEFECTS
 from tests.chaos.told import Presence, Told
 from weft.block.v1.volume_service_pb2 import CreateVolumeRequest
 from weft.block.v1.volume_service_pb2_grpc import VolumeServiceStub

@@ -4,16 +4,13 @@ import asyncio
 import random
 
 from mesh.errors import CloudError
-from tests.chaos.calls import Caller, Unsure
+from tests.chaos.calls import DEFECTS, Caller, Unsure
 from tests.chaos.deeds.addresses import AddressDeeds
 from tests.chaos.deeds.changes import ChangeDeeds
 from tests.chaos.deeds.hands import Place
 from tests.chaos.deeds.volumes import VolumeDeeds
 from tests.chaos.figures import Figures
 from tests.chaos.told import Told
-
-# What no caller may ever be told, whatever happens: a defect of the cloud or of the caller.
-DEFECTS = ("INTERNAL", "INVALID_ARGUMENT", "REQUEST_ID_REUSED")
 
 
 class Person(VolumeDeeds, ChangeDeeds, AddressDeeds):

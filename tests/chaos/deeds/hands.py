@@ -9,10 +9,10 @@ from typing import Any
 
 from mesh import ids
 from mesh.errors import CloudError
-from tests.chaos.calls import Caller, Unsure
+from tests.chaos.calls import DEFECTS, Caller, Unsure
 from tests.chaos.figures import Figures
 from tests.chaos.told import Presence, Thing, Told
-from weft.operation.v1.operation_pb2 import CancelOperationRequest
+from weft.operation.v1.operation_pb2 import CancelOperationRequest, OperationState
 
 # So many of a kind one person has at most.
 _MOST = {"server": 4, "volume": 4, "port": 3, "floating_ip": 3, "image": 3}
@@ -100,9 +100,15 @@ class Hands:
         return True
 
     async def ended(self, operations: Any, what: str, operation_id: str) -> str:
-        """How the operation ended, "" when it has not in time."""
-        how = await self.caller.ended(operations, operation_id)
-        self.count(what, how or "not over in time")
+        """How the operation ended: SUCCEEDED, FAILED or CANCELLED; "" when it has not in time."""
+        operation = await self.caller.ended(operations, operation_id)
+        if operation is None:
+            self.count(what, "not over in time")
+            return ""
+        how = OperationState.Name(operation.state).removeprefix("OPERATION_STATE_")
+        self.count(what, how)
+        if operation.error.reason in DEFECTS:
+            self.told.contradiction(f"{self.name} {what} {operation_id} {how}: {operation.error}")
         return how
 
     def new(self, kind: str) -> Thing | None:
