@@ -4,6 +4,7 @@ import logging
 import re
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -17,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.openstack import faults
 from gateway.openstack.call import Call
 from gateway.openstack.dialect import Dialect, Route, text
-from gateway.openstack.faults import Fault, Refusal
+from gateway.openstack.faults import Fault, NotAllowed, Refusal
 from gateway.openstack.upstream import Services, act_for
 from mesh.errors import CloudError
 
@@ -25,14 +26,6 @@ _log = logging.getLogger(__name__)
 _PARAMETER = re.compile(r"{(\w+)}")
 _PROJECT = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
 Methods = dict[str, Route]
-
-
-class NotAllowed(Refusal):
-    """A method that a path has not; `allowed` are those that it has."""
-
-    def __init__(self, method: str, methods: Methods) -> None:
-        super().__init__(405, f"The method {method} is not allowed for this resource.")
-        self.allowed = ", ".join(sorted(methods))
 
 
 class Door:
@@ -69,11 +62,11 @@ class Door:
         try:
             if not token.isascii() or not token.isprintable():
                 raise Refusal(401, "The token is none.")
-            route, params = self._find(request.method, request.url.path)
             version = (0, 0)
             if self._dialect.microversions is not None:
                 version = self._dialect.microversions.asked(request.headers)
                 said = self._dialect.microversions.said(version)
+            route, params = self._find(request.method, request.url.path)
             if version < route.since:
                 raise Refusal(404, f"This is there from microversion {text(route.since)} on.")
             call = Call(request, params, self._services, self._dialect.mount, version)
@@ -132,7 +125,7 @@ class Door:
 
     def _fault(self, request: Request, fault: Fault) -> Response:
         shape = faults.identity if fault.status == 401 else self._dialect.shape
-        response = shape(fault)
+        response = shape(replace(fault, accept=request.headers.get("accept", "")))
         if fault.status == 401:
             uri = f"{request.url.scheme}://{request.headers.get('host', '')}/identity"
             response.headers["www-authenticate"] = f'Keystone uri="{uri}"'

@@ -1,6 +1,6 @@
 """How each OpenStack service says that something went wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape
 from http import HTTPStatus
@@ -22,9 +22,20 @@ class Refusal(Exception):
         self.status, self.message, self.code = status, message, code
 
 
+class NotAllowed(Refusal):
+    """A method that a path has not; `allowed` are those that it has."""
+
+    def __init__(self, method: str, allowed: Iterable[str]) -> None:
+        super().__init__(405, f"The method {method} is not allowed for this resource.")
+        self.allowed = ", ".join(sorted(allowed))
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What a fault document is made of; `reason` and `resource` are empty where the dialect refused."""
+    """What a fault document is made of; `reason` and `resource` are empty where the dialect refused.
+
+    `accept` is what the client says that it takes.
+    """
 
     status: int
     message: str
@@ -32,6 +43,7 @@ class Fault:
     reason: str = ""
     resource: str = ""
     code: str = ""
+    accept: str = ""
 
     @property
     def title(self) -> str:
@@ -61,6 +73,12 @@ _NAMES = {
     501: "notImplemented",
     503: "serviceUnavailable",
 }
+
+
+def takes_json(accept: str) -> bool:
+    """Whether a client that says so takes JSON."""
+    kinds = {each.partition(";")[0].strip() for each in accept.split(",")}
+    return bool(kinds & {"", "*/*", "application/*", "application/json"})
 
 
 def from_error(error: CloudError, statuses: dict[str, int], request_id: str) -> Fault:
@@ -104,7 +122,9 @@ def image(fault: Fault) -> Response:
 
 
 def placement(fault: Fault) -> Response:
-    """Placement's."""
+    """Placement's: a page for who takes no JSON."""
+    if not takes_json(fault.accept):
+        return image(fault)
     said = {"status": fault.status, "title": fault.title, "detail": fault.message}
     conflict = fault.reason in ("GENERATION_CONFLICT", "REVISION_MISMATCH")
     code = f"placement.{'concurrent_update' if conflict else fault.code or 'undefined_code'}"

@@ -23,7 +23,8 @@ _VERSIONS = Microversions("placement", (1, 0), (1, 39))
 
 async def _versions(call: Call) -> Any:
     known = versions.micro(call, "v1.0", "", _VERSIONS, max_version=text(_VERSIONS.highest))
-    return answer(call, {"versions": [known]})
+    here = {"links": [{"rel": "self", "href": ""}]}  # of its one version, relative to the root itself
+    return answer(call, {"versions": [known | here]})
 
 
 def _in_json(route: Route) -> Route:
@@ -48,7 +49,7 @@ _ROUTES = (
     Route("GET", f"{_ONE}/inventories", inventories.listed),
     Route("PUT", f"{_ONE}/inventories", inventories.replace),
     Route("POST", f"{_ONE}/inventories", inventories.add),
-    Route("DELETE", f"{_ONE}/inventories", inventories.clear, since=(1, 5)),
+    Route("DELETE", f"{_ONE}/inventories", inventories.clear),
     Route("GET", f"{_ONE}/inventories/{{name}}", inventories.show),
     Route("PUT", f"{_ONE}/inventories/{{name}}", inventories.change),
     Route("DELETE", f"{_ONE}/inventories/{{name}}", inventories.remove),

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from gateway.openstack.call import Call
-from gateway.openstack.faults import Refusal
+from gateway.openstack.faults import NotAllowed, Refusal
 from gateway.openstack.placement import names, schemas
 from gateway.openstack.placement.answers import answer
 from gateway.openstack.placement.providers import generation, get, read_generation
@@ -62,7 +62,9 @@ async def replace(call: Call) -> Response:
 
 
 async def clear(call: Call) -> Response:
-    """DELETE /resource_providers/{id}/inventories."""
+    """DELETE /resource_providers/{id}/inventories, from 1.5 on."""
+    if call.microversion < (1, 5):
+        raise NotAllowed("DELETE", ("GET", "POST", "PUT"))
     found = await get(call)
     await _set(call, found, [], found.generation)
     return Response(status_code=204)

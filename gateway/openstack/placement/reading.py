@@ -8,7 +8,7 @@ import jsonschema
 import orjson
 
 from gateway.openstack.call import Call
-from gateway.openstack.faults import Refusal
+from gateway.openstack.faults import Refusal, takes_json
 from gateway.openstack.placement.schemas import Schema
 
 _JSON = "application/json"
@@ -60,8 +60,7 @@ def _check(document: Any, schema: Schema, words: str) -> None:
 
 def accept(call: Call) -> None:
     """Raises Refusal (406) where the client takes no JSON."""
-    kinds = [each.partition(";")[0].strip() for each in call.request.headers.get("accept", "*/*").split(",")]
-    if not {"", "*/*", "application/*", _JSON} & set(kinds):
+    if not takes_json(call.request.headers.get("accept", "")):
         raise Refusal(406, f"Only {_JSON} is provided.")
 
 

@@ -1,5 +1,6 @@
 """Bodies as no client sends them: too large, of another type, torn. Each beside one that is right."""
 
+import gzip
 import socket
 import ssl
 
@@ -18,6 +19,7 @@ _TAKEN = {
 _DIALECTS = {
     **{"/compute/v2.1/servers": "server", "/network/v2.0/networks": "network"},
     **{"/volume/v3/volumes": "volume", "/image/v2/images": "name"},
+    **{"/identity/v3/auth/tokens": "auth", "/placement/resource_providers": "name"},
 }
 _MADE = (200, 201)
 BROKEN = {
@@ -79,6 +81,23 @@ def test_a_body_is_read_as_json_whatever_it_is_called(
             answer = client.post(place, content=body, headers=headers)
             assert answer.status_code == 400, (body, answer.text)
         assert client.post(place, content=_TAKEN[place], headers=headers).status_code in _MADE
+
+
+@pytest.mark.parametrize("place", _DIALECTS)
+@pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data; boundary=x", "", "x" * 1000, "/", ";;"])
+def test_no_dialect_takes_a_body_of_another_kind(one: httpx.Client, place: str, kind: str) -> None:
+    for body in (b"a=b", b"<x/>", b"--x\r\n\r\n--x--", b"\x1f\x8b\x08", "{}".encode("utf-16"), b"{}"):
+        answer = one.post(place, content=body, headers={"content-type": kind})
+        assert answer.status_code in (400, 415), (body, answer.text)
+
+
+@pytest.mark.parametrize("place", _DIALECTS)
+def test_a_body_that_is_packed_is_not_unpacked(one: httpx.Client, place: str) -> None:
+    """So nothing small becomes something large."""
+    packed = gzip.compress(b'{"%b": 5}' % _DIALECTS[place].encode())
+    for encoding in ("gzip", "deflate", "br", "nonsense"):
+        answer = one.post(place, content=packed, headers={**_JSON, "content-encoding": encoding})
+        assert answer.status_code in (400, 415), answer.text
 
 
 def test_rest_that_is_called_grpc_is_no_call(cloud: Cloud, both: dict) -> None:

@@ -23,6 +23,21 @@ def new(client: httpx.Client) -> dict:
     return answer.json()
 
 
+def test_who_takes_no_json_is_told_in_a_page(placement: httpx.Client) -> None:
+    for accept, kind in (("text/html", "text/html"), ("text/html, application/json", "application/json")):
+        answer = placement.get("/placement/nowhere", headers={"accept": accept})
+        assert answer.status_code == 404
+        assert answer.headers["content-type"].partition(";")[0] == kind
+        assert "could not be found" in answer.text
+
+
+def test_inventories_are_cleared_from_1_5_on(placement: httpx.Client) -> None:
+    path = f"/placement/resource_providers/{new(placement)['uuid']}/inventories"
+    early = placement.delete(path, headers={"openstack-api-version": "placement 1.4"})
+    assert (early.status_code, early.headers["allow"]) == (405, "GET, POST, PUT")
+    assert placement.delete(path, headers={"openstack-api-version": "placement 1.5"}).status_code == 204
+
+
 def test_a_microversion_has_what_it_had_and_no_more(placement: httpx.Client) -> None:
     def at(version: str, path: str, **more: object) -> httpx.Response:
         return placement.get(f"/placement{path}", headers={"openstack-api-version": version}, **more)
@@ -36,6 +51,8 @@ def test_a_microversion_has_what_it_had_and_no_more(placement: httpx.Client) -> 
     refused = at("placement 1.99", "/traits")
     assert refused.status_code == refused.json()["errors"][0]["status"] == 406
     assert at("placement 1.5", "/traits").status_code == 404
+    nowhere = at("placement 1.7", "/nowhere")
+    assert (nowhere.status_code, nowhere.headers["openstack-api-version"]) == (404, "placement 1.7")
     path = f"/resource_providers/{new(placement)['uuid']}"
     assert "root_provider_uuid" not in at("placement 1.13", path).json()
     assert "last-modified" not in at("placement 1.14", path).headers
