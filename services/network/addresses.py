@@ -108,17 +108,23 @@ def check_overlap(cidr: str, others: Iterable[tuple[str, str]], subnet_id: str =
             )
 
 
-def check_routes(routes: Iterable[Sequence[str]], cidrs: Iterable[str], field: str) -> list[list[str]]:
-    """Routes as kept. INVALID_ARGUMENT when a next hop is in none of the CIDRs, or of another IP version."""
-    networks = [ip_network(cidr) for cidr in cidrs]
+def sound_routes(routes: Iterable[Sequence[str]], field: str) -> list[list[str]]:
+    """Routes as kept. INVALID_ARGUMENT when a next hop is of another IP version than its destination."""
     kept = []
     for destination, next_hop in routes:
         target, hop = ip_network(destination), ip_address(next_hop)
         if target.version != hop.version:
             raise invalid(field, f"{destination} and {next_hop} are of different IP versions")
-        if not any(hop in network for network in networks if network.version == hop.version):
-            raise invalid(field, f"{next_hop} is not on a subnet that is connected")
         kept.append([str(target), str(hop)])
+    return kept
+
+
+def connected_routes(routes: Iterable[Sequence[str]], cidrs: Iterable[str], field: str) -> list[list[str]]:
+    """The same. INVALID_ARGUMENT also when a next hop is in none of the CIDRs."""
+    kept, networks = sound_routes(routes, field), [ip_network(cidr) for cidr in cidrs]
+    for _, next_hop in kept:
+        if not any(ip_address(next_hop) in network for network in networks):
+            raise invalid(field, f"{next_hop} is not on a subnet that is connected")
     return kept
 
 

@@ -199,6 +199,7 @@ def _gateway(value: model.Router) -> pb.ExternalGateway | None:
         snat_enabled=value.snat_enabled,
         ip_address=value.gateway.ip_address,
         port_id=value.gateway.port_id,
+        subnet_id=value.gateway.subnet_id,
     )
 
 

@@ -37,8 +37,9 @@ async def detail(call: Call) -> dict[str, Any]:
 
 
 async def _found(call: Call) -> list[Server]:
-    if call.query.get("all_tenants") == "" or call.flag("all_tenants"):
-        await call.administer()
+    all_of_them = call.query.get("all_tenants") == "" or call.flag("all_tenants")
+    if all_of_them and not await call.administer() and call.project_id:
+        raise Refusal(403, "all_tenants: only administrators of the cloud see all servers.")
     fits = filters.fits(call)
     if filters.nothing_fits(call):
         return []

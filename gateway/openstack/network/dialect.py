@@ -71,6 +71,11 @@ async def zones(call: Call) -> dict[str, Any]:
     return {"availability_zones": []}
 
 
+async def agents(call: Call) -> dict[str, Any]:
+    """GET /v2.0/agents: each host has one program for all, of which compute tells."""
+    return {"agents": []}
+
+
 async def providers(call: Call) -> dict[str, Any]:
     """GET /v2.0/service-providers: a service has one way to be there, and none is chosen."""
     return {"service_providers": []}
@@ -101,6 +106,7 @@ ROUTES = (
     Route("GET", "/v2.0/extensions", extensions),
     Route("GET", "/v2.0/extensions/{alias}", extension),
     Route("GET", "/v2.0/availability_zones", zones),
+    Route("GET", "/v2.0/agents", agents),
     Route("GET", "/v2.0/service-providers", providers),
     *quotas.ROUTES,
     *administered(_TABLE, "GET", "PUT", "DELETE"),

@@ -46,12 +46,12 @@ def _shown(gateway: resources_pb2.ExternalGateway) -> dict[str, Any]:
     return {
         "network_id": gateway.network_id,
         "enable_snat": not gateway.HasField("snat_enabled") or gateway.snat_enabled,
-        "external_fixed_ips": [{"ip_address": gateway.ip_address}] if gateway.ip_address else [],
+        "external_fixed_ips": [{"subnet_id": gateway.subnet_id, "ip_address": gateway.ip_address}],
     }
 
 
-def _gateway(given: dict[str, Any], had: str = "") -> resources_pb2.ExternalGateway:
-    """The gateway that a body asks for. Its address is the network's to give: no other than it `had`."""
+def _gateway(given: dict[str, Any]) -> resources_pb2.ExternalGateway:
+    """The gateway that a body asks for."""
     body.refuse_unknown(given, {"network_id", "enable_snat", "external_fixed_ips"})
     addresses = body.field(given, "external_fixed_ips", list, [])
     if len(addresses) > 1:
@@ -59,8 +59,9 @@ def _gateway(given: dict[str, Any], had: str = "") -> resources_pb2.ExternalGate
     gateway = resources_pb2.ExternalGateway(network_id=body.field(given, "network_id", str))
     if "enable_snat" in given:
         gateway.snat_enabled = body.field(given, "enable_snat", bool)
-    if addresses and body.field(addresses[0], "ip_address", str, had) != had:
-        raise Refusal(501, "external_fixed_ips: a router's external address is given to it, not chosen.")
+    for address in addresses:
+        gateway.ip_address = body.field(address, "ip_address", str, "")
+        gateway.subnet_id = body.field(address, "subnet_id", str, "")
     return gateway
 
 
@@ -87,9 +88,8 @@ async def update(call: Call) -> dict[str, Any]:
     if _GATEWAY in given:
         gateway = body.field(given, _GATEWAY, dict, {})
         if gateway:
-            before = await stub.GetRouter(messages.GetRouterRequest(id=id))
-            wanted = _gateway(gateway, before.gateway.ip_address)
-            router = await stub.SetRouterGateway(messages.SetRouterGatewayRequest(id=id, gateway=wanted))
+            wanted = messages.SetRouterGatewayRequest(id=id, gateway=_gateway(gateway))
+            router = await stub.SetRouterGateway(wanted)
         else:
             router = await stub.ClearRouterGateway(messages.ClearRouterGatewayRequest(id=id))
     return {"router": view(router)}

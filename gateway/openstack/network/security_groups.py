@@ -1,6 +1,7 @@
 """Security groups and their rules."""
 
 from typing import Any
+from uuid import UUID
 
 from gateway.openstack import call as body
 from gateway.openstack.faults import Refusal
@@ -58,7 +59,9 @@ def _stateful(given: dict[str, Any]) -> dict[str, Any]:
 
 def _matching(given: dict[str, Any]) -> dict[str, Any]:
     """Which packets a rule lets pass. A protocol is a name or a number; any is none."""
-    protocol = given.get("protocol")
+    protocol, remote = given.get("protocol"), body.field(given, "remote_group_id", str, "")
+    if remote and not _is_uuid(remote):
+        raise Refusal(404, f"There is no security group {remote}.")
     return {
         "direction": _of(given, "direction", _DIRECTIONS, ""),
         "ip_version": _of(given, "ethertype", _VERSIONS, "IPv4"),
@@ -66,6 +69,13 @@ def _matching(given: dict[str, Any]) -> dict[str, Any]:
         "port_min": _port(given, "port_range_min"),
         "port_max": _port(given, "port_range_max"),
     }
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False
 
 
 def _of(given: dict[str, Any], name: str, known: dict[str, int], default: str) -> int:

@@ -8,7 +8,7 @@ from mesh import masks
 from mesh.caller import Caller, current
 from mesh.errors import invalid
 from services.network import messages, model
-from services.network.addresses import check_routes
+from services.network.addresses import connected_routes
 from services.network.api.base import Api
 from services.network.store import networks, ports, subnets
 from services.network.store import routers as store
@@ -71,7 +71,7 @@ class Routers(grpc_base.RouterServiceServicer, Api):
                 router = _lead_out(connection, router, given["gateway"], who)
             if "routes" in given:
                 feet = [*router.interfaces, *([router.gateway] if router.gateway else [])]
-                routes = check_routes(given["routes"], [foot.cidr for foot in feet], "router.routes")
+                routes = connected_routes(given["routes"], [foot.cidr for foot in feet], "router.routes")
                 router = store.update(connection, router, 0, {"routes": routes})
             return _shown(router, who)
 
@@ -120,7 +120,7 @@ class Routers(grpc_base.RouterServiceServicer, Api):
         return await self.change(request, pb.Router, remove)
 
     async def SetRouterGateway(self, request: verbs.SetRouterGatewayRequest, context: Any) -> pb.Router:
-        """NOT_FOUND, IN_USE, ADDRESSES_EXHAUSTED, CIDR_OVERLAP."""
+        """NOT_FOUND, PERMISSION_DENIED, IN_USE, CIDR_OVERLAP, and what taking an address answers."""
         who = current()
 
         def set_gateway(connection: Any) -> pb.Router:
@@ -150,8 +150,11 @@ def _lead_out(
     network = networks.get(connection, gateway.network_id, who.reach, "share")
     if not network.external:
         raise invalid("gateway.network_id", f"the network {network.id} is not external")
+    wanted = model.FixedIp(gateway.subnet_id, gateway.ip_address)
+    if any((wanted.subnet_id, wanted.ip_address)) and not store.leads_out(router, network, wanted):
+        model.require_admin(who, "network.routers.set_gateway", "Choosing the address")
     snat = gateway.snat_enabled if gateway.HasField("snat_enabled") else True
-    return store.set_gateway(connection, router, network, snat)
+    return store.set_gateway(connection, router, network, snat, wanted)
 
 
 def _check_one(request: Any) -> None:

@@ -99,7 +99,7 @@ def _new(request: verbs.CreateSubnetRequest) -> dict[str, Any]:
         "dhcp_enabled": not request.dhcp_disabled,
         "dns_nameservers": list(request.dns_nameservers),
         "allocation_pools": addresses.choose_pools(cidr, pools, gateway),
-        "host_routes": addresses.check_routes(routes, [str(cidr)], "host_routes"),
+        "host_routes": addresses.sound_routes(routes, "host_routes"),
         "tags": list(request.tags),
     }
 
@@ -119,5 +119,5 @@ def _changes(before: model.Subnet, given: dict[str, Any]) -> dict[str, Any]:
     if "allocation_pools" in values or "gateway_ip" in values:
         values["allocation_pools"] = addresses.choose_pools(cidr, pools, gateway)
     if "host_routes" in values:
-        values["host_routes"] = addresses.check_routes(values["host_routes"], [str(cidr)], "host_routes")
+        values["host_routes"] = addresses.sound_routes(values["host_routes"], "host_routes")
     return values

@@ -1,6 +1,6 @@
 """Routers: rows of `routers`; their interfaces and their way out are ports."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -11,8 +11,8 @@ from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import CloudError, invalid, not_found
 from services.network import model
-from services.network.addresses import check_overlap
-from services.network.model import Interface, Network, Port, Router, Subnet
+from services.network.addresses import canonical, check_overlap
+from services.network.model import FixedIp, Interface, Network, Port, Router, Subnet
 from services.network.store import addresses, egress, events, port_rows, quota, router_rows, rows, subnets
 from services.network.tables import fixed_ips, floating_ips, routers
 
@@ -121,25 +121,54 @@ def find_interface(router: Router, subnet_id: str, port_id: str) -> Interface:
     raise not_found("port" if port_id else "subnet", port_id or subnet_id)
 
 
-def set_gateway(connection: Connection, router: Router, network: Network, snat_enabled: bool) -> Router:
-    """Give it a way out by an external network. IN_USE while floating IPs go by another one."""
-    if router.gateway and router.gateway.network_id == network.id:
+def leads_out(router: Router, network: Network, wanted: FixedIp) -> bool:
+    """Whether it has a way out by that network, and there the address that is wanted, if one is."""
+    gateway = router.gateway
+    return (
+        gateway is not None
+        and gateway.network_id == network.id
+        and wanted.subnet_id in ("", gateway.subnet_id)
+        and (not wanted.ip_address or canonical(wanted.ip_address) == gateway.ip_address)
+    )
+
+
+def set_gateway(
+    connection: Connection, router: Router, network: Network, snat_enabled: bool, wanted: FixedIp
+) -> Router:
+    """Give it a way out by an external network, there at the address that is wanted, if one is.
+
+    IN_USE while floating IPs go by another network; ADDRESS_IN_USE, ADDRESS_OUT_OF_RANGE, NOT_FOUND of a
+    subnet, ADDRESSES_EXHAUSTED.
+    """
+    if leads_out(router, network, wanted):
         return update(connection, router, 0, {"snat_enabled": snat_enabled})
-    without = clear_gateway(connection, router) if router.gateway else router
     have = subnets.of_network(connection, network.id)
-    # IPv4 first: that is what a router translates to.
-    candidates = sorted(have, key=lambda subnet: subnet.ip_version)
-    if not candidates:
+    if not have:
         raise invalid("gateway.network_id", f"the network {network.id} has no subnet")
-    for subnet in candidates:
-        _check_gateway_overlap(without, subnet)
-    port_id = port_rows.insert_own(connection, network, router.project_id, model.ROUTER_GATEWAY, router.id)
-    addresses.take_first(connection, candidates, port_id)
-    port_rows.created(connection, port_id)
-    values = {"gateway_network_id": network.id, "snat_enabled": snat_enabled}
-    update(connection, without, 0, values)
+    for subnet in have:
+        _check_gateway_overlap(router, subnet)
+    if router.gateway and router.gateway.network_id == network.id:
+        addresses.release(connection, router.gateway.port_id)
+        _take_outside(connection, network, have, router.gateway.port_id, wanted)
+        port_rows.change(connection, router.gateway.port_id, {})
+    else:
+        router = clear_gateway(connection, router)
+        own = (router.project_id, model.ROUTER_GATEWAY, router.id)
+        port_id = port_rows.insert_own(connection, network, *own)
+        _take_outside(connection, network, have, port_id, wanted)
+        port_rows.created(connection, port_id)
+    update(connection, router, 0, {"gateway_network_id": network.id, "snat_enabled": snat_enabled})
     egress.settle(connection, router.id)
     return router_rows.find(connection, router.id)
+
+
+def _take_outside(
+    connection: Connection, network: Network, have: Sequence[Subnet], port_id: str, wanted: FixedIp
+) -> None:
+    if wanted.subnet_id or wanted.ip_address:
+        addresses.take_wanted(connection, network, have, port_id, [wanted])
+    else:  # IPv4 first: that is what a router translates to.
+        addresses.take_first(connection, sorted(have, key=lambda subnet: subnet.ip_version), port_id)
 
 
 def clear_gateway(connection: Connection, router: Router) -> Router:

@@ -293,7 +293,8 @@ def test_another_project_sees_and_changes_nothing(
     for part in ("os-interface", "os-volume_attachments", "os-instance-actions", "metadata", "ips"):
         assert one.get(f"{place}/{part}").status_code == 200
         assert two.get(f"{place}/{part}").status_code == 404
-    assert server["id"] not in {s["id"] for s in two.get(f"{SERVERS}?all_tenants=1").json()["servers"]}
+    assert server["id"] not in {s["id"] for s in two.get(SERVERS).json()["servers"]}
+    assert two.get(f"{SERVERS}?all_tenants=1").status_code == 403
     every = operator.get(f"{SERVERS}/detail?all_tenants=1").json()["servers"]
     (seen,) = [each for each in every if each["id"] == server["id"]]
     assert seen["OS-EXT-SRV-ATTR:host"]

@@ -136,6 +136,9 @@ def test_a_security_group_has_rules(neutron: httpx.Client) -> None:
         direction="ingress", protocol="tcp", port_range_min=80, port_range_max="81",
     )  # fmt: skip
     assert (rule["port_range_min"], rule["port_range_max"], rule["ethertype"]) == (80, 81, "IPv4")
+    of = {"security_group_id": group["id"], "direction": "ingress", "remote_group_id": "none of these"}
+    nobody = neutron.post("/network/v2.0/security-group-rules", json={"security_group_rule": of})
+    assert nobody.status_code == 404
     shown = neutron.get(f"/network/v2.0/security-groups/{group['id']}").json()["security_group"]
     assert rule["id"] in {one["id"] for one in shown["security_group_rules"]}
     assert neutron.delete(f"/network/v2.0/security-group-rules/{rule['id']}").status_code == 204
@@ -222,7 +225,7 @@ def test_administrators_make_things_for_a_project(neutron: httpx.Client, adminis
         assert administrator.delete(f"/network/v2.0/{noun}/{each['id']}").status_code == 204
 
 
-def test_a_routers_address_outside_is_given_to_it_and_not_chosen(
+def test_a_routers_address_outside_is_chosen_by_administrators_alone(
     neutron: httpx.Client, administrator: httpx.Client
 ) -> None:
     network, _ = network_with_subnet(administrator, "192.0.2.0/24", **{"router:external": True})
@@ -231,9 +234,17 @@ def test_a_routers_address_outside_is_given_to_it_and_not_chosen(
     place, given = f"/network/v2.0/routers/{router['id']}", router["external_gateway_info"]
     again = neutron.put(place, json={"router": {"external_gateway_info": given}})
     assert again.json()["router"]["external_gateway_info"] == given
-    chosen = outside | {"external_fixed_ips": [{"ip_address": "192.0.2.77"}]}
-    assert neutron.put(place, json={"router": {"external_gateway_info": chosen}}).status_code == 501
+    (held,) = given["external_fixed_ips"]
+    chosen = outside | {"external_fixed_ips": [{**held, "ip_address": "192.0.2.77"}]}
     body = {"router": {"external_gateway_info": chosen}}
-    assert neutron.post("/network/v2.0/routers", json=body).status_code == 501
+    assert neutron.put(place, json=body).status_code == 403
+    assert neutron.post("/network/v2.0/routers", json=body).status_code == 403
+    moved = administrator.put(place, json=body).json()["router"]["external_gateway_info"]
+    assert moved == chosen | {"enable_snat": True}
+    assert administrator.post("/network/v2.0/routers", json=body).status_code == 409
+    beside = {"external_fixed_ips": [{"subnet_id": held["subnet_id"], "ip_address": "192.0.2.78"}]}
+    made = make(administrator, "router", "routers", external_gateway_info=outside | beside)
+    assert made["external_gateway_info"]["external_fixed_ips"] == beside["external_fixed_ips"]
+    assert administrator.delete(f"/network/v2.0/routers/{made['id']}").status_code == 204
     assert neutron.delete(place).status_code == 204
     assert administrator.delete(f"/network/v2.0/networks/{network['id']}").status_code == 204

@@ -183,10 +183,9 @@ class Cloud:
         finally:
             await agent.stop()
 
-    async def external_network(self, cidr: str = "203.0.113.0/24") -> Any:
-        """An external network that everybody may go out by."""
-        admin = self.project("admin")
-        network, _ = await admin.network_with_subnet(
+    async def external_network(self, cidr: str = "203.0.113.0/24", owner: Api | None = None) -> Any:
+        """An external network that everybody may go out by, of a new project unless an owner is named."""
+        network, _ = await (owner or self.project("admin")).network_with_subnet(
             cidr,
             type=resources_pb2.NETWORK_TYPE_FLAT,
             physical_network=f"external-{ids.new()[:8]}",

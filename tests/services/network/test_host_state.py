@@ -198,6 +198,9 @@ async def test_a_router_with_a_way_out_is_on_its_egress_host_and_a_remote_port_e
         mask = {"paths": ["port_id"]}
         await mine.UpdateFloatingIp(id=made.id, floating_ip=pb.FloatingIp(), update_mask=mask)
         await exit.until(lambda: not exit.routers[router.id].floating_ips)
+        chosen = pb.ExternalGateway(network_id=external.id, ip_address="203.0.113.200")
+        await weft.system().SetRouterGateway(id=router.id, gateway=chosen)
+        await exit.until(lambda: exit.routers[router.id].external.address == "203.0.113.200/24")
         await inner.until(lambda: not inner.ports[port.id].floating_ips)
         await mine.ClearRouterGateway(id=router.id)
         await inner.until(lambda: router.id in inner.routers and not remote(inner, network.id))

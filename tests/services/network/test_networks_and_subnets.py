@@ -135,7 +135,7 @@ _UNSOUND = (
     ({"cidr": "10.0.0.0/24", "gateway_ip": "10.0.0.255"}, "ADDRESS_OUT_OF_RANGE"),
     ({"cidr": "10.0.0.0/24", "gateway_ip": "10.0.0.1", "no_gateway": True}, "INVALID_ARGUMENT"),
     (_route("::/0", "10.0.0.3"), "INVALID_ARGUMENT"),
-    (_route("10.9.0.0/24", "10.0.1.3"), "INVALID_ARGUMENT"),
+    (_route("10.9.0.0/24", "fd00::3"), "INVALID_ARGUMENT"),
     (_pool("10.0.0.9", "10.0.0.2"), "INVALID_ARGUMENT"),
     (_pool("10.0.0.1", "10.0.0.2"), "INVALID_ARGUMENT"),
     (_pool("9.0.0.1", "9.0.0.2"), "ADDRESS_OUT_OF_RANGE"),
@@ -150,6 +150,15 @@ async def test_unsound_subnets_are_refused_and_leave_nothing(mine: Api):
     assert not (await mine.ListSubnets()).subnets
     assert not (await mine.ListPorts()).ports
     await mine.CreateSubnet(network_id=network.id, cidr="10.0.0.0/24")
+
+
+async def test_hosts_are_told_of_routes_by_whatever_next_hop(mine: Api):
+    network = await mine.CreateNetwork()
+    made = await mine.CreateSubnet(network_id=network.id, **_route("10.9.0.0/24", "10.0.1.3"))
+    assert [(each.destination, each.next_hop) for each in made.host_routes] == [("10.9.0.0/24", "10.0.1.3")]
+    other = pb.Subnet(host_routes=[pb.HostRoute(destination="10.9.1.0/24", next_hop="192.0.2.1")])
+    changed = await mine.UpdateSubnet(id=made.id, subnet=other)
+    assert changed.host_routes == other.host_routes
 
 
 async def test_overlapping_subnets_of_a_network_are_refused_and_of_two_are_not(mine: Api):

@@ -116,6 +116,49 @@ async def test_a_way_out_is_set_changed_and_taken(weft: Cloud, mine: Api):
     assert not (await weft.system().ListPorts(device_owner="network:router_gateway")).ports
 
 
+async def test_administrators_choose_a_routers_address_outside(weft: Cloud, mine: Api):
+    admin, system = weft.project("admin"), weft.system()
+    external = await weft.external_network(owner=admin)
+    router = await mine.CreateRouter(name="r", gateway=pb.ExternalGateway(network_id=external.id))
+    first = router.gateway.subnet_id
+    other = await admin.CreateSubnet(network_id=external.id, cidr="198.51.100.0/24")
+    chosen = pb.ExternalGateway(network_id=external.id, subnet_id=other.id, ip_address="198.51.100.77")
+    await refused(mine.SetRouterGateway(id=router.id, gateway=chosen), "PERMISSION_DENIED")
+    await refused(mine.CreateRouter(name="n", gateway=chosen), "PERMISSION_DENIED")
+    moved = (await system.SetRouterGateway(id=router.id, gateway=chosen)).gateway
+    assert (moved.ip_address, moved.subnet_id) == ("198.51.100.77", other.id)
+    assert moved.port_id == router.gateway.port_id
+    (held,) = (await system.GetPort(id=moved.port_id)).fixed_ips
+    assert (held.ip_address, held.subnet_id) == ("198.51.100.77", other.id)
+    same = await mine.UpdateRouter(id=router.id, router=pb.Router(gateway=moved))
+    assert same.gateway == moved
+    anywhere = pb.ExternalGateway(network_id=external.id)
+    assert (await mine.SetRouterGateway(id=router.id, gateway=anywhere)).gateway == moved
+    await refused(admin.CreateRouter(name="n", gateway=chosen), "ADDRESS_IN_USE")
+    for subnet_id, address, reason in (
+        (first, "198.51.100.78", "ADDRESS_OUT_OF_RANGE"),
+        ("", "192.0.2.1", "ADDRESS_OUT_OF_RANGE"),
+        ("", "no address", "INVALID_ARGUMENT"),
+        (ids.new(), "", "NOT_FOUND"),
+    ):
+        wanted = pb.ExternalGateway(network_id=external.id, subnet_id=subnet_id, ip_address=address)
+        await refused(system.SetRouterGateway(id=router.id, gateway=wanted), reason)
+    assert (await mine.GetRouter(id=router.id)).gateway == moved
+
+
+async def test_a_router_keeps_its_floating_ips_when_it_gets_another_address(weft: Cloud, mine: Api):
+    external = await weft.external_network()
+    network, subnet = await mine.network_with_subnet()
+    router = await mine.CreateRouter(name="r", gateway=pb.ExternalGateway(network_id=external.id))
+    await mine.AddRouterInterface(id=router.id, subnet_id=subnet.id)
+    port = await mine.CreatePort(network_id=network.id)
+    floating = await mine.CreateFloatingIp(network_id=external.id, port_id=port.id)
+    chosen = pb.ExternalGateway(network_id=external.id, ip_address="203.0.113.200")
+    moved = await weft.system().SetRouterGateway(id=router.id, gateway=chosen)
+    assert moved.gateway.ip_address == "203.0.113.200"
+    assert (await mine.GetFloatingIp(id=floating.id)).router_id == router.id
+
+
 async def test_a_static_route_goes_by_a_connected_subnet(mine: Api):
     _, subnet = await mine.network_with_subnet()
     router = await mine.CreateRouter(name="r")

@@ -322,7 +322,7 @@ class Subnet(_message.Message):
 
     @_builtins.property
     def host_routes(self) -> _containers.RepeatedCompositeFieldContainer[Global___HostRoute]:
-        """Routes given by DHCP."""
+        """Routes given by DHCP; a next hop need not be on the subnet, if guests have a way there."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
@@ -564,14 +564,21 @@ class ExternalGateway(_message.Message):
     SNAT_ENABLED_FIELD_NUMBER: _builtins.int
     IP_ADDRESS_FIELD_NUMBER: _builtins.int
     PORT_ID_FIELD_NUMBER: _builtins.int
+    SUBNET_ID_FIELD_NUMBER: _builtins.int
     network_id: _builtins.str
     """The external network (UUID)."""
     snat_enabled: _builtins.bool
     """Translate the sources of what goes out; unset in a request means yes."""
     ip_address: _builtins.str
-    """The router's address on it (output only)."""
+    """The router's address on it. In a request the one that it is to have, which administrators choose
+    (PERMISSION_DENIED else, but for the one that it has); empty: any, or the one that it has.
+    """
     port_id: _builtins.str
     """The port (UUID, output only)."""
+    subnet_id: _builtins.str
+    """The subnet of the address (UUID). In a request the one that an address is wanted of, which administrators
+    choose too; empty: any.
+    """
     def __init__(
         self,
         *,
@@ -579,10 +586,11 @@ class ExternalGateway(_message.Message):
         snat_enabled: _builtins.bool | None = ...,
         ip_address: _builtins.str = ...,
         port_id: _builtins.str = ...,
+        subnet_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_snat_enabled", b"_snat_enabled", "snat_enabled", b"snat_enabled"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_snat_enabled", b"_snat_enabled", "ip_address", b"ip_address", "network_id", b"network_id", "port_id", b"port_id", "snat_enabled", b"snat_enabled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_snat_enabled", b"_snat_enabled", "ip_address", b"ip_address", "network_id", b"network_id", "port_id", b"port_id", "snat_enabled", b"snat_enabled", "subnet_id", b"subnet_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__snat_enabled: _TypeAlias = _typing.Literal["snat_enabled"]  # noqa: Y015
     _WhichOneofArgType__snat_enabled: _TypeAlias = _typing.Literal["_snat_enabled", b"_snat_enabled"]  # noqa: Y015

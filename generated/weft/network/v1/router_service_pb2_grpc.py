@@ -145,7 +145,8 @@ class RouterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetRouterGateway(self, request, context):
-        """Gives it a way out, or another one.
+        """Gives it a way out, or another one, or another address there. ADDRESS_IN_USE,
+        ADDRESS_OUT_OF_RANGE for one that is chosen; IN_USE while a floating IP goes by another network.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

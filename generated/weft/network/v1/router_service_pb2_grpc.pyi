@@ -56,7 +56,9 @@ class RouterServiceStub:
     RemoveRouterInterface: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.RemoveRouterInterfaceRequest, _resources_pb2.Router]
     """Disconnects a subnet. IN_USE while a floating IP leads there."""
     SetRouterGateway: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.SetRouterGatewayRequest, _resources_pb2.Router]
-    """Gives it a way out, or another one."""
+    """Gives it a way out, or another one, or another address there. ADDRESS_IN_USE,
+    ADDRESS_OUT_OF_RANGE for one that is chosen; IN_USE while a floating IP goes by another network.
+    """
     ClearRouterGateway: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.ClearRouterGatewayRequest, _resources_pb2.Router]
     """Takes its way out. IN_USE while a floating IP goes by it. Idempotent."""
 
@@ -86,7 +88,9 @@ class RouterServiceAsyncStub(RouterServiceStub):
     RemoveRouterInterface: _aio.UnaryUnaryMultiCallable[_router_service_pb2.RemoveRouterInterfaceRequest, _resources_pb2.Router]  # type: ignore[assignment]
     """Disconnects a subnet. IN_USE while a floating IP leads there."""
     SetRouterGateway: _aio.UnaryUnaryMultiCallable[_router_service_pb2.SetRouterGatewayRequest, _resources_pb2.Router]  # type: ignore[assignment]
-    """Gives it a way out, or another one."""
+    """Gives it a way out, or another one, or another address there. ADDRESS_IN_USE,
+    ADDRESS_OUT_OF_RANGE for one that is chosen; IN_USE while a floating IP goes by another network.
+    """
     ClearRouterGateway: _aio.UnaryUnaryMultiCallable[_router_service_pb2.ClearRouterGatewayRequest, _resources_pb2.Router]  # type: ignore[assignment]
     """Takes its way out. IN_USE while a floating IP goes by it. Idempotent."""
 
@@ -161,7 +165,9 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _router_service_pb2.SetRouterGatewayRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Router, _abc.Awaitable[_resources_pb2.Router]]:
-        """Gives it a way out, or another one."""
+        """Gives it a way out, or another one, or another address there. ADDRESS_IN_USE,
+        ADDRESS_OUT_OF_RANGE for one that is chosen; IN_USE while a floating IP goes by another network.
+        """
 
     @_abc_1.abstractmethod
     def ClearRouterGateway(

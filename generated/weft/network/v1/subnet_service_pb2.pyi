@@ -162,7 +162,7 @@ class CreateSubnetRequest(_message.Message):
 
     @_builtins.property
     def host_routes(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.HostRoute]:
-        """Routes given by DHCP."""
+        """Routes given by DHCP; a next hop need not be on the subnet, if guests have a way there."""
 
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
