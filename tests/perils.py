@@ -80,10 +80,12 @@ class Perils:
 
 
 class Survivor:
-    """Runs a service's flows in peril; whenever an engine has died, another takes over."""
+    """Runs a service's flows in peril; whenever an engine has died, another takes over: at once on SQLite,
+    else once the `lease` is over (seconds).
+    """
 
-    def __init__(self, runtime: Runtime, flows: Iterable[Flow], app: Any) -> None:
-        self._runtime, self._flows, self._app = runtime, tuple(flows), app
+    def __init__(self, runtime: Runtime, flows: Iterable[Flow], app: Any, lease: float = 15.0) -> None:
+        self._runtime, self._flows, self._app, self._lease = runtime, tuple(flows), app, lease
         self.perils = Perils()
         self._engine: FlowEngine | None = None
         self.deaths = 0
@@ -104,7 +106,7 @@ class Survivor:
 
     async def _take_over(self) -> None:
         flows = [self.perils.over(flow) for flow in self._flows]
-        self._engine = FlowEngine(self._runtime.database, flows, self._app)
+        self._engine = FlowEngine(self._runtime.database, flows, self._app, lease=self._lease)
         await self._engine.start()
 
     async def _watch(self) -> None:

@@ -43,7 +43,8 @@ async def in_peril(running: House) -> AsyncIterator[Survivor]:
     contents = Contents(runtime.database, Blobs(Path(runtime.settings.image.store)))
     limits = Limits(runtime.peers, "image", runtime.news)
     app = App(runtime.database, limits, contents, Sources(["127.0.0.1/32"], 1 << 30))
-    async with Survivor(runtime, FLOWS, app) as survivor:
+    # On PostgreSQL each death costs a lease.
+    async with Survivor(runtime, FLOWS, app, lease=1.0) as survivor:
         yield survivor
 
 
@@ -96,10 +97,11 @@ async def test_it_ends_as_it_was_wherever_it_fails_or_dies_on_the_way_back(
         assert state(ended) == "FAILED"
 
 
-async def test_on_postgresql_it_ends_whole_or_as_it_was_wherever_it_fails(
+async def test_on_postgresql_it_ends_whole_or_as_it_was_wherever_it_fails_or_dies(
     cloud: Settings, authority: Authority, postgres_url: str
 ) -> None:
     settings = structs.replace(cloud, database=DatabaseSection(postgres_url))
-    plans = [*failures(IMPORT), *failures_that_pass(IMPORT)]
-    ends = [state(ended) async for ended in goes_through(settings, authority, plans)]
-    assert ends == ["FAILED"] * len([*failures(IMPORT)]) + ["SUCCEEDED"] * len(IMPORT.steps)
+    whole = [*deaths(IMPORT), *failures_that_pass(IMPORT)]
+    undone = [*failures(IMPORT), *deaths_on_the_way_back(IMPORT)]
+    ends = [state(ended) async for ended in goes_through(settings, authority, [*whole, *undone])]
+    assert ends == ["SUCCEEDED"] * len(whole) + ["FAILED"] * len(undone)
