@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import unquote
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.verification import (
     Criticality,
     ExtensionPolicy,
@@ -17,13 +16,12 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
+from services.identity.certificate_errors import UNREADABLE
+
 # One element, as Envoy writes it; the value is escaped as in a URL.
 _SHOWN = re.compile(r'(?:[^,;"]+;)*Cert="([^,;"]+)"(?:;[^,;"]+)*')
 _LONGEST_SUBJECT = 255
-_UNREADABLE = (
-    VerificationError, ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension,
-    x509.InvalidVersion, x509.UnsupportedGeneralNameType,
-)  # fmt: skip
+_UNREADABLE = (VerificationError, *UNREADABLE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from hashlib import sha256
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -11,6 +10,7 @@ from cryptography.x509.oid import NameOID
 from mesh import peer
 from mesh.certificates import Authority, Identity
 from mesh.errors import invalid
+from services.identity.certificate_errors import UNREADABLE
 
 
 class HostCertificates:
@@ -32,7 +32,7 @@ class HostCertificates:
             request = x509.load_der_x509_csr(csr)
             signed, key = request.is_signature_valid, request.public_key()
             said = _names(request)
-        except (ValueError, InvalidSignature, TypeError) as error:
+        except UNREADABLE as error:
             raise invalid("csr", "is no request for a certificate (PKCS #10, DER)") from error
         if not signed:
             raise invalid("csr", "is not signed by its key")
