@@ -9,9 +9,10 @@ used, whatever the environment says.
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urljoin, urlsplit
 
@@ -22,13 +23,17 @@ from mesh.settings import SettingsError
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+Ask = Callable[[Mapping[str, str]], Awaitable[httpcore.Response]]
 
 _REDIRECTS = 5
 _REDIRECTING = (301, 302, 303, 307, 308)
 # Statuses of which another attempt may answer otherwise: too busy, or broken just now.
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
+# To who asks for a part it may be said that it is all again, or that there is no such part (RFC 9110, 14).
+_OF_ALL, _OF_A_PART = (200,), (200, 206, 416)
 _SECONDS = {"connect": 10.0, "read": 30.0, "write": 10.0, "pool": 10.0}
 _AGAIN = 2.0  # seconds until another attempt may help
+_RESTS = 8  # so often is the rest asked for of an answer that was cut
 _HEADERS = {"User-Agent": "weft", "Accept": "*/*", "Accept-Encoding": "identity"}
 # All unicast that the registries have given out; the rest of IPv6 stands for IPv4, or for nothing (RFC 4291).
 _UNICAST = ip_network("2000::/3")
@@ -63,13 +68,13 @@ class Sources:
         """What is there. Raises SOURCE_REFUSED, and SOURCE_UNAVAILABLE also while it is read."""
         host = urlsplit(uri).hostname or ""
         async with AsyncExitStack() as stack:
-            with _saying_why(host):
-                pool = httpcore.AsyncConnectionPool(self._trust, network_backend=_Pinned(self))
-                await stack.enter_async_context(pool)
-                answer = await self._followed(stack, pool, uri)
+            pool = httpcore.AsyncConnectionPool(self._trust, network_backend=_Pinned(self))
+            await stack.enter_async_context(pool)
+            ask = partial(self._asked, stack, pool, uri)
+            answer = await ask(_HEADERS)
             total = int(_header(answer, "content-length") or 0)
             self._bear(host, total)
-            yield Source(total, self._read(host, answer))
+            yield Source(total, self._read(host, answer, total, ask))
 
     async def addresses(self, host: str, port: int) -> list[Address]:
         """Those of a name that may be asked. Raises SOURCE_REFUSED where there are none."""
@@ -84,14 +89,39 @@ class Sources:
             raise _refused(host, "its name resolves to no address that this cloud fetches from")
         return good
 
-    async def _read(self, host: str, answer: httpcore.Response) -> AsyncIterator[bytes]:
-        """The content; an answer that says its length and ends before it is one that was cut."""
-        size = 0
-        with _saying_why(host):
-            async for chunk in answer.aiter_stream():
-                size += len(chunk)
-                self._bear(host, size)
-                yield chunk
+    async def _read(self, host: str, answer: httpcore.Response, total: int, ask: Ask) -> AsyncIterator[bytes]:
+        """The content. An answer that says its length and ends before it is one that was cut: the server is
+        asked for the rest where it can tell that it is the rest of the same.
+        """
+        size, etag = 0, _header(answer, "etag")
+        asks = _RESTS if total and etag.startswith('"') else 0  # a weak one begins with W/
+        while True:
+            try:
+                with _saying_why(host):
+                    async for chunk in answer.aiter_stream():
+                        size += len(chunk)
+                        self._bear(host, size)
+                        yield chunk
+                return
+            except CloudError as error:
+                if error.reason != "SOURCE_UNAVAILABLE" or not asks:
+                    raise
+            asks -= 1
+            await asyncio.sleep(_AGAIN)
+            answer = await ask({**_HEADERS, "Range": f"bytes={size}-", "If-Range": etag})
+            if _header(answer, "content-range") != f"bytes {size}-{total - 1}/{total}":
+                raise _unavailable(host, f"it ended after {size} bytes, and does not give the rest alone")
+
+    async def _asked(
+        self,
+        stack: AsyncExitStack,
+        pool: httpcore.AsyncConnectionPool,
+        uri: str,
+        headers: Mapping[str, str],
+    ) -> httpcore.Response:
+        """What there is, or the part of it that the headers name."""
+        with _saying_why(urlsplit(uri).hostname or ""):
+            return await self._followed(stack, pool, uri, headers)
 
     def _bear(self, host: str, size: int) -> None:
         if size > self._most:
@@ -119,15 +149,15 @@ class Sources:
         return ""
 
     async def _followed(
-        self, stack: AsyncExitStack, pool: httpcore.AsyncConnectionPool, uri: str
+        self, stack: AsyncExitStack, pool: httpcore.AsyncConnectionPool, uri: str, headers: Mapping[str, str]
     ) -> httpcore.Response:
         """The answer at the end of all redirects."""
         for _ in range(_REDIRECTS + 1):
             host = urlsplit(uri).hostname or ""
-            asked = pool.stream("GET", uri, headers=_HEADERS, extensions={"timeout": _SECONDS})
+            asked = pool.stream("GET", uri, headers=headers, extensions={"timeout": _SECONDS})
             answer = await stack.enter_async_context(asked)
             if answer.status not in _REDIRECTING:
-                return _checked(host, answer)
+                return _checked(host, answer, _OF_A_PART if "Range" in headers else _OF_ALL)
             uri = self._next(host, uri, _header(answer, "location"))
         raise _refused(host, f"it redirects more than {_REDIRECTS} times")
 
@@ -190,10 +220,10 @@ def _saying_why(host: str) -> Iterator[None]:
         raise _unavailable(host, str(error) or type(error).__name__) from error
 
 
-def _checked(host: str, answer: httpcore.Response) -> httpcore.Response:
+def _checked(host: str, answer: httpcore.Response, good: Container[int]) -> httpcore.Response:
     if answer.status in _PASSING:
         raise _unavailable(host, f"it answered {answer.status}")
-    if answer.status != 200:
+    if answer.status not in good:
         raise _refused(host, f"it answered {answer.status}")
     if _header(answer, "content-encoding") not in ("", "identity"):
         raise _refused(host, "it sends the content encoded, which was not asked for")

@@ -161,6 +161,48 @@ async def test_a_server_that_ends_early_is_asked_again_and_given_up_in_the_end(
     await is_as_new(mine, image.id, store)
 
 
+async def test_of_an_answer_that_was_cut_the_rest_is_asked_for(mine: Importer, web: Origin) -> None:
+    cuts = [Answer(DATA, sent=sent, etag='"one"') for sent in (MIB // 4, MIB // 2)]
+    image = await mine.create()
+    ended = await mine.bring(image.id, web.uri("/rest", *cuts, Answer(DATA, etag='"one"')))
+    assert (state(ended), ended.steps[0].attempts) == ("SUCCEEDED", 1)
+    assert ended.steps[0].done_bytes == len(DATA)
+    assert web.parts == [0, MIB // 4, MIB // 2]
+    assert await mine.content(image.id) == DATA
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        Answer(DATA[::-1], etag='"two"'),  # it is another meanwhile
+        Answer(DATA, status=416),  # there is no such part any more
+        Answer(DATA, etag='"one"', askew=1),  # a part that was not asked for
+    ],
+    ids=["another", "gone", "askew"],
+)
+async def test_parts_of_different_contents_are_never_put_together(
+    mine: Importer, web: Origin, second: Answer
+) -> None:
+    last = Answer(second.body, etag=second.etag)
+    cut = Answer(DATA, sent=MIB // 2, etag='"one"')
+    image = await mine.create()
+    ended = await mine.bring(image.id, web.uri("/other", cut, second, last))
+    assert (state(ended), ended.steps[0].attempts) == ("SUCCEEDED", 2)
+    assert len(web.asked) == 3
+    assert await mine.content(image.id) == second.body
+
+
+@pytest.mark.parametrize("etag", ["", 'W/"weak"'])
+async def test_what_has_no_strong_name_is_fetched_from_the_start(
+    mine: Importer, web: Origin, etag: str
+) -> None:
+    cut = Answer(DATA, sent=MIB // 2, etag=etag)
+    image = await mine.create()
+    assert state(await mine.bring(image.id, web.uri("/weak", cut, Answer(DATA, etag=etag)))) == "SUCCEEDED"
+    assert web.parts == [0, 0]
+    assert await mine.content(image.id) == DATA
+
+
 @pytest.mark.parametrize("says_length", [True, False])
 async def test_more_than_the_quota_or_the_cloud_allows_is_not_fetched(
     cloud: Settings, authority: Authority, web: Origin, says_length: bool
