@@ -101,7 +101,7 @@ class Context:
         """Seconds."""
         return max(0.0, self._ends - asyncio.get_running_loop().time())
 
-    async def send_initial_metadata(self, _: object) -> None:
+    def set_trailing_metadata(self, _: object) -> None:
         """Only a client outside of the cloud reads it."""
 
     async def abort(

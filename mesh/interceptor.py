@@ -121,7 +121,7 @@ class _Call:
         self._outer, self._method, self._allow, self._parse = outer, method, allow, parse
         self._told = told
         self._check = validation.checker(method.request_type)
-        self._names = access_rules.names(method.path)
+        self._called = access_rules.names(method.path)
 
     def answering_once(self, behaviour: Callable[..., Any]) -> Callable[..., Any]:
         """For RPCs with one answer."""
@@ -134,11 +134,11 @@ class _Call:
                     async with deadline.within(self._limit(context)):
                         request = await self._admit(raw, context, metadata, span)
                         answer = await behaviour(request, context)
-                        await context.send_initial_metadata(_headers(metadata))
                 except Exception as error:  # noqa: BLE001 - every failure leaves as a typed error
                     await self._abort(context, error, span, metadata, request)
-                _tell_resource(span, answer)
-                self._told.done(context, metadata, request, answer)
+                context.set_trailing_metadata(_names(metadata))
+                # What is kept of the call is seen to when the answer is on its way.
+                asyncio.get_running_loop().call_soon(self._keep, context, metadata, span, request, answer)
                 return answer
 
         return handle
@@ -158,7 +158,7 @@ class _Call:
                         if endless:  # it ends with the right to it
                             await self._outer.identify(context, metadata)
                         if not begun:
-                            await context.send_initial_metadata(_headers(metadata))
+                            await context.send_initial_metadata(_names(metadata))
                             begun = True
                         yield answer
                 except asyncio.CancelledError:
@@ -175,7 +175,7 @@ class _Call:
         acting = await self._outer.identify(context, metadata)
         caller.enter(acting)
         self._allow(acting)
-        access_rules.check(acting, self._names)
+        access_rules.check(acting, self._called)
         request = self._stream(raw) if self._method.client_streaming else self._valid(raw)
         if span is not None and span.is_recording():
             if acting.project_id:
@@ -203,6 +203,12 @@ class _Call:
         async for message in raw:
             yield self._valid(message)
 
+    def _keep(
+        self, context: Any, metadata: dict[str, Any], span: Span | None, request: Any, answer: Any
+    ) -> None:
+        _tell_resource(span, answer)
+        self._told.done(context, metadata, request, answer)
+
     async def _abort(
         self, context: Any, error: Exception, span: Span | None, metadata: dict[str, Any], request: Any
     ) -> NoReturn:
@@ -222,9 +228,10 @@ class _Call:
         await context.abort(cloud_error.code, cloud_error.message, trailers)
 
 
-def _headers(metadata: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """What every answer begins with. A failure has it among its trailers: without headers of ours gRPC sends
-    the failure in one piece, and the edge can still say it by the HTTP status, of streams too.
+def _names(metadata: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What every answer is known by: a stream begins with it, else it stands among the trailers, as that of a
+    failure does. Headers of ours would be a message of their own, on its own way from process to process; and
+    the edge could not say a failure by the HTTP status.
     """
     trace_id = tracing.trace_id() or tracing.new_trace_id()
     return (("weft-trace-id", trace_id), ("weft-request-id", metadata.get("x-request-id", trace_id)))

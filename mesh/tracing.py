@@ -3,11 +3,13 @@
 Every service of a process has a tracer of its own, so that spans carry its name; all share one exporter.
 """
 
+import asyncio
 import logging
 import os
 import re
 import secrets
 import threading
+import time
 from collections.abc import Sequence
 from contextvars import ContextVar
 
@@ -154,6 +156,9 @@ class Opened:
         if self._fails and isinstance(error, Exception) and self._span.is_recording():
             self._span.record_exception(error)
             self._span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+        self._end()
+
+    def _end(self) -> None:
         self._span.end()
 
 
@@ -170,9 +175,21 @@ def span(
     return Opened(opened, fails=True)
 
 
+class Served(Opened):
+    """The span of a call that is answered, which says itself whether it failed.
+
+    It is handed on when the event loop comes round again: the answer goes first.
+    """
+
+    __slots__ = ()
+
+    def _end(self) -> None:
+        asyncio.get_running_loop().call_soon(self._span.end, time.time_ns())
+
+
 def served(tracer: Tracer, name: str, parent: otel_context.Context) -> Opened:
-    """The span of a call that is answered, which says itself whether it failed."""
-    return Opened(tracer.start_span(name, parent, SpanKind.SERVER), fails=False)
+    """The span of a call that is answered."""
+    return Served(tracer.start_span(name, parent, SpanKind.SERVER), fails=False)
 
 
 def parent_from(traceparent: str, tracestate: str = "") -> otel_context.Context:

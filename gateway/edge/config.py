@@ -143,6 +143,8 @@ def _virtual_host() -> Config:
         "request_headers_to_remove": ["weft-caller-bin"],
         "response_headers_to_add": [
             _header("x-trace-id", "%TRACE_ID%"),
+            _header("weft-trace-id", "%TRACE_ID%"),
+            _header("weft-request-id", "%REQ(X-REQUEST-ID)%"),
             _header("strict-transport-security", "max-age=31536000"),
         ],
         "response_headers_to_remove": ["x-envoy-upstream-service-time"],

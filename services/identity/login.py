@@ -1,8 +1,9 @@
 """Logging in: from a password, or a token that holds, to a token for one scope."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from mesh import audit
 from mesh.database import Database
@@ -18,6 +19,8 @@ from services.identity.store import delegated, endpoints, revocations, rows, sco
 from services.identity.tables import users as user_table
 from services.identity.tokens import Claims, Tokens
 from services.identity.verifier import refuse_revoked
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +62,17 @@ class Login:
         self._slowdown = slowdown.Slowdown(database, lockout)
         self._receipts = Receipts(tokens.ring, tokens.cloud)
 
-    async def by_password(self, said: Person, wanted: Wanted | None, source: str) -> Issued:
-        """A token for who knows the password, and has the second factor if that is needed.
+    async def by_password(
+        self, said: Person, wanted: Wanted | None, source: str, told: Callable[[Issued], T]
+    ) -> T:
+        """A token for who knows the password, and has the second factor if that is needed; as it is `told`.
 
         Raises UNAUTHENTICATED alike for all that is wrong, or TOO_MANY_ATTEMPTS; SECOND_FACTOR_REQUIRED, with
         a receipt, and PASSWORD_CHANGE_REQUIRED when nothing is wrong but what they say.
         """
 
-        async def token(user: Any) -> Issued:
-            return await self._issue(user.id, user.password_hash, wanted, ("password",), None)
+        async def token(user: Any) -> T:
+            return told(await self._issue(user.id, user.password_hash, wanted, ("password",), None))
 
         ahead = Ahead(token)
         counted = wanted is not None and wanted.trust_id  # such a login uses up one of a trust's
@@ -77,7 +82,7 @@ class Login:
         if not said.code:
             raise self._receipts.required(user.id)
         await self._second.prove(user.id, said.code, source)
-        return await self._issue(user.id, user.password_hash, wanted, ("password", "totp"), None)
+        return told(await self._issue(user.id, user.password_hash, wanted, ("password", "totp"), None))
 
     async def by_receipt(self, receipt: str, code: str, wanted: Wanted | None, source: str) -> Issued:
         """A token for who has shown to know the password, and has the second factor; raises as that does."""

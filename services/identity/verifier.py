@@ -29,12 +29,12 @@ class LocalVerifier:
     async def claims(self, token: str) -> Claims:
         """All that a token says that holds. Raises as `verify`."""
         claims = self._read(token)
-        await self._database.read(refuse_revoked, claims)
+        await self._database.peek(refuse_revoked, claims)
         return claims
 
     async def standing(self, host: Caller) -> None:
         """Raises JOIN_REFUSED for a host whose join was revoked."""
-        if await self._database.read(joins.revoked, host.token_id):
+        if await self._database.peek(joins.revoked, host.token_id):
             raise join_revoked(host.host_id)
 
     def _read(self, token: str) -> Claims:

@@ -121,7 +121,7 @@ def test_a_trace_begun_by_the_caller_goes_on_through_gateway_identity_and_servic
 ) -> None:
     trace_id = "5eed" * 8
     answer = member.get("/image/v1/images", headers={"traceparent": f"00-{trace_id}-{'1' * 16}-01"})
-    assert answer.headers["x-trace-id"] == trace_id
+    assert answer.headers["x-trace-id"] == answer.headers["weft-trace-id"] == trace_id
     for _ in range(50):
         found = member.get(f"/telemetry/v1/traces/{trace_id}").json()
         if {"gateway", "image"} <= {span["service"] for span in found.get("spans", ())}:

@@ -93,14 +93,14 @@ async def test_an_error_carries_one_error_info_and_the_trace_id_of_the_answer(li
     assert json.loads(trailers["weft-problem"])["trace_id"] == found.request_id
 
 
-async def test_an_answer_begins_with_the_trace_id_that_the_caller_sent(little: Cloudlet) -> None:
+async def test_an_answer_ends_with_the_trace_id_that_the_caller_sent(little: Cloudlet) -> None:
     trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
     sent = (*_bearer(little), ("x-request-id", "mine"), ("traceparent", f"00-{trace_id}-00f067aa0ba902b7-01"))
     async with _raw_channel(little) as channel:
         call = pb_grpc.FlavorServiceStub(channel).GetFlavor(pb.GetFlavorRequest(id=ids.new()), metadata=sent)
         await call
-        headers = dict(await call.initial_metadata())
-    assert (headers["weft-trace-id"], headers["weft-request-id"]) == (trace_id, "mine")
+        trailers = dict(await call.trailing_metadata())
+    assert (trailers["weft-trace-id"], trailers["weft-request-id"]) == (trace_id, "mine")
 
 
 async def test_a_call_past_its_deadline_is_cancelled_on_the_server(little: Cloudlet) -> None:

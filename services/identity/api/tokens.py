@@ -45,7 +45,7 @@ class TokenService(TokenServiceServicer):
         match request.WhichOneof("credential"):
             case "password":
                 person = _person("password", request.password, request.totp_code)
-                issued = await self._login.by_password(person, wanted, source(context))
+                return await self._login.by_password(person, wanted, source(context), messages.issued)
             case "receipt":
                 if not request.totp_code:
                     raise invalid("totp_code", "is needed with a receipt")

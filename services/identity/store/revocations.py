@@ -3,15 +3,28 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 
 from mesh import clock, outbox
+from mesh.prepared import Prepared
 from services.identity.model import LONGEST_TOKEN
 from services.identity.store import rows
 from services.identity.tables import revocations, users
 from weft.identity.v1.resources_pb2 import Revocation
 
 EVENT = "revocation"
+# Asked at every call of identity's with a token.
+_HIT = Prepared(
+    select(revocations.c.revision)
+    .where(revocations.c.issued_before > bindparam("issued_at", type_=revocations.c.issued_before.type))
+    .where(
+        *(
+            revocations.c[f"{kind}_id"].in_(bindparam(kind, expanding=True))
+            for kind in ("token", "user", "project", "domain")
+        )
+    )
+    .limit(1)
+)
 
 
 def add(
@@ -57,14 +70,9 @@ def hit(
     issued_at: datetime,
 ) -> bool:
     """Whether a token that says this is revoked."""
-    query = select(revocations.c.revision).where(
-        revocations.c.issued_before > issued_at,
-        revocations.c.token_id.in_(["", *token_ids]),
-        revocations.c.user_id.in_(["", *user_ids]),
-        revocations.c.project_id.in_(["", project_id]),
-        revocations.c.domain_id.in_(["", *domain_ids]),
-    )
-    return connection.execute(query.limit(1)).first() is not None
+    said = {"token": token_ids, "user": user_ids, "project": (project_id,), "domain": domain_ids}
+    lists = {kind: ["", *dict.fromkeys(ids)] for kind, ids in said.items()}
+    return _HIT.scalar(connection, issued_at=issued_at, **lists) is not None
 
 
 def forget(connection: Connection) -> int:
