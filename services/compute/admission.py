@@ -101,7 +101,8 @@ class Admission:
             for v in request.volumes
         ]
         if request.volume_id:
-            wanted.insert(0, {"volume_id": request.volume_id, "delete_on_termination": False, "boot": True})
+            ends = request.delete_volume_on_termination
+            wanted.insert(0, {"volume_id": request.volume_id, "delete_on_termination": ends, "boot": True})
         ids = [volume["volume_id"] for volume in wanted]
         if len(set(ids)) < len(ids):
             raise invalid("volumes", "names a volume twice.")
@@ -136,6 +137,8 @@ def check_available(volume: Volume) -> None:
 def _check_caller(request: CreateServerRequest, caller: Caller) -> None:
     if not caller.project_id:
         raise invalid("project", "a server belongs to a project: log in to one.")
+    if request.delete_volume_on_termination and not request.volume_id:
+        raise invalid("delete_volume_on_termination", "is said of the volume that volume_id names.")
     if request.host_id and "admin" not in caller.roles:
         raise CloudError(
             "PERMISSION_DENIED",

@@ -76,9 +76,22 @@ async def detach(call: Call) -> None:
     await call.stub(ServerServiceStub).DetachVolume(request)
 
 
-async def swap(call: Call) -> None:
-    """PUT /servers/{id}/os-volume_attachments/{volume_id}."""
-    raise Refusal(501, "Volumes are not swapped: detach one and attach the other.")
+async def update(call: Call) -> None:
+    """PUT /servers/{id}/os-volume_attachments/{volume_id}: from 2.85 on, whether it goes with the server."""
+    given, there = await call.body("volumeAttachment"), (await show(call))["volumeAttachment"]
+    if body.field(given, "volumeId", str) != call.params["volume_id"]:
+        raise Refusal(501, "Volumes are not swapped: detach one and attach the other.")
+    if call.microversion < (2, 85):
+        raise Refusal(400, "Until 2.85 nothing is changed but the volume itself.")
+    body.refuse_unknown(given, set(there) - {"attachment_id", "bdm_uuid"})
+    request = pb.UpdateServerVolumeRequest(id=call.params["id"], volume_id=call.params["volume_id"])
+    for name, value in given.items():
+        if name == "delete_on_termination":
+            request.delete_on_termination = body.truth(value, name)
+        elif value != there[name]:
+            raise Refusal(400, f"{name}: is not changed here.")
+    if "delete_on_termination" in given:
+        await call.stub(ServerServiceStub).UpdateServerVolume(request)
 
 
 _PATH = "/v2.1/servers/{id}/os-volume_attachments"
@@ -86,6 +99,6 @@ ROUTES = (
     Route("GET", _PATH, index),
     Route("POST", _PATH, attach),
     Route("GET", f"{_PATH}/{{volume_id}}", show),
-    Route("PUT", f"{_PATH}/{{volume_id}}", swap),
+    Route("PUT", f"{_PATH}/{{volume_id}}", update, 202),
     Route("DELETE", f"{_PATH}/{{volume_id}}", detach, 202),
 )

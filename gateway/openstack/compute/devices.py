@@ -48,9 +48,7 @@ def _device(device: Mapping[str, Any], image: str, request: pb.CreateServerReque
                 pb.NewBootVolume(image_id=id, size_gib=size, delete_on_termination=ends)
             )
         case ("volume", "volume", True):
-            if ends:
-                raise Refusal(501, "A volume that is there already is not deleted with the server it boots.")
-            request.volume_id = id
+            request.volume_id, request.delete_volume_on_termination = id, ends
         case ("volume", "volume", False):
             request.volumes.add(volume_id=id, delete_on_termination=ends)
         case _:

@@ -13,6 +13,7 @@ from services.compute.api.visibility import shown
 from services.compute.flows import endings
 from services.compute.flows.power import REBOOT, START, STOP
 from services.compute.flows.volumes import ATTACH, DETACH
+from services.compute.store import servers
 from weft.block.v1.volume_service_pb2 import GetVolumeRequest
 from weft.block.v1.volume_service_pb2_grpc import VolumeServiceStub
 from weft.compute.v1.resources_pb2 import Server
@@ -23,6 +24,7 @@ from weft.compute.v1.server_service_pb2 import (
     RebootType,
     StartServerRequest,
     StopServerRequest,
+    UpdateServerVolumeRequest,
 )
 
 _DEFAULT_GRACE = 60.0
@@ -81,23 +83,44 @@ class Actions(Acting):
         def begin(connection: Connection, row: Row[Any], caller: Caller) -> Row[Any]:
             model.require(row, model.ATTACHABLE)
             volume = _volume_of(row, request.volume_id)
+            if volume["boot"]:
+                raise _boots_from(row, request.volume_id)
             wish = {"attachment_id": volume["attachment_id"], "host_id": row.host_id}
             return endings.begin(connection, row, DETACH, row.status, caller, **wish)
 
         return await self._act(request, begin)
 
+    async def UpdateServerVolume(self, request: UpdateServerVolumeRequest, context: Any) -> Server:
+        def update(connection: Connection, row: Row[Any], caller: Caller) -> Row[Any]:
+            model.require(row, model.SETTLED)
+            _volume_of(row, request.volume_id)
+            ends = {"delete_on_termination": request.delete_on_termination}
+            values = {"volumes": _with(row.volumes, request.volume_id, ends)}
+            if row.resize:  # which the server is to have again where the resize is reverted
+                before = _with(row.resize["volumes"], request.volume_id, ends)
+                values["resize"] = {**row.resize, "volumes": before}
+            return servers.change(connection, row.id, values)
+
+        return await self._act(request, update)
+
+
+def _with(volumes: list[dict[str, Any]], volume_id: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+    return [volume | (values if volume["volume_id"] == volume_id else {}) for volume in volumes]
+
 
 def _volume_of(row: Row[Any], volume_id: str) -> dict[str, Any]:
     for volume in row.volumes:
         if volume["volume_id"] == volume_id:
-            if volume["boot"]:
-                raise CloudError(
-                    "WRONG_STATUS",
-                    f"The server {row.id} boots from volume {volume_id}: that stays until it is deleted.",
-                    resource_type="volume",
-                    id=volume_id,
-                    status="BOOT",
-                    allowed="IN_USE",
-                )
             return volume
     raise not_found("volume", volume_id)
+
+
+def _boots_from(row: Row[Any], volume_id: str) -> CloudError:
+    return CloudError(
+        "WRONG_STATUS",
+        f"The server {row.id} boots from volume {volume_id}: that stays until it is deleted.",
+        resource_type="volume",
+        id=volume_id,
+        status="BOOT",
+        allowed="IN_USE",
+    )

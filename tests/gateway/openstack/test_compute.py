@@ -246,6 +246,38 @@ def test_a_server_boots_from_a_new_volume(one: httpx.Client, parts: dict[str, st
     one.delete(f"{SERVERS}/{made['id']}")
 
 
+def test_a_volume_that_was_there_goes_with_the_server_that_it_boots_unless_that_is_taken_back(
+    one: httpx.Client, two: httpx.Client, parts: dict[str, str]
+) -> None:
+    body = {"size": 1, "imageRef": parts["imageRef"]}
+    stays, goes = [one.post("/volume/v3/volumes", json={"volume": body}).json()["volume"] for _ in range(2)]
+    device = {"source_type": "volume", "destination_type": "volume", "boot_index": 0}
+    for volume in (stays, goes):
+        place = f"/volume/v3/volumes/{volume['id']}"
+        until(one, place, "volume", lambda found: found["status"] == "available")
+        device |= {"uuid": volume["id"], "delete_on_termination": True}
+        server = boot(one, parts, imageRef="", block_device_mapping_v2=[device])
+        card = f"{SERVERS}/{server['id']}/os-volume_attachments/{volume['id']}"
+        shown = one.get(card, headers=at("2.85")).json()["volumeAttachment"]
+        assert shown["delete_on_termination"] is True
+        if volume is stays:
+            change = {"volumeAttachment": {"volumeId": volume["id"], "delete_on_termination": False}}
+            assert two.put(card, json=change, headers=at("2.85")).status_code == 404
+            assert one.put(card, json=change, headers=at("2.84")).status_code == 400
+            other = {"volumeAttachment": {**change["volumeAttachment"], "device": "/dev/sdz"}}
+            assert one.put(card, json=other, headers=at("2.85")).status_code == 400
+            swap = {"volumeAttachment": {"volumeId": goes["id"]}}
+            assert one.put(card, json=swap, headers=at("2.85")).status_code == 501
+            assert one.put(card, json=change, headers=at("2.85")).status_code == 202
+            shown = one.get(card, headers=at("2.85")).json()["volumeAttachment"]
+            assert shown["delete_on_termination"] is False
+        assert one.delete(f"{SERVERS}/{server['id']}").status_code == 204
+    gone(one, f"/volume/v3/volumes/{goes['id']}")
+    kept = until(one, f"/volume/v3/volumes/{stays['id']}", "volume", lambda found: not found["attachments"])
+    assert kept["status"] == "available"
+    assert one.delete(f"/volume/v3/volumes/{stays['id']}").status_code == 202
+
+
 def test_what_the_schema_of_a_version_lacks_is_refused(one: httpx.Client, parts: dict[str, str]) -> None:
     def status(version: str, **fields: object) -> int:
         body = {"name": "s", "imageRef": parts["imageRef"], "flavorRef": parts["flavorRef"], **fields}

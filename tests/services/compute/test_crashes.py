@@ -43,15 +43,21 @@ def concerns(plan: Plan, step: str) -> bool:
     return any(name == step for _, name in plan)
 
 
-async def booted(cloud: Cloud, *, from_image: bool = False) -> tuple[Server, Volume]:
-    """A server with a port made for it and one that was there, a volume, and another to boot from."""
+async def booted(cloud: Cloud, *, from_image: bool = False, old: bool = False) -> tuple[Server, Volume]:
+    """A server with a port made for it and one that was there, a volume, and another to boot from, which is
+    new or `old`, and goes with it.
+    """
     data = cloud.block.add_volume(cloud.member.project_id)
     port = cloud.networks.add_port(cloud.network)
     new = NewBootVolume(image_id=cloud.image.id, delete_on_termination=True)
+    source: dict[str, Any] = {"image_id": cloud.image.id} if from_image else {"new_volume": new}
+    if old:
+        there = cloud.block.add_volume(cloud.member.project_id, bootable=True)
+        source = {"volume_id": there.id, "delete_volume_on_termination": True}
     wish = CreateServerRequest(
         name="x",
         flavor_id=cloud.flavor.id,
-        **({"image_id": cloud.image.id} if from_image else {"new_volume": new}),
+        **source,
         volumes=[VolumeRequest(volume_id=data.id)],
         networks=[NetworkRequest(network_id=cloud.network.id), NetworkRequest(port_id=port.id)],
     )
@@ -130,7 +136,7 @@ async def test_a_boot_that_fails_anywhere_leaves_nothing(compute: Cloud, plans: 
 async def test_a_deletion_that_dies_or_stumbles_anywhere_comes_to_its_end(compute: Cloud, plans: Any) -> None:
     async with Survivor(compute) as survivor:
         for plan in plans(DELETE):
-            server, _ = await booted(compute)
+            server, _ = await booted(compute, old=True)
             async with busy(compute, server):
                 survivor.perils.plan = plan
                 await assert_nothing_is_left(compute, server)

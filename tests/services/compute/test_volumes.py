@@ -11,7 +11,11 @@ from weft.compute.v1.resources_pb2 import Server
 from weft.compute.v1.server_service_pb2 import (
     AttachVolumeRequest,
     DetachVolumeRequest,
+    LockServerRequest,
+    MigrateServerRequest,
+    RevertResizeRequest,
     StopServerRequest,
+    UpdateServerVolumeRequest,
 )
 
 
@@ -100,3 +104,71 @@ async def test_a_volume_that_it_has_not_cannot_be_detached(compute: Cloud) -> No
     with pytest.raises(CloudError) as refused:
         await _detached(compute, made, volume.id)
     assert refused.value.reason == "NOT_FOUND"
+
+
+async def _ends(compute: Cloud, server: Server, volume_id: str, *, ends: bool) -> Server:
+    request = UpdateServerVolumeRequest(id=server.id, volume_id=volume_id, delete_on_termination=ends)
+    return await compute.member.servers.UpdateServerVolume(request)
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["goes", "stays"])
+async def test_a_volume_that_was_there_goes_with_the_server_that_it_boots_if_that_was_asked_for(
+    compute: Cloud, ends: bool
+) -> None:
+    boot = compute.block.add_volume(compute.member.project_id, bootable=True)
+    wish = {"name": "db", "flavor_id": compute.flavor.id, "volume_id": boot.id}
+    made = await compute.member.boot(**wish, delete_volume_on_termination=ends)
+    assert [(v.boot, v.delete_on_termination) for v in made.volumes] == [(True, ends)]
+    await compute.member.delete(made)
+    assert (boot.id in compute.block.volumes) is not ends
+
+
+async def test_it_is_not_asked_for_of_a_volume_that_is_not_named(compute: Cloud) -> None:
+    with pytest.raises(CloudError) as refused:
+        await compute.member.boot(**compute.wish, delete_volume_on_termination=True)
+    assert (refused.value.reason, set(refused.value.fields)) == (
+        "INVALID_ARGUMENT",
+        {"delete_volume_on_termination"},
+    )
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["goes", "stays"])
+async def test_what_was_said_last_decides_whether_it_goes(compute: Cloud, ends: bool) -> None:
+    made = await compute.member.boot(**compute.wish)
+    volume = compute.block.add_volume(compute.member.project_id)
+    await _attached(compute, made, volume.id, delete_on_termination=not ends)
+    changed = await _ends(compute, made, volume.id, ends=ends)
+    assert [v.delete_on_termination for v in changed.volumes] == [ends]
+    await compute.assert_consistent()
+    await compute.member.delete(made)
+    assert (volume.id in compute.block.volumes) is not ends
+
+
+async def test_it_is_said_of_what_a_resize_may_be_reverted_to_too(compute: Cloud) -> None:
+    made = await compute.member.boot(**compute.wish)
+    volume = compute.block.add_volume(compute.member.project_id)
+    await _attached(compute, made, volume.id)
+    await compute.member.settled(await compute.admin.servers.MigrateServer(MigrateServerRequest(id=made.id)))
+    await _ends(compute, made, volume.id, ends=True)
+    reverting = await compute.member.servers.RevertResize(RevertResizeRequest(id=made.id))
+    reverted = await compute.member.settled(reverting)
+    assert [v.delete_on_termination for v in reverted.volumes] == [True]
+    await compute.assert_consistent()
+
+
+async def test_nobody_changes_it_of_a_server_that_is_anothers_locked_or_has_it_not(compute: Cloud) -> None:
+    made = await compute.member.boot(**compute.wish)
+    volume = compute.block.add_volume(compute.member.project_id)
+    with pytest.raises(CloudError, match="volume") as refused:
+        await _ends(compute, made, volume.id, ends=True)
+    assert refused.value.reason == "NOT_FOUND"
+    await _attached(compute, made, volume.id)
+    request = UpdateServerVolumeRequest(id=made.id, volume_id=volume.id, delete_on_termination=True)
+    with pytest.raises(CloudError, match="server") as refused:
+        await compute.stranger.servers.UpdateServerVolume(request)
+    assert refused.value.reason == "NOT_FOUND"
+    await compute.member.servers.LockServer(LockServerRequest(id=made.id))
+    with pytest.raises(CloudError) as refused:
+        await compute.member.servers.UpdateServerVolume(request)
+    assert refused.value.reason == "LOCKED"
+    await compute.admin.servers.UpdateServerVolume(request)

@@ -280,6 +280,7 @@ class CreateServerRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     ACCESS_IPV4_FIELD_NUMBER: _builtins.int
     ACCESS_IPV6_FIELD_NUMBER: _builtins.int
+    DELETE_VOLUME_ON_TERMINATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, not unique."""
     flavor_id: _builtins.str
@@ -312,6 +313,10 @@ class CreateServerRequest(_message.Message):
     """The IPv4 address that the user says it is reached at; kept and shown, nothing else."""
     access_ipv6: _builtins.str
     """The IPv6 address that the user says it is reached at; kept and shown, nothing else."""
+    delete_volume_on_termination: _builtins.bool
+    """Delete the volume that it boots from with the server, where volume_id names one;
+    INVALID_ARGUMENT otherwise. A boot that fails leaves the volume.
+    """
     @_builtins.property
     def new_volume(self) -> Global___NewBootVolume:
         """A new volume from an image."""
@@ -362,10 +367,11 @@ class CreateServerRequest(_message.Message):
         validate_only: _builtins.bool = ...,
         access_ipv4: _builtins.str = ...,
         access_ipv6: _builtins.str = ...,
+        delete_volume_on_termination: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["boot_source", b"boot_source", "image_id", b"image_id", "new_volume", b"new_volume", "volume_id", b"volume_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_ipv4", b"access_ipv4", "access_ipv6", b"access_ipv6", "availability_zone", b"availability_zone", "boot_source", b"boot_source", "config_drive", b"config_drive", "description", b"description", "flavor_id", b"flavor_id", "host_id", b"host_id", "image_id", b"image_id", "key_name", b"key_name", "metadata", b"metadata", "name", b"name", "networks", b"networks", "new_volume", b"new_volume", "no_network", b"no_network", "request_id", b"request_id", "security_groups", b"security_groups", "tags", b"tags", "user_data", b"user_data", "validate_only", b"validate_only", "volume_id", b"volume_id", "volumes", b"volumes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_ipv4", b"access_ipv4", "access_ipv6", b"access_ipv6", "availability_zone", b"availability_zone", "boot_source", b"boot_source", "config_drive", b"config_drive", "delete_volume_on_termination", b"delete_volume_on_termination", "description", b"description", "flavor_id", b"flavor_id", "host_id", b"host_id", "image_id", b"image_id", "key_name", b"key_name", "metadata", b"metadata", "name", b"name", "networks", b"networks", "new_volume", b"new_volume", "no_network", b"no_network", "request_id", b"request_id", "security_groups", b"security_groups", "tags", b"tags", "user_data", b"user_data", "validate_only", b"validate_only", "volume_id", b"volume_id", "volumes", b"volumes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_boot_source: _TypeAlias = _typing.Literal["image_id", "volume_id", "new_volume"]  # noqa: Y015
     _WhichOneofArgType_boot_source: _TypeAlias = _typing.Literal["boot_source", b"boot_source"]  # noqa: Y015
@@ -676,6 +682,42 @@ class DetachVolumeRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DetachVolumeRequest: _TypeAlias = DetachVolumeRequest  # noqa: Y015
+
+@_typing.final
+class UpdateServerVolumeRequest(_message.Message):
+    """Describes the change to a volume that a server has."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    VOLUME_ID_FIELD_NUMBER: _builtins.int
+    DELETE_ON_TERMINATION_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The server (UUID)."""
+    volume_id: _builtins.str
+    """The volume (UUID)."""
+    delete_on_termination: _builtins.bool
+    """Delete the volume with the server."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: the same id within 24 hours answers what the
+    first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        volume_id: _builtins.str = ...,
+        delete_on_termination: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_on_termination", b"delete_on_termination", "id", b"id", "request_id", b"request_id", "volume_id", b"volume_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateServerVolumeRequest: _TypeAlias = UpdateServerVolumeRequest  # noqa: Y015
 
 @_typing.final
 class NewBootVolume(_message.Message):

@@ -97,6 +97,11 @@ class ServerServiceStub:
                 request_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.DetachVolumeRequest.SerializeToString,
                 response_deserializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
                 _registered_method=True)
+        self.UpdateServerVolume = channel.unary_unary(
+                '/weft.compute.v1.ServerService/UpdateServerVolume',
+                request_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.UpdateServerVolumeRequest.SerializeToString,
+                response_deserializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+                _registered_method=True)
         self.PauseServer = channel.unary_unary(
                 '/weft.compute.v1.ServerService/PauseServer',
                 request_serializer=weft_dot_compute_dot_v1_dot_server__service__pb2.PauseServerRequest.SerializeToString,
@@ -264,6 +269,15 @@ class ServerServiceServicer:
 
     def DetachVolume(self, request, context):
         """Detaches a volume. WRONG_STATUS for the one that it boots from.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateServerVolume(self, request, context):
+        """Says whether a volume that a settled server has is deleted with it. Idempotent.
+        NOT_FOUND when the server does not have the volume; WRONG_STATUS while something is
+        under way on the server.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -452,6 +466,11 @@ def add_ServerServiceServicer_to_server(servicer, server):
             'DetachVolume': grpc.unary_unary_rpc_method_handler(
                     servicer.DetachVolume,
                     request_deserializer=weft_dot_compute_dot_v1_dot_server__service__pb2.DetachVolumeRequest.FromString,
+                    response_serializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.SerializeToString,
+            ),
+            'UpdateServerVolume': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateServerVolume,
+                    request_deserializer=weft_dot_compute_dot_v1_dot_server__service__pb2.UpdateServerVolumeRequest.FromString,
                     response_serializer=weft_dot_compute_dot_v1_dot_resources__pb2.Server.SerializeToString,
             ),
             'PauseServer': grpc.unary_unary_rpc_method_handler(
@@ -855,6 +874,33 @@ class ServerService:
             target,
             '/weft.compute.v1.ServerService/DetachVolume',
             weft_dot_compute_dot_v1_dot_server__service__pb2.DetachVolumeRequest.SerializeToString,
+            weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateServerVolume(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.compute.v1.ServerService/UpdateServerVolume',
+            weft_dot_compute_dot_v1_dot_server__service__pb2.UpdateServerVolumeRequest.SerializeToString,
             weft_dot_compute_dot_v1_dot_resources__pb2.Server.FromString,
             options,
             channel_credentials,

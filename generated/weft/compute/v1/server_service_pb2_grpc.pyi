@@ -71,6 +71,11 @@ class ServerServiceStub:
     """
     DetachVolume: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.DetachVolumeRequest, _resources_pb2.Server]
     """Detaches a volume. WRONG_STATUS for the one that it boots from."""
+    UpdateServerVolume: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.UpdateServerVolumeRequest, _resources_pb2.Server]
+    """Says whether a volume that a settled server has is deleted with it. Idempotent.
+    NOT_FOUND when the server does not have the volume; WRONG_STATUS while something is
+    under way on the server.
+    """
     PauseServer: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.PauseServerRequest, _resources_pb2.Server]
     """Freezes an ACTIVE server in its host's memory. PAUSED when the operation ends."""
     UnpauseServer: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.UnpauseServerRequest, _resources_pb2.Server]
@@ -172,6 +177,11 @@ class ServerServiceAsyncStub(ServerServiceStub):
     """
     DetachVolume: _aio.UnaryUnaryMultiCallable[_server_service_pb2.DetachVolumeRequest, _resources_pb2.Server]  # type: ignore[assignment]
     """Detaches a volume. WRONG_STATUS for the one that it boots from."""
+    UpdateServerVolume: _aio.UnaryUnaryMultiCallable[_server_service_pb2.UpdateServerVolumeRequest, _resources_pb2.Server]  # type: ignore[assignment]
+    """Says whether a volume that a settled server has is deleted with it. Idempotent.
+    NOT_FOUND when the server does not have the volume; WRONG_STATUS while something is
+    under way on the server.
+    """
     PauseServer: _aio.UnaryUnaryMultiCallable[_server_service_pb2.PauseServerRequest, _resources_pb2.Server]  # type: ignore[assignment]
     """Freezes an ACTIVE server in its host's memory. PAUSED when the operation ends."""
     UnpauseServer: _aio.UnaryUnaryMultiCallable[_server_service_pb2.UnpauseServerRequest, _resources_pb2.Server]  # type: ignore[assignment]
@@ -342,6 +352,17 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Server, _abc.Awaitable[_resources_pb2.Server]]:
         """Detaches a volume. WRONG_STATUS for the one that it boots from."""
+
+    @_abc_1.abstractmethod
+    def UpdateServerVolume(
+        self,
+        request: _server_service_pb2.UpdateServerVolumeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Server, _abc.Awaitable[_resources_pb2.Server]]:
+        """Says whether a volume that a settled server has is deleted with it. Idempotent.
+        NOT_FOUND when the server does not have the volume; WRONG_STATUS while something is
+        under way on the server.
+        """
 
     @_abc_1.abstractmethod
     def PauseServer(
