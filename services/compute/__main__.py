@@ -24,6 +24,7 @@ from services.compute.flows.resize_ends import CONFIRM, REVERT
 from services.compute.flows.snapshot import SNAPSHOT
 from services.compute.flows.volumes import ATTACH, DETACH
 from services.compute.nodes import Nodes
+from services.compute.port_addresses import PortAddresses
 from services.compute.reconcile import Reconciler
 from weft.compute.v1.flavor_service_pb2_grpc import add_FlavorServiceServicer_to_server
 from weft.compute.v1.host_service_pb2_grpc import add_HostServiceServicer_to_server
@@ -49,6 +50,7 @@ def build(runtime: Runtime) -> Service:
     limits = Limits(runtime.peers, "compute", runtime.news)
     waits = runtime.settings.section("compute", confirmations.Compute).confirm_resizes_seconds
     confirming = Sweep("resizes to confirm", 30, lambda: confirmations.confirm(app, waits))
+    addresses = PortAddresses(app)
     servers = ServerService(app, limits, reconciler.telling)
     return Service(
         servicers=[
@@ -59,7 +61,10 @@ def build(runtime: Runtime) -> Service:
             (add_PasswordServiceServicer_to_server, PasswordService(runtime.database)),
             (add_OperationServiceServicer_to_server, OperationServicer(runtime.database)),
         ],
-        background=[sweep.run for sweep in (*reconciler.sweeps, confirming)],
+        background=[
+            *(sweep.run for sweep in (*reconciler.sweeps, confirming, addresses.comparing)),
+            addresses.follow,
+        ],
     )
 
 

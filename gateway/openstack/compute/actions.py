@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from gateway.openstack import call as body
 from gateway.openstack.call import Call
-from gateway.openstack.compute import create, floating_ips, servers
+from gateway.openstack.compute import create, floating_ips, interfaces, servers
 from gateway.openstack.compute.surroundings import ports
 from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
@@ -25,13 +25,11 @@ from weft.network.v1.security_group_service_pb2_grpc import SecurityGroupService
 Given = Mapping[str, Any]
 Deed = Callable[[Call, Any], Awaitable[Response]]
 _NO_SCREEN = "Guests have a serial console and no screen: os-getConsoleOutput shows it."
-_BY_INTERFACE = "Addresses come with ports: attach one by os-interface."
 # Deeds of Nova that weft knows and does not do.
 _REFUSED = {
     **dict.fromkeys(
         ("os-getVNCConsole", "os-getSPICEConsole", "os-getRDPConsole", "os-getSerialConsole"), _NO_SCREEN
     ),
-    **dict.fromkeys(("addFixedIp", "removeFixedIp"), _BY_INTERFACE),
     "changePassword": "Passwords are the guest's own affair: use a key pair or user_data.",
     "createBackup": "Images are made one by one: createImage.",
     "os-migrateLive": "Running servers are not moved: migrate moves them while they are off.",
@@ -208,7 +206,7 @@ async def _regroup(call: Call, given: Any, change: Callable[[list[str], str], li
     return Response(status_code=202)
 
 
-def _floating(change: Callable[[Call, Given], Awaitable[None]], known: set[str]) -> Deed:
+def _passed_on(change: Callable[[Call, Given], Awaitable[None]], known: set[str]) -> Deed:
     async def deed(call: Call, given: Any) -> Response:
         if call.microversion > (2, 43):
             raise Refusal(400, "From 2.44 on the network service is asked.")
@@ -252,8 +250,10 @@ _DEEDS: dict[str, Deed] = {
     "confirmResize": _plain("ConfirmResize", pb.ConfirmResizeRequest, 204),
     "revertResize": _plain("RevertResize", pb.RevertResizeRequest),
     "migrate": _migrate,
-    "addFloatingIp": _floating(floating_ips.add, {"address", "fixed_address"}),
-    "removeFloatingIp": _floating(floating_ips.remove, {"address"}),
+    "addFloatingIp": _passed_on(floating_ips.add, {"address", "fixed_address"}),
+    "removeFloatingIp": _passed_on(floating_ips.remove, {"address"}),
+    "addFixedIp": _passed_on(interfaces.add_address, {"networkId"}),
+    "removeFixedIp": _passed_on(interfaces.remove_address, {"address"}),
     "addSecurityGroup": _add_group,
     "removeSecurityGroup": _remove_group,
 }

@@ -1,7 +1,10 @@
 """Ports of servers."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
+
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from gateway.openstack import call as body
 from gateway.openstack.call import Call
@@ -9,10 +12,16 @@ from gateway.openstack.compute import servers
 from gateway.openstack.compute.surroundings import ports
 from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
+from mesh.errors import CloudError
+from mesh.lists import walk
 from weft.compute.v1 import operation_service_pb2_grpc, resources_pb2
 from weft.compute.v1 import server_service_pb2 as pb
 from weft.compute.v1.server_service_pb2_grpc import ServerServiceStub
-from weft.network.v1.resources_pb2 import PORT_STATUS_ACTIVE, Port
+from weft.network.v1 import subnet_service_pb2
+from weft.network.v1.port_service_pb2 import UpdatePortRequest
+from weft.network.v1.port_service_pb2_grpc import PortServiceStub
+from weft.network.v1.resources_pb2 import PORT_STATUS_ACTIVE, FixedIp, Port
+from weft.network.v1.subnet_service_pb2_grpc import SubnetServiceStub
 from weft.operation.v1 import operation_pb2
 
 # Nova answers with the port that it made; how long that is waited for, in seconds.
@@ -75,6 +84,43 @@ async def detach(call: Call) -> None:
     """DELETE /servers/{id}/os-interface/{port_id}."""
     request = pb.DetachPortRequest(id=call.params["id"], port_id=call.params["port_id"])
     await call.stub(ServerServiceStub).DetachPort(request)
+
+
+async def add_address(call: Call, given: Mapping[str, Any]) -> None:
+    """Give the server's port on a network one address more, of the first subnet that has one left."""
+    network = body.field(given, "networkId", str)
+    port = next((port for port in await ports(call, call.params["id"]) if port.network_id == network), None)
+    if port is None:
+        raise Refusal(404, f"The server has no port on the network {network}.")
+    request = subnet_service_pb2.ListSubnetsRequest(network_id=network)
+    listed = walk(call.stub(SubnetServiceStub).ListSubnets, request, "subnets")
+    for subnet in [subnet.id async for subnet in listed]:
+        try:
+            return await _readdress(call, port, [*port.fixed_ips, FixedIp(subnet_id=subnet)])
+        except CloudError as error:
+            if error.reason != "ADDRESSES_EXHAUSTED":
+                raise
+    raise Refusal(400, f"No address of the network {network} is left.")
+
+
+async def remove_address(call: Call, given: Mapping[str, Any]) -> None:
+    """Take an address from the server's port that has it."""
+    address = body.field(given, "address", str)
+    for port in await ports(call, call.params["id"]):
+        left = [one for one in port.fixed_ips if one.ip_address != address]
+        if len(left) < len(port.fixed_ips):
+            return await _readdress(call, port, left)
+    raise Refusal(400, f"The server does not have the address {address}.")
+
+
+async def _readdress(call: Call, port: Port, addresses: list[FixedIp]) -> None:
+    request = UpdatePortRequest(
+        id=port.id,
+        port=Port(fixed_ips=addresses),
+        update_mask=FieldMask(paths=["fixed_ips"]),
+        expected_revision=port.revision,
+    )
+    await call.stub(PortServiceStub).UpdatePort(request)
 
 
 async def _ports(call: Call, one: resources_pb2.Server) -> list[Port]:

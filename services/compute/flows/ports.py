@@ -181,6 +181,7 @@ def _described(port: Port, wish: Mapping[str, Any], subnets: Mapping[str, Subnet
         "network_id": port.network_id,
         "mac_address": port.mac_address,
         "fixed_ips": [ip.ip_address for ip in port.fixed_ips],
+        "revision": port.revision,
         "created": not wish["port_id"],
         # An older network service makes ports, and leaves it to a call of its own where they are.
         "bound": bool(port.host_id) and not wish["port_id"],

@@ -50,6 +50,9 @@ _FIND, _LOCK = (
 _DELETE = Prepared(delete(servers).where(_THIS))
 _USER_DATA = Prepared(select(user_data.c.content).where(user_data.c.server_id == bindparam("id")))
 _DROP_USER_DATA = Prepared(delete(user_data).where(user_data.c.server_id == bindparam("id")))
+_PORTS = Prepared(
+    select(servers.c.id, servers.c.ports).where(servers.c.id.in_(bindparam("ids", expanding=True)))
+)
 _NEIGHBOURS = Prepared(
     select(servers.c.host_id, func.count().label("servers"))
     .where(
@@ -88,6 +91,11 @@ def on_host(connection: Connection, host_id: str, *, lock: bool = False) -> list
     """The servers whose guests are on this host."""
     query = select(servers).where(servers.c.host_id == host_id).order_by(servers.c.id)
     return list(connection.execute(query.with_for_update() if lock else query))
+
+
+def ports_of(connection: Connection, ids: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+    """The ports of these servers, as far as they are there."""
+    return {row.id: row.ports for row in _PORTS.all(connection, ids=ids)}
 
 
 def neighbours(connection: Connection, project_id: str, host_ids: Collection[str]) -> dict[str, int]:

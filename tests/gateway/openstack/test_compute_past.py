@@ -83,6 +83,38 @@ def test_floating_ips_are_taken_from_pools_and_given_to_servers(
     assert one.delete(way).status_code == 204
 
 
+def test_a_server_is_given_another_address_and_loses_it(
+    one: httpx.Client, two: httpx.Client, parts: dict[str, str]
+) -> None:
+    server = boot(one, parts)
+    place = f"{NOVA}/servers/{server['id']}"
+
+    def addresses(count: int) -> set[str]:
+        found = until(one, place, "server", lambda each: sum(map(len, each["addresses"].values())) == count)
+        return {each["addr"] for listed in found["addresses"].values() for each in listed}
+
+    def port() -> dict:
+        return one.get("/network/v2.0/ports", params={"device_id": server["id"]}).json()["ports"][0]
+
+    (first,) = addresses(1)
+    more = {"addFixedIp": {"networkId": parts["net"]}}
+    assert two.post(f"{place}/action", json=more).status_code == 404
+    assert one.post(f"{place}/action", json=more, headers=at("2.44")).status_code == 400
+    nowhere = {"addFixedIp": {"networkId": server["id"]}}
+    assert one.post(f"{place}/action", json=nowhere).status_code == 404
+    assert one.post(f"{place}/action", json=more).status_code == 202
+    both = addresses(2)
+    assert both == {each["ip_address"] for each in port()["fixed_ips"]}
+    assert port()["fixed_ips"][0]["ip_address"] == first
+    (second,) = both - {first}
+    assert one.post(f"{place}/action", json={"removeFixedIp": {"address": "192.0.2.1"}}).status_code == 400
+    assert one.post(f"{place}/action", json={"removeFixedIp": {"address": second}}).status_code == 202
+    assert addresses(1) == {first}
+    assert [each["ip_address"] for each in port()["fixed_ips"]] == [first]
+    assert one.delete(place).status_code == 204
+    gone(one, place)
+
+
 def test_a_volume_is_attached_and_detached_as_cinder_has_it(
     one: httpx.Client, two: httpx.Client, parts: dict[str, str]
 ) -> None:

@@ -53,6 +53,19 @@ def test_a_guest_cannot_use_another_address(lab: Lab) -> None:
         assert passes(first, second, frame, b"weft-ip-test") is expected
 
 
+def test_another_address_is_its_own_from_when_it_is_given_until_it_is_taken(lab: Lab) -> None:
+    a, b, first, second = pair(lab)
+    more = "10.1.0.21"
+    frame = ethernet(b.mac_address, a.mac_address, IPV4, udp(more, B, (1000, 2000), b"weft-more-test"))
+    for given in (False, True, False):
+        del a.fixed_ips[1:]
+        if given:
+            a.fixed_ips.add(subnet_id=a.fixed_ips[0].subnet_id, ip_address=more)
+        a.revision += 1
+        lab.tell(a, b)
+        assert passes(first, second, frame, b"weft-more-test") is given
+
+
 def test_a_guest_cannot_say_that_it_has_anothers_address(lab: Lab) -> None:
     a, b, first, second = pair(lab)
     mark = struct.pack("!HHBBH", 1, IPV4, 6, 4, 2)

@@ -1,5 +1,7 @@
 """Network: networks, subnets, ports and security groups."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
@@ -38,6 +40,8 @@ class Networks(
         self.ports: dict[str, Port] = {}
         self.groups: dict[str, SecurityGroup] = {}
         self._next_address = 10
+        self.watchers: set[asyncio.Queue[Port]] = set()
+        self.watched = asyncio.Event()
 
     def part(self) -> Part:
         def build(runtime: Runtime) -> Service:
@@ -68,6 +72,23 @@ class Networks(
         port = Port(id=ids.new(), project_id=network.project_id, network_id=network.id, **fields)
         self.ports[port.id] = self._addressed(port)
         return port
+
+    def give(self, port_id: str, *addresses: str, told: bool = True) -> Port:
+        """The port has these addresses from now on, as a copy, which watchers are told."""
+        port = self.ports[port_id]
+        del port.fixed_ips[1:]
+        port.fixed_ips[0].ip_address = addresses[0]
+        port.fixed_ips.extend(FixedIp(ip_address=address) for address in addresses[1:])
+        port.revision += 1
+        now = Port.FromString(port.SerializeToString())
+        if told:
+            self.tell(now)
+        return now
+
+    def tell(self, port: Port) -> None:
+        """Watchers hear of the port as it is here."""
+        for queue in self.watchers:
+            queue.put_nowait(port)
 
     def add_group(self, project_id: str, name: str) -> SecurityGroup:
         group = SecurityGroup(id=ids.new(), project_id=project_id, name=name)
@@ -119,6 +140,17 @@ class Networks(
         self.called("ListPorts")
         found = [p for p in self.ports.values() if request.device_owner in ("", p.device_owner)]
         return port_service_pb2.ListPortsResponse(ports=found)
+
+    async def WatchPorts(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        self.called("WatchPorts")
+        queue: asyncio.Queue[Port] = asyncio.Queue()
+        self.watchers.add(queue)
+        self.watched.set()
+        try:
+            while True:
+                yield port_service_pb2.WatchPortsResponse(type="UPDATED", port=await queue.get())
+        finally:
+            self.watchers.discard(queue)
 
     async def CreatePort(self, request: Any, context: Any) -> Port:
         self.called("CreatePort")
