@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from ipaddress import ip_address
 
 from mesh import ids
 from mesh.caller import Caller, Kind
@@ -65,10 +66,16 @@ class Subnet(Resource):
 
 @dataclass(frozen=True, slots=True)
 class FixedIp:
-    """An address of a port, or (address "") the wish for any of a subnet."""
+    """An address of a port, or the wish for one: of any subnet where that is "", any where the address is."""
 
     subnet_id: str
     ip_address: str
+
+    def grants(self, wish: "FixedIp") -> bool:
+        """Whether it is an address that is wished for; no wish at all is granted too."""
+        return wish.subnet_id in ("", self.subnet_id) and (
+            not wish.ip_address or ip_address(wish.ip_address) == ip_address(self.ip_address)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,8 +88,9 @@ class Ports(grpc_base.PortServiceServicer, Api):
         def update(connection: Any) -> pb.Port:
             before = store.get(connection, request.id, who.reach, "update")
             network = networks.get(connection, before.network_id, None, "share")
-            _check_update(before, network, values, who)
-            after = store.update(connection, before, network, request.expected_revision, values)
+            changes = {name: value for name, value in values.items() if not _has(before, name, value)}
+            _check_update(before, network, changes, who)
+            after = store.update(connection, before, network, request.expected_revision, changes)
             return messages.port(after, full=model.privileged(who))
 
         return await self.change(request, pb.Port, update)
@@ -199,6 +200,16 @@ def _check_update(before: model.Port, network: model.Network, values: dict[str, 
         _refuse_asked(asked, "network.ports.update", who)
     if not secured and values.get("security_group_ids", before.security_group_ids):
         raise invalid("port.port_security_enabled", "take the port's security groups from it first")
+
+
+def _has(before: model.Port, name: str, value: Any) -> bool:
+    """Whether it has just the addresses that are wished for: it keeps those, whatever else a subnet has."""
+    return (
+        name == "fixed_ips"
+        and len(value) == len(before.fixed_ips)
+        and all(wish.subnet_id or wish.ip_address for wish in value)
+        and all(has.grants(wish) for has, wish in zip(before.fixed_ips, value, strict=True))
+    )
 
 
 def _refuse_asked(asked: list[str], permission: str, who: Caller) -> None:

@@ -11,7 +11,7 @@ from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import CloudError, invalid, not_found
 from services.network import model
-from services.network.addresses import canonical, check_overlap
+from services.network.addresses import check_overlap
 from services.network.model import FixedIp, Interface, Network, Port, Router, Subnet
 from services.network.store import addresses, egress, events, port_rows, quota, router_rows, rows, subnets
 from services.network.tables import fixed_ips, floating_ips, routers
@@ -124,12 +124,9 @@ def find_interface(router: Router, subnet_id: str, port_id: str) -> Interface:
 def leads_out(router: Router, network: Network, wanted: FixedIp) -> bool:
     """Whether it has a way out by that network, and there the address that is wanted, if one is."""
     gateway = router.gateway
-    return (
-        gateway is not None
-        and gateway.network_id == network.id
-        and wanted.subnet_id in ("", gateway.subnet_id)
-        and (not wanted.ip_address or canonical(wanted.ip_address) == gateway.ip_address)
-    )
+    if gateway is None or gateway.network_id != network.id:
+        return False
+    return FixedIp(gateway.subnet_id, gateway.ip_address).grants(wanted)
 
 
 def set_gateway(

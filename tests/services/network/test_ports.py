@@ -147,6 +147,18 @@ async def test_ports_are_found_by_what_they_have(mine: Api):
     assert not other.security_group_ids
 
 
+async def test_a_port_keeps_the_addresses_that_it_has_when_any_are_wished_for(mine: Api):
+    network, subnet = await mine.network_with_subnet()
+    port = await mine.CreatePort(network_id=network.id)
+    (held,) = port.fixed_ips
+    for wish in (pb.FixedIp(subnet_id=subnet.id), held, pb.FixedIp(ip_address=held.ip_address)):
+        same = await mine.UpdatePort(id=port.id, port=pb.Port(fixed_ips=[wish]))
+        assert list(same.fixed_ips) == [held]
+    await refused(mine.UpdatePort(id=port.id, port=pb.Port(fixed_ips=[pb.FixedIp()])), "INVALID_ARGUMENT")
+    other = pb.FixedIp(subnet_id=subnet.id, ip_address="10.0.0.77")
+    assert list((await mine.UpdatePort(id=port.id, port=pb.Port(fixed_ips=[other]))).fixed_ips) == [other]
+
+
 async def test_a_ports_addresses_groups_and_flags_change(mine: Api):
     network, subnet = await mine.network_with_subnet()
     port = await mine.CreatePort(network_id=network.id)

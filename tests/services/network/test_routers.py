@@ -17,6 +17,10 @@ async def test_a_router_connects_a_subnet_at_its_gateway(mine: Api):
     assert (interface.subnet_id, interface.ip_address) == (subnet.id, "10.0.0.1")
     port = await mine.GetPort(id=interface.port_id)
     assert (port.device_owner, port.device_id) == ("network:router_interface", router.id)
+    same = pb.Port(fixed_ips=[pb.FixedIp(subnet_id=subnet.id)])
+    assert (await mine.UpdatePort(id=port.id, port=same)).fixed_ips == port.fixed_ips
+    other = pb.Port(fixed_ips=[pb.FixedIp(subnet_id=subnet.id, ip_address="10.0.0.9")])
+    await refused(mine.UpdatePort(id=port.id, port=other), "IN_USE")
     await refused(mine.DeletePort(id=port.id), "IN_USE")
     await refused(mine.DeleteSubnet(id=subnet.id), "IN_USE")
     await refused(mine.DeleteRouter(id=router.id), "IN_USE")
