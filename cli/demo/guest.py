@@ -23,12 +23,12 @@ _OPTIONS = (
 
 
 class Guest:
-    """A server at `address`, with the private key that it was told of."""
+    """A server at `address`, with the private key that `user` was told of."""
 
-    def __init__(self, space: str, address: str, key: Path) -> None:
-        self.address = address
+    def __init__(self, space: str, address: str, key: Path, user: str = "root") -> None:
+        self.login = f"{user}@{address}"
         options = [word for option in _OPTIONS for word in ("-o", option)]
-        self._command = [*spaces.enter(space), "ssh", "-i", str(key), *options, f"root@{address}"]
+        self._command = [*spaces.enter(space), "ssh", "-i", str(key), *options, self.login]
 
     @property
     def ssh(self) -> str:
@@ -39,19 +39,19 @@ class Guest:
         """What a script prints in the guest. Raises Failed when it, or the login, does not work."""
         status, out, err = await run([*self._command, script])
         if status:
-            raise Failed(f"ssh root@{self.address}: {script!r} ended with {status}: {err.strip()}")
+            raise Failed(f"ssh {self.login}: {script!r} ended with {status}: {err.strip()}")
         return out.strip()
 
-    async def reachable(self, name: str) -> None:
-        """Wait until it takes a login with our key, and is the server of that name."""
-        until = time.monotonic() + _PATIENCE
+    async def reachable(self, name: str, within: float = _PATIENCE) -> None:
+        """Wait until it takes a login with our key, and is the server of that name; raises Failed."""
+        until = time.monotonic() + within
         while True:
             status, out, err = await run([*self._command, "hostname"])
             if not status and out.strip() == name:
                 return
             if time.monotonic() > until:
                 said = err.strip() or f"it is {out.strip()}"
-                raise Failed(f"{name} is not at root@{self.address} after {_PATIENCE:g} s: {said}")
+                raise Failed(f"{name} is not at {self.login} after {within:g} s: {said}")
             await asyncio.sleep(0.5)
 
 

@@ -14,6 +14,8 @@ the versions of `tests/compat/judges/`, and lets them judge:
   and with real guests, which are logged in to by SSH through a floating IP;
 - cloud-init's own code, from Debian's package, reads the metadata service in OpenStack's form and in EC2's,
   and a config drive: host name, keys, user data, vendor data and a network configuration for Debian;
+- a whole Debian, made of its packages with its own cloud-init, is booted with each of both and logged in to:
+  it has the name, keys, user data, address, MTU, way out and name server that it was told of;
 - Tempest, openstacksdk's own functional tests and those of Placement, of which the table tells the last run.
   What fails is in `tests/compat/known/`, each with its reason; the lists may only shrink.
 """
