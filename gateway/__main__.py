@@ -30,6 +30,7 @@ async def serve(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     edge = Edge(settings, authority.issue(Identity.gateway()), authority)
     jobs = [asyncio.create_task(job) for job in (pages._serve(), edge.run(), stop.wait())]
+    process.spare_the_collector()
     done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
     _log.info("draining")
     pages.should_exit = True

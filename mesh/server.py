@@ -5,7 +5,6 @@ or all of them, each with its own server, database and peers, on one event loop.
 """
 
 import asyncio
-import gc
 import inspect
 import logging
 import signal
@@ -28,7 +27,7 @@ from mesh.flow import Flow, FlowEngine
 from mesh.interceptor import Interceptor
 from mesh.news import News
 from mesh.policy import Policy
-from mesh.process import run
+from mesh.process import run, spare_the_collector
 from mesh.reconcile import upkeep
 from mesh.revocations import RemoteVerifier
 from mesh.serving import Drain, Server
@@ -37,8 +36,6 @@ from mesh.tokens import Verifier
 from weft.options.v1.access_pb2 import Access
 
 _log = logging.getLogger(__name__)
-# New objects, then rounds of the young, then of the middle generation, after which the collector looks.
-_COLLECTED_AFTER = (20_000, 20, 50)
 Background = Callable[[], Awaitable[None]]
 
 
@@ -228,18 +225,9 @@ async def serve_parts(settings: Settings, parts: Iterable[Part]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running(settings, parts):
-        _spare_the_collector()
+        spare_the_collector()
         await stop.wait()
         _log.info("told to stop: draining")
-
-
-def _spare_the_collector() -> None:
-    """What the process has imported and begun lives as long as it does: the collector of cyclic garbage need
-    not go through it again and again, nor look after each seven hundred objects, which are a few rows.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_COLLECTED_AFTER)
 
 
 async def serve(settings: Settings, name: str, build: Build) -> None:

@@ -3,7 +3,9 @@
 A service writes the problem as JSON in ASCII into the trailer `weft-problem` beside its gRPC status. The
 inner script, next to the router, keeps it when the trailers pass; the outer one, which sees what the
 transcoder made of the call, puts it in place of the body, and its status in place of the one that the
-transcoder derives from the gRPC code alone. Callers of gRPC itself get their status untouched.
+transcoder derives from the gRPC code alone. Where gRPC itself ended a call, its deadline over before the
+service said so, no service has written any: the outer script makes one of the status. Callers of gRPC itself
+get their status untouched.
 """
 
 from typing import Any
@@ -19,6 +21,7 @@ _REASONS = {
     408: "DEADLINE_EXCEEDED",
     413: "INVALID_ARGUMENT",
     415: "INVALID_ARGUMENT",
+    499: "CANCELLED",
     501: "UNSUPPORTED",
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
@@ -41,20 +44,39 @@ function envoy_on_response(handle)
 end
 """
 
-OUTER = """
+OUTER = (
+    f"""
+local reasons = {{{", ".join(f'["{status}"] = "{reason}"' for status, reason in _REASONS.items())}}}
+"""
+    + """
+local function made(headers)
+  if not headers:get("grpc-status") then return nil end
+  local status = headers:get(":status")
+  local reason = reasons[status] or "INTERNAL"
+  local words = string.gsub(string.lower(reason), "_", " ")
+  local said = string.gsub(headers:get("grpc-message") or "", "[^%w .,:;-]", " ")
+  return string.format(
+    '{"type": "urn:weft:error:%s", "title": "%s", "status": %s, "detail": "%s", ' ..
+    '"reason": "%s", "trace_id": "%s"}',
+    string.gsub(words, " ", "-"), string.gsub(words, "^%l", string.upper), status,
+    said ~= "" and said or words, reason, headers:get("x-trace-id") or "")
+end
+
 function envoy_on_response(handle)
   local headers = handle:headers()
   local kind = headers:get("content-type") or ""
   if string.sub(kind, 1, 16) == "application/grpc" then return end
   if tonumber(headers:get(":status")) < 400 then return end
   local kept = handle:streamInfo():dynamicMetadata():get("weft")
-  if not kept or not kept.problem then return end
+  local problem = kept and kept.problem or made(headers)
+  if not problem then return end
   headers:replace("content-type", "application/problem+json")
-  local status = string.match(kept.problem, '"status": (%d+)')
+  local status = string.match(problem, '"status": (%d+)')
   if status then headers:replace(":status", status) end
-  handle:body(true):setBytes(kept.problem)
+  handle:body(true):setBytes(problem)
 end
 """
+)
 
 
 def local_replies() -> dict[str, Any]:

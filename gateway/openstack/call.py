@@ -2,7 +2,8 @@
 
 import base64
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 from starlette.requests import Request
@@ -18,6 +19,21 @@ S = TypeVar("S")
 _LARGEST_BODY = 4 * 1024 * 1024
 _UNREAD = object()
 _TRUE, _FALSE = ("true", "1", "yes", "on", "t", "y"), ("false", "0", "no", "off", "f", "n")
+
+
+class Reader(NamedTuple):
+    """Whom a document is made for, as far as it depends on that.
+
+    `base` is where the client reaches the dialect; `alone` says that one thing is asked for, and no list.
+    """
+
+    base: str
+    microversion: tuple[int, int]
+    alone: bool
+
+    def url(self, path: str) -> str:
+        """The address of a path below the mount, as the client reaches it."""
+        return f"{self.base}{path}"
 
 
 class Call:
@@ -113,7 +129,12 @@ class Call:
         """The address of a path below the mount, as the client reaches it."""
         return f"{self.root}{self.mount}{path}"
 
-    @property
+    @cached_property
+    def reader(self) -> Reader:
+        """For whom it is answered."""
+        return Reader(self.url(""), self.microversion, bool(self.params))
+
+    @cached_property
     def root(self) -> str:
         """Scheme and host as the client reaches them."""
         return f"{self.request.url.scheme}://{self.request.headers.get('host', '')}"

@@ -1,6 +1,7 @@
 """Times as OpenStack writes them, always UTC."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -20,14 +21,19 @@ def read(text: str) -> Timestamp:
 
 def seconds(time: Timestamp) -> str:
     """`2026-01-31T12:00:00Z`."""
-    return time.ToDatetime().strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{_second(time.seconds)}Z"
 
 
 def micros(time: Timestamp) -> str:
     """`2026-01-31T12:00:00.000000Z`, as tokens have it."""
-    return time.ToDatetime().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{bare(time)}Z"
 
 
 def bare(time: Timestamp) -> str:
     """`2026-01-31T12:00:00.000000`, as volumes have it."""
-    return time.ToDatetime().strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return f"{_second(time.seconds)}.{time.nanos // 1000:06}"
+
+
+@lru_cache(maxsize=1 << 14)  # a long list is asked for again with the same times in it
+def _second(since: int) -> str:
+    return datetime.fromtimestamp(since, UTC).replace(tzinfo=None).isoformat()

@@ -1,17 +1,17 @@
 """The Starlette application behind the edge. It holds no state and no rights: pages call the REST API."""
 
 import importlib.util
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.edge.contracts import OPENAPI
 from gateway.edge.problems import CONTENT_TYPE
@@ -59,7 +59,7 @@ def application(settings: Settings, authority: Authority) -> Starlette:
             Mount("/ui", StaticFiles(directory=_HERE / "ui", html=True)),
             *openstack.routes(settings, authority),
         ],
-        middleware=[Middleware(BaseHTTPMiddleware, dispatch=_harden)],
+        middleware=[Middleware(_Hardened)],
         exception_handlers={HTTPException: _problem, Exception: _defect},
     )
 
@@ -72,12 +72,27 @@ def _swagger() -> Path:
     return Path(found.submodule_search_locations[0]) / "templates" / "swagger"
 
 
-async def _harden(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-    response = await call(request)
-    response.headers["content-security-policy"] = _DOCS if request.url.path.startswith("/docs") else _STRICT
-    response.headers["x-content-type-options"] = "nosniff"
-    response.headers["referrer-policy"] = "no-referrer"
-    return response
+class _Hardened:
+    """Says with each answer what a browser must not do with it.
+
+    Starlette's own middleware of functions takes a task and a stream for each answer.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        policy = _DOCS if scope.get("path", "").startswith("/docs") else _STRICT
+
+        async def hardened(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["content-security-policy"] = policy
+                headers["x-content-type-options"] = "nosniff"
+                headers["referrer-policy"] = "no-referrer"
+            await send(message)
+
+        await self._app(scope, receive, hardened)
 
 
 async def _problem(request: Request, error: Exception) -> Response:

@@ -174,3 +174,11 @@ def test_pages_and_documents_are_served_with_strict_headers(cloud: Cloud) -> Non
         assert page.headers["x-content-type-options"] == "nosniff"
         for asset in ("/docs", "/docs/start.js", "/docs/assets/js/swagger-ui-bundle.js"):
             assert client.get(asset).status_code == 200
+
+
+@pytest.mark.parametrize("span", ["1m", "50m", "1S"])
+def test_whose_time_is_over_is_told_so_whoever_notices(member: httpx.Client, span: str) -> None:
+    """gRPC ends a call at its deadline by itself, where the service has not said so before."""
+    answer = member.get("/image/v1/images:watch", headers={"grpc-timeout": span})
+    found = problem(answer, 504, "DEADLINE_EXCEEDED")
+    assert found["title"] == "Deadline exceeded"

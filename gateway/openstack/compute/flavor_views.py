@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.openstack.call import Call
+from gateway.openstack.call import Call, Reader
 from weft.compute.v1.resources_pb2 import Flavor
 
 
@@ -32,10 +32,10 @@ def flavor(call: Call, one: Flavor) -> dict[str, Any]:
     return document
 
 
-def of_server(call: Call, one: Flavor) -> dict[str, Any]:
+def of_server(reader: Reader, one: Flavor) -> dict[str, Any]:
     """The flavor in a server's document: its link, and from 2.47 on what it was when the server was made."""
-    if call.microversion < (2, 47):
-        return {"id": one.id, "links": [{"rel": "bookmark", "href": call.url(f"/flavors/{one.id}")}]}
+    if reader.microversion < (2, 47):
+        return {"id": one.id, "links": [{"rel": "bookmark", "href": reader.url(f"/flavors/{one.id}")}]}
     return {
         "vcpus": one.vcpus,
         "ram": one.memory_mib,

@@ -1,5 +1,6 @@
 """What a server does, in Nova's four words for it."""
 
+from functools import cache
 from typing import NamedTuple
 
 from weft.compute.v1.resources_pb2 import ServerStatus
@@ -39,6 +40,7 @@ _SAID = {
 }
 
 
+@cache
 def said(number: int) -> Said:
     """A status of the contract in Nova's words."""
     name = ServerStatus.Name(number).removeprefix("SERVER_STATUS_")

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.openstack.call import Call
 from mesh.lists import walk
@@ -22,6 +22,16 @@ from weft.network.v1.port_service_pb2_grpc import PortServiceStub
 from weft.network.v1.security_group_service_pb2_grpc import SecurityGroupServiceStub
 
 
+class Beside(NamedTuple):
+    """What the network service says of one server: of each of its ports the network's name and the floating
+    addresses that lead there, and the names of all their security groups.
+    """
+
+    networks: tuple[str, ...]
+    floating: tuple[tuple[str, ...], ...]
+    groups: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Surroundings:
     """`networks` and `groups` are names by id, `floating` by port, `of_server` ids of groups by server."""
@@ -31,9 +41,14 @@ class Surroundings:
     floating: dict[str, list[resources_pb2.FloatingIp]] = field(default_factory=lambda: defaultdict(list))
     of_server: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
-    def groups_of(self, server_id: str) -> list[dict[str, str]]:
-        """The security groups of a server's ports, as documents have them."""
-        return [{"name": self.groups.get(id, id)} for id in sorted(self.of_server.get(server_id, ()))]
+    def of(self, server: Server) -> Beside:
+        """Those of one server."""
+        ports = server.ports
+        return Beside(
+            tuple([self.networks.get(port.network_id, port.network_id) for port in ports]),
+            tuple([tuple([each.address for each in self.floating.get(port.port_id, ())]) for port in ports]),
+            tuple([self.groups.get(id, id) for id in sorted(self.of_server.get(server.id, ()))]),
+        )
 
 
 async def around(call: Call, servers: Iterable[Server]) -> Surroundings:

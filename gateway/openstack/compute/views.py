@@ -1,12 +1,13 @@
 """A server's document, as each microversion shows it."""
 
+from functools import lru_cache
 from typing import Any
 
 from gateway.openstack import times
-from gateway.openstack.call import Call
+from gateway.openstack.call import Call, Reader
 from gateway.openstack.compute import flavor_views
 from gateway.openstack.compute.statuses import said
-from gateway.openstack.compute.surroundings import Surroundings
+from gateway.openstack.compute.surroundings import Beside, Surroundings
 from weft.compute.v1.resources_pb2 import Server, ServerPort
 
 # The zone without a name, under the name that clients know for it.
@@ -14,11 +15,11 @@ ZONE = "nova"
 _EXTENDED = ("OS-EXT-", "OS-SRV-", "os-extended-", "config_drive", "key_name", "security_groups")
 
 
-def links(call: Call, path: str) -> list[dict[str, str]]:
+def links(reader: Call | Reader, path: str) -> list[dict[str, str]]:
     """A thing's links."""
     return [
-        {"rel": "self", "href": call.url(f"/v2.1/{path}")},
-        {"rel": "bookmark", "href": call.url(f"/{path}")},
+        {"rel": "self", "href": reader.url(f"/v2.1/{path}")},
+        {"rel": "bookmark", "href": reader.url(f"/{path}")},
     ]
 
 
@@ -35,7 +36,13 @@ def brief(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def server(call: Call, one: Server, near: Surroundings) -> dict[str, Any]:
-    """In full."""
+    """In full: made once of the same, and so not to be changed by whom it is given to."""
+    return _server(one.SerializeToString(), near.of(one), call.reader)
+
+
+@lru_cache(maxsize=2048)  # of some 6 KB each
+def _server(content: bytes, beside: Beside, reader: Reader) -> dict[str, Any]:
+    one = Server.FromString(content)
     state = said(one.status)
     document = {
         "id": one.id,
@@ -45,16 +52,16 @@ def server(call: Call, one: Server, near: Surroundings) -> dict[str, Any]:
         "user_id": one.user_id,
         "metadata": dict(one.metadata),
         "hostId": one.host_fingerprint,
-        "image": {"id": one.image_id, "links": links(call, f"images/{one.image_id}")[1:]}
+        "image": {"id": one.image_id, "links": links(reader, f"images/{one.image_id}")[1:]}
         if one.image_id
         else "",
-        "flavor": flavor_views.of_server(call, one.flavor),
+        "flavor": flavor_views.of_server(reader, one.flavor),
         "created": times.seconds(one.created_at),
         "updated": times.seconds(one.updated_at),
-        "addresses": addresses(one, near),
+        "addresses": addresses(one, beside),
         "accessIPv4": one.access_ipv4,
         "accessIPv6": one.access_ipv6,
-        "links": links(call, f"servers/{one.id}"),
+        "links": links(reader, f"servers/{one.id}"),
         "OS-DCF:diskConfig": "MANUAL",
         "OS-EXT-AZ:availability_zone": one.availability_zone or ZONE,
         "config_drive": "True" if one.config_drive else "",
@@ -64,10 +71,10 @@ def server(call: Call, one: Server, near: Surroundings) -> dict[str, Any]:
         "OS-EXT-STS:task_state": state.task,
         "OS-EXT-STS:vm_state": state.vm_state,
         "OS-EXT-STS:power_state": state.power,
-        "os-extended-volumes:volumes_attached": _volumes(call, one),
+        "os-extended-volumes:volumes_attached": _volumes(reader, one),
     }
-    if groups := near.groups_of(one.id):
-        document["security_groups"] = groups
+    if beside.groups:
+        document["security_groups"] = [{"name": name} for name in beside.groups]
     if state.status in ("ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE"):
         document["progress"] = 0 if state.status == "BUILD" else 100
     if state.status == "ERROR":
@@ -76,17 +83,16 @@ def server(call: Call, one: Server, near: Surroundings) -> dict[str, Any]:
             "created": times.seconds(one.updated_at),
             "message": one.status_reason or "error",
         }
-    return document | _for_administrators(one) | _added(call, one)
+    return document | _for_administrators(one) | _added(reader, one)
 
 
-def addresses(one: Server, near: Surroundings) -> dict[str, list[dict[str, Any]]]:
+def addresses(one: Server, beside: Beside) -> dict[str, list[dict[str, Any]]]:
     """By the names of networks; those of floating IPs beside those that they lead to."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for port in one.ports:
-        name = near.networks.get(port.network_id, port.network_id)
+    for port, name, floating in zip(one.ports, beside.networks, beside.floating, strict=True):
         listed = found.setdefault(name, [])
         listed += [_address(port, address, "fixed") for address in port.fixed_ips]
-        listed += [_address(port, each.address, "floating") for each in near.floating.get(port.port_id, ())]
+        listed += [_address(port, address, "floating") for address in floating]
     return found
 
 
@@ -99,8 +105,8 @@ def _address(port: ServerPort, address: str, kind: str) -> dict[str, Any]:
     }
 
 
-def _volumes(call: Call, one: Server) -> list[dict[str, Any]]:
-    more = call.microversion >= (2, 3)
+def _volumes(reader: Reader, one: Server) -> list[dict[str, Any]]:
+    more = reader.microversion >= (2, 3)
     return [
         {"id": volume.volume_id, **({"delete_on_termination": volume.delete_on_termination} if more else {})}
         for volume in one.volumes
@@ -117,8 +123,8 @@ def _for_administrators(one: Server) -> dict[str, Any]:
     }
 
 
-def _added(call: Call, one: Server) -> dict[str, Any]:
-    version, added = call.microversion, dict[str, Any]()
+def _added(reader: Reader, one: Server) -> dict[str, Any]:
+    version, added = reader.microversion, dict[str, Any]()
     if version >= (2, 9):
         added["locked"] = one.HasField("lock")
     if version >= (2, 19):
@@ -127,7 +133,7 @@ def _added(call: Call, one: Server) -> dict[str, Any]:
         added["tags"] = list(one.tags)
     if version >= (2, 63):
         added["trusted_image_certificates"] = None
-    if version >= (2, 71) and call.params:
+    if version >= (2, 71) and reader.alone:
         added["server_groups"] = []
     if version >= (2, 73):
         added["locked_reason"] = one.lock.reason or None
