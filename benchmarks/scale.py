@@ -36,6 +36,9 @@ from weft.placement.v1.candidate_service_pb2_grpc import CandidateServiceStub
 _FEW, _GUESTS, _AT_ONCE = 10, 10, 16
 _WANTED = {"VCPU": 1, "MEMORY_MB": 128, "DISK_GB": 1}
 _PAGE = 100
+# Compute hears so many hosts a second (services/compute/pace.py). Those that came while there were few go on
+# telling of themselves each five seconds until they are answered once more: only then are they at rest.
+_HEARD_A_SECOND = 100
 
 
 async def run(bench: Bench) -> None:
@@ -53,6 +56,7 @@ async def run(bench: Bench) -> None:
         more = range(_FEW, hosts)
         await asyncio.to_thread(seeds.seed, cloud.layout.state, kept, more, _GUESTS)
         async with fleet.playing(cloud, len(more), first=more.start, guests=_GUESTS):
+            await asyncio.sleep(hosts / _HEARD_A_SECOND)
             where = f"{hosts:,} hosts, {len(more) * _GUESTS:,} servers"
             many = await _booted(bench, cloud, boots, where)
             _beside(bench, few, many, hosts)
