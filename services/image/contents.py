@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import BinaryIO, Concatenate, ParamSpec, TypeVar
 
 from mesh.database import Connection, Database
+from mesh.errors import CloudError
 from mesh.together import to_its_end
 from services.image import store
 from services.image.blobs import Blobs
@@ -52,8 +53,10 @@ class Contents:
             await asyncio.to_thread(self.blobs.place, file, content.sha256)
             try:
                 return await self._database.write(refer)
-            except Exception:
-                await self._remove_unreferenced(content.sha256)
+            except CloudError as error:
+                # Of a database that went away nobody knows yet what it has: the sweep finds out later.
+                if error.reason != "UNAVAILABLE":
+                    await self._remove_unreferenced(content.sha256)
                 raise
 
     async def discard(self, sha256: str) -> None:
