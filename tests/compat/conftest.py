@@ -33,9 +33,11 @@ def clients() -> Path:
 def world(request: pytest.FixtureRequest) -> Iterator[Cloud]:
     """A cloud: once of two hosts without guests, between which servers move, once of one with real ones.
 
-    Who administers a project administers it all, as those whom Tempest makes expect.
+    Who administers a project administers it all, as those whom Tempest makes expect; images are imported from
+    this machine.
     """
-    hosts, more = 1 if request.param == "tcg" else 2, ("identity.project_admins_administer_cloud=true",)
+    hosts = 1 if request.param == "tcg" else 2
+    more = ("identity.project_admins_administer_cloud=true", 'image.import_from=["127.0.0.1/32"]')
     with cloud(hosts, request.param, more=more) as found:
         yield found
 

@@ -56,8 +56,10 @@ floating_network_name = outside
 ipv6 = false
 api_extensions = router,ext-gw-mode,extraroute,external-net,security-group,port-security,net-mtu,quotas,
     allowed-address-pairs,project-id,standard-attr-description,standard-attr-tag,standard-attr-timestamp
+[image]
+http_qcow2_image = {web}
 [image-feature-enabled]
-import_image = false
+import_image = {imports}
 [volume]
 catalog_type = block-storage
 vendor_name = weft
@@ -82,10 +84,13 @@ _OUTCOMES = {"ok": "passed", "FAILED": "failed", "SKIPPED": "skipped"}
 _RESULT = re.compile(r"^\{\d+\} (.+?)(?: \[[\d.]+s\])? \.\.\. (ok|FAILED|SKIPPED)")
 
 
-def configured(folder: Path, commands: Path, admin: Client, image_file: Path, *, logs_in: bool) -> None:
+def configured(
+    folder: Path, commands: Path, admin: Client, image_file: Path, *, logs_in: bool, web: str = ""
+) -> None:
     """A workspace in `folder` for the cloud of that administrator; puts the images there that tests boot.
 
-    `logs_in`: guests are logged in to, from where Tempest runs.
+    `logs_in`: guests are logged in to, from where Tempest runs. `web`: where an image is to be had that the
+    cloud may fetch.
     """
     # Else it would keep the workspace in the home directory, and refuse a second of that name.
     register = folder.with_suffix(".yaml")
@@ -98,6 +103,8 @@ def configured(folder: Path, commands: Path, admin: Client, image_file: Path, *,
         "folder": folder,
         "patience": 300 if logs_in else 120,
         "logs_in": str(logs_in).lower(),
+        "web": web or "http://localhost/",
+        "imports": str(bool(web)).lower(),
         "domain": admin.get("domain", "show", "Default")["id"],
         "auth": admin.variables["OS_AUTH_URL"],
         "ca": admin.variables["OS_CACERT"],
