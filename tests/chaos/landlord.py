@@ -44,7 +44,7 @@ class Landlord(Hands):
         rng = random.Random(f"{seed}/landlord")
         client = connect(cloud.layout.endpoint, cloud.layout.ca)
         caller = Caller(client, "", lambda: self._login(client, {"system": True}), figures, rng)
-        super().__init__("landlord", caller, Place("", "", "", "", "", ""), told, figures, rng)
+        super().__init__("landlord", caller, Place("", "", "", "", ("", ""), ""), told, figures, rng)
         self.idle = asyncio.Event()
 
     async def move_in(self, place: Place, image: Path) -> None:
@@ -106,7 +106,7 @@ class Landlord(Hands):
             await self._begin_import(tenant)
             for number in range(self.rng.randint(1, 2)):
                 server = CreateServerRequest(
-                    name=f"s{number}", flavor_id=self.place.flavor_id, image_id=self.place.image_id,
+                    name=f"s{number}", flavor_id=self.place.flavors[0], image_id=self.place.image_id,
                     networks=[{"network_id": network_id}], request_id=ids.new(),
                 )  # fmt: skip
                 await tenant.insist(client.stub(ServerServiceStub).CreateServer, server)

@@ -6,14 +6,14 @@ import random
 from mesh.errors import CloudError
 from tests.chaos.calls import DEFECTS, Caller, Unsure
 from tests.chaos.deeds.addresses import AddressDeeds
-from tests.chaos.deeds.changes import ChangeDeeds
 from tests.chaos.deeds.hands import Place
+from tests.chaos.deeds.resizes import ResizeDeeds
 from tests.chaos.deeds.volumes import VolumeDeeds
 from tests.chaos.figures import Figures
 from tests.chaos.told import Told
 
 
-class Person(VolumeDeeds, ChangeDeeds, AddressDeeds):
+class Person(VolumeDeeds, ResizeDeeds, AddressDeeds):
     """One that lives on the cloud."""
 
     def __init__(
@@ -26,7 +26,7 @@ class Person(VolumeDeeds, ChangeDeeds, AddressDeeds):
             self.extend_volume: 1, self.delete_volume: 2, self.look_at_volume: 1, self.create_port: 2,
             self.delete_port: 1, self.create_floating_ip: 2, self.move_floating_ip: 2,
             self.delete_floating_ip: 1, self.rebuild: 1, self.copy: 1, self.import_image: 4,
-            self.delete_image: 2, self.look_at_image: 1,
+            self.delete_image: 2, self.look_at_image: 1, self.resize: 2, self.decide: 1,
         }  # fmt: skip
         self.idle = asyncio.Event()
 
@@ -37,12 +37,15 @@ class Person(VolumeDeeds, ChangeDeeds, AddressDeeds):
 
     async def live(self, working: asyncio.Event) -> None:
         """Do something again and again while `working` is set, until cancelled."""
-        while True:
-            self.idle.set()
-            await working.wait()
-            self.idle.clear()
-            await self.act()
-            await asyncio.sleep(self.rng.uniform(0, 0.4))
+        try:
+            while True:
+                self.idle.set()
+                await working.wait()
+                self.idle.clear()
+                await self.act()
+                await asyncio.sleep(self.rng.uniform(0, 0.4))
+        finally:
+            self.idle.set()  # nobody waits for one who gave up
 
     async def act(self) -> None:
         """One deed; that it is refused is no trouble."""

@@ -73,21 +73,37 @@ def nothing_is_in_between(books: Books, told: Told) -> Iterator[str]:
 
 
 def allocations_are_servers(books: Books, told: Told) -> Iterator[str]:
-    """What placement holds on a host is the sum of the servers there, one by one."""
+    """What placement holds on a host is the sum of the servers there, one by one; a resize that waits to be
+    decided has a claim of its own.
+    """
     held: dict[str, Counter[str]] = {}
     for row in books.allocations:
         claim = f"{row['provider_id']} {row['resource_class']}"
         held.setdefault(row["consumer_id"], Counter())[claim] += row["amount"]
-    servers = books.by_id("servers")
-    yield from (f"allocation of {id}, which is no server" for id in held.keys() - servers.keys())
-    for id, server in servers.items():
-        wanted: Counter[str] = Counter()
-        if server["host_id"]:
-            wanted[f"{server['host_id']} VCPU"] = server["vcpus"]
-            wanted[f"{server['host_id']} MEMORY_MB"] = server["memory_mib"]
+    claims = {id: (server, claim) for server in books.servers for id, claim in _claims(server)}
+    yield from (f"allocation of {id}, which is no server" for id in held.keys() - claims.keys())
+    for id, (server, wanted) in claims.items():
         found = Counter({k: v for k, v in held.get(id, Counter()).items() if not k.endswith("DISK_GB")})
         if found != wanted:
-            yield f"server {id} ({server['status']}) holds {dict(found)} and should hold {dict(wanted)}"
+            what = f"server {server['id']} ({server['status']})"
+            yield f"{what} holds {dict(found)}, not {dict(wanted)}, by {id}"
+
+
+def _claims(server: Row) -> Iterator[tuple[str, Counter[str]]]:
+    """What a server must hold, by consumer."""
+    if not server["resize"]:
+        yield server["id"], _size(server["host_id"], server)
+        return
+    before, now = server["resize"], _size(server["host_id"], server["flavor"])
+    was = _size(before["host_id"], before["flavor"])
+    yield server["id"], was
+    yield server["spare_claim_id"], now if before["moved"] else now - was
+
+
+def _size(host_id: str | None, size: Row) -> Counter[str]:
+    if not host_id:
+        return Counter()
+    return Counter({f"{host_id} VCPU": size["vcpus"], f"{host_id} MEMORY_MB": size["memory_mib"]})
 
 
 def guests_are_servers(books: Books, told: Told) -> Iterator[str]:

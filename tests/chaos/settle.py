@@ -45,15 +45,25 @@ async def people(
     await furnish.furnish(cloud.layout)
     made = []
     async with await health.administrator(cloud.layout) as admin:
-        answer = await admin.stub(FlavorServiceStub).ListFlavors(flavors.ListFlavorsRequest(name="tiny"))
+        sizes = await _flavors(admin)
         for number in range(1, count + 1):
             name = f"p{number}"
             rng = random.Random(f"{seed}/{name}")
             caller = await _caller(cloud, admin, name, figures, rng)
-            place = await _place(caller.client, caller.project_id, answer.flavors[0].id, image, web)
+            place = await _place(caller.client, caller.project_id, sizes, image, web)
             told.things.append(_as_told(place, image))
             made.append(Person(name, caller, place, told, figures, rng))
     return made
+
+
+async def _flavors(admin: Client) -> tuple[str, str]:
+    """The smallest, and one with more memory on a disk that is no larger, so that there is a way back."""
+    stub = admin.stub(FlavorServiceStub)
+    tiny = (await stub.ListFlavors(flavors.ListFlavorsRequest(name="tiny"))).flavors[0]
+    more = flavors.CreateFlavorRequest(
+        name="more", vcpus=tiny.vcpus, memory_mib=tiny.memory_mib + 32, disk_gib=tiny.disk_gib
+    )
+    return tiny.id, (await stub.CreateFlavor(more)).id
 
 
 async def _caller(
@@ -82,12 +92,12 @@ async def _account(admin: Client, name: str) -> tuple[str, str]:
     return project.id, password
 
 
-async def _place(client: Client, project_id: str, flavor_id: str, image: Path, web: str) -> Place:
+async def _place(client: Client, project_id: str, sizes: tuple[str, str], image: Path, web: str) -> Place:
     nets = client.stub(NetworkServiceStub)
     found = await nets.ListNetworks(networks.ListNetworksRequest(name=furnish.EXTERNAL))
     external_id = found.networks[0].id
     network_id = await network(client, external_id)
-    return Place(project_id, network_id, external_id, await _image(client, image), flavor_id, web)
+    return Place(project_id, network_id, external_id, await _image(client, image), sizes, web)
 
 
 def _as_told(place: Place, image: Path) -> Thing:

@@ -27,7 +27,7 @@ def books() -> Books:
     rows: dict[str, list[dict[str, Any]]] = {
         "servers": [
             {"id": SERVER, "name": "s", "status": "ACTIVE", "status_reason": "", "host_id": HERE, "vcpus": 1}
-            | {"memory_mib": 128, "ports": [port], "volumes": [volume]}
+            | {"memory_mib": 128, "ports": [port], "volumes": [volume], "resize": {}}
             | named
         ],
         "volumes": [
@@ -90,6 +90,13 @@ def told() -> Told:
     )
 
 
+def waiting() -> dict[str, Any]:
+    """A server's columns while its resize waits to be decided, on the host that it was on."""
+    small, large = ({"vcpus": 1, "memory_mib": size} for size in (128, 160))
+    before = {"host_id": HERE, "flavor": small, "moved": False}
+    return {"status": "VERIFY_RESIZE", "resize": before, "flavor": large, "spare_claim_id": "spare"}
+
+
 Ghost = Callable[[Books, Told], object]
 GHOSTS: dict[str, tuple[str, Ghost]] = {
     "a purged project has a server": (
@@ -126,7 +133,9 @@ GHOSTS: dict[str, tuple[str, Ghost]] = {
     "placement holds something for nobody": (
         "which is no server", lambda b, t: b.allocations.append({**b.allocations[0], "consumer_id": "x"})),
     "placement holds too little": (
-        "should hold", lambda b, t: b.allocations.pop(0)),
+        "holds", lambda b, t: b.allocations.pop(0)),
+    "a resize that waits has no room": (
+        "MEMORY_MB': 32}, by spare", lambda b, t: b.servers[0].update(waiting())),
     "a guest runs on two hosts": (
         "is on 2 hosts", lambda b, t: b.hosts[THERE].running.update({SERVER: True})),
     "a guest is of no server": (
@@ -205,6 +214,15 @@ GHOSTS: dict[str, tuple[str, Ghost]] = {
 
 def test_there_is_no_ghost_where_all_is_as_it_should_be() -> None:
     assert rules.broken(books(), told()) == []
+
+
+def test_there_is_none_where_a_resize_waits_and_has_its_room() -> None:
+    found, said = books(), told()
+    found.servers[0].update(waiting())
+    more = {"consumer_id": "spare", "provider_id": HERE, "resource_class": "MEMORY_MB", "amount": 32}
+    found.allocations.append(more)
+    said.things[0].status = "VERIFY_RESIZE"
+    assert rules.broken(found, said) == []
 
 
 @pytest.mark.parametrize("name", GHOSTS)

@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+import re
 from contextlib import closing, suppress
 
+_PART = re.compile(r"^range: bytes=(\d+)-\r", re.IGNORECASE | re.MULTILINE)
 _PIECES = 8
 _CUTS = 0.1  # the share of answers that end early
 
@@ -11,6 +13,14 @@ _CUTS = 0.1  # the share of answers that end early
 def content(name: str, size: int) -> bytes:
     """What there is under a name: so many bytes, the same each time."""
     return random.Random(name).randbytes(size)
+
+
+def _head(name: str, size: int, left: int) -> bytes:
+    """Of an answer with all of it, or with what is left of it."""
+    lines = ["HTTP/1.1 200 OK" if left == size else "HTTP/1.1 206 Partial Content", "Connection: close"]
+    lines += [f"Content-Length: {left}", f'ETag: "{name}"']
+    lines += [f"Content-Range: bytes {size - left}-{size - 1}/{size}"] * (left != size)
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 class Web:
@@ -31,13 +41,14 @@ class Web:
             self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, one request: `/<bytes>/<seconds that it takes>/<name>`."""
+        """One connection, one request: `/<bytes>/<seconds that it takes>/<name>`, all of it or its end."""
         # Who asks may be killed at any time, and is asked for nothing more where it is.
         with closing(writer), suppress(ConnectionError, asyncio.IncompleteReadError):
-            path = (await reader.readuntil(b"\r\n\r\n")).split(b" ")[1].decode()
-            _, size, seconds, name = path.split("/", 3)
-            body = content(name, int(size))
-            writer.write(f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n".encode())
+            request = (await reader.readuntil(b"\r\n\r\n")).decode()
+            _, size, seconds, name = request.split(" ")[1].split("/", 3)
+            part = _PART.search(request)
+            body = content(name, int(size))[int(part[1]) if part else 0 :]
+            writer.write(_head(name, int(size), len(body)))
             pieces = self._rng.randrange(_PIECES) if self._rng.random() < _CUTS else _PIECES
             step = len(body) // _PIECES + 1
             for number in range(pieces):

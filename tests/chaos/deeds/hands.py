@@ -22,15 +22,15 @@ LATE_SECONDS = 90.0
 
 @dataclass(frozen=True)
 class Place:
-    """What a person finds ready: a network with a router to the outside, an image, a flavor; `web` is the
-    address of somebody's web server.
+    """What a person finds ready: a network with a router to the outside, an image, two flavors of which the
+    first is the smaller; `web` is the address of somebody's web server.
     """
 
     project_id: str
     network_id: str
     external_id: str
     image_id: str
-    flavor_id: str
+    flavors: tuple[str, str]
     web: str
 
 

@@ -90,7 +90,7 @@ class ServerDeeds(Hands):
     def _request(self, thing: Thing) -> pb.CreateServerRequest:
         place, free, chance = self.place, self.free_ports(), self.rng.random()
         request = pb.CreateServerRequest(
-            name=thing.name, flavor_id=place.flavor_id, image_id=place.image_id, request_id=ids.new()
+            name=thing.name, flavor_id=place.flavors[0], image_id=place.image_id, request_id=ids.new()
         )
         if chance < 0.2 and free:
             thing.port_id = self.rng.choice(free).id
