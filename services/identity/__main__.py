@@ -17,6 +17,7 @@ from services.identity.api import (
     application_credentials,
     audit,
     catalog,
+    credentials,
     domains,
     ec2_credentials,
     federation,
@@ -57,6 +58,7 @@ from weft.identity.v1 import (
     application_credential_service_pb2_grpc,
     audit_service_pb2_grpc,
     catalog_service_pb2_grpc,
+    credential_service_pb2_grpc,
     domain_service_pb2_grpc,
     ec2_credential_service_pb2_grpc,
     federation_service_pb2_grpc,
@@ -105,6 +107,10 @@ async def build(runtime: Runtime) -> Service:
     await bootstrap(database, settings, passwords)
     servicers: Servicers = [
         (audit_service_pb2_grpc.add_AuditServiceServicer_to_server, trail),
+        (
+            credential_service_pb2_grpc.add_CredentialServiceServicer_to_server,
+            credentials.Credentials(database, seal, project_admins),
+        ),
         (
             ec2_credential_service_pb2_grpc.add_Ec2CredentialServiceServicer_to_server,
             ec2_credentials.Ec2Credentials(database, programs, seal),

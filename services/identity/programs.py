@@ -1,20 +1,18 @@
 """Logins of programs: by an application credential and its secret, or by a signed request."""
 
 import asyncio
-import uuid
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from mesh import audit, clock
 from mesh.database import Database
-from mesh.errors import CloudError, invalid
+from mesh.errors import invalid
 from services.identity import program_secrets, signatures
 from services.identity.login import Issued, issue
 from services.identity.model import Wanted
 from services.identity.sealing import Seal
 from services.identity.store import delegated, delegations, endpoints, scopes
-from services.identity.store.chains import Kind
 from services.identity.tokens import Tokens
 
 # The service that a request is signed for when it is meant as a login here, and how old it may be.
@@ -69,7 +67,7 @@ class Programs:
         return await self._checked(signed, None, meant and signed.fresh(clock.now()))
 
     async def _checked(self, signed: signatures.Signed, wanted: Wanted | None, holds: bool) -> Issued:
-        row = await self._database.read(_of_key, signed.access_key)
+        row = await self._database.read(delegations.of_access_key, signed.access_key)
         secret = self._nobodys
         if row is not None:
             audit.about(row.owner_id, "", "", (row.id,))
@@ -85,9 +83,9 @@ class Programs:
         return issue(self._tokens, grant, catalog, (method,))
 
 
-def access_key(id: str) -> str:
-    """What signed requests call the EC2 credential: its id without the dashes."""
-    return id.replace("-", "")
+def access_key(row: Any) -> str:
+    """What signed requests call the EC2 credential: as was chosen, or its id without the dashes."""
+    return str(row.access_key or row.id.replace("-", ""))
 
 
 def sealed_for(id: str) -> str:
@@ -100,14 +98,6 @@ def _read(request: signatures.Request) -> signatures.Signed:
         return signatures.read(request)
     except signatures.Malformed as error:
         raise invalid("signed", str(error)) from error
-
-
-def _of_key(connection: Any, key: str) -> Any:
-    """The EC2 credential of that access key, or None."""
-    try:
-        return delegations.get(connection, Kind.EC2, str(uuid.UUID(hex=key)) if len(key) == 32 else "")
-    except (ValueError, CloudError):
-        return None
 
 
 def _granted(connection: Any, id: str, wanted: Wanted | None) -> tuple[scopes.Grant, list[Any]]:

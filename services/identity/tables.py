@@ -162,6 +162,7 @@ assignments = Table(
 # Rights on a project that their owner hands on: to a program (an application or EC2 credential) or to another
 # user (a trust). What was made by way of one has that as its parent, and goes with it. Role ids and access
 # rules are lists; an empty one of rules is no bounds. The secret is a hash, or sealed if it is needed again.
+# Signed requests name an EC2 credential by its access key, or where it has none by its id without the dashes.
 delegations = Table(
     "delegations",
     TABLES,
@@ -181,11 +182,29 @@ delegations = Table(
     Column("uses_left", Integer, nullable=True),
     Column("redelegation_left", Integer, nullable=False, default=0),
     Column("secret", Text, nullable=False, default=""),
+    Column("access_key", String(255), nullable=True),
     Column("created_at", Timestamp, nullable=False, default=clock.now),
     Column("updated_at", Timestamp, nullable=False, default=clock.now),
     Column("revision", BigInteger, nullable=False, default=1),
     UniqueConstraint("owner_id", "kind", "name"),
     Index("delegations_by_age", "created_at", "id"),
+    Index("delegations_by_access_key", "access_key", unique=True),
+)
+
+# What programs keep with a user, sealed, but for EC2 credentials: those are delegations.
+credentials = Table(
+    "credentials",
+    TABLES,
+    Id("id", primary_key=True, default=ids.new),
+    Column("type", String(255), nullable=False),
+    Id("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Id("project_id", ForeignKey("projects.id", ondelete="CASCADE"), nullable=True, index=True),
+    Column("secret", Text, nullable=False),
+    Column("created_at", Timestamp, nullable=False, default=clock.now),
+    Column("updated_at", Timestamp, nullable=False, default=clock.now),
+    Column("revision", BigInteger, nullable=False, default=1),
+    Index("credentials_by_age", "created_at", "id"),
+    Index("credentials_of_user_by_age", "user_id", "created_at", "id"),
 )
 
 regions = Table(

@@ -17,6 +17,8 @@ from weft.compute.v1 import (
 from weft.identity.v1 import application_credential_service_pb2 as credentials_pb
 from weft.identity.v1 import project_service_pb2 as pb
 from weft.identity.v1.application_credential_service_pb2_grpc import ApplicationCredentialServiceStub
+from weft.identity.v1.credential_service_pb2 import CreateCredentialRequest
+from weft.identity.v1.credential_service_pb2_grpc import CredentialServiceStub
 from weft.identity.v1.operation_service_pb2_grpc import OperationServiceStub
 from weft.identity.v1.project_service_pb2_grpc import ProjectServiceStub
 from weft.image.v1 import image_service_pb2, image_service_pb2_grpc
@@ -39,7 +41,7 @@ from weft.operation.v1 import operation_pb2
 # The types of all that it has.
 EVERYTHING = {
     *("server", "image", "floating_ip", "router", "port", "subnet", "network", "security_group"),
-    "application_credential",
+    *("application_credential", "credential"),
 }
 
 
@@ -77,6 +79,9 @@ class Tenant:
             await stub.CreateApplicationCredential(
                 credentials_pb.CreateApplicationCredentialRequest(name=ids.new(), roles=["reader"])
             )
+            keeping = client.stub(CredentialServiceStub)
+            kept = CreateCredentialRequest(type="certificate", blob="x", project_id=self.project_id)
+            await keeping.CreateCredential(kept)
 
     async def _networks(self, client: Client, outside: str) -> None:
         networks = client.stub(network_service_pb2_grpc.NetworkServiceStub)

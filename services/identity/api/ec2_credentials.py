@@ -87,7 +87,7 @@ def _messages(connection: Any, rows: list[Any]) -> list[pb.Ec2Credential]:
     return [
         pb.Ec2Credential(
             id=row.id,
-            access_key=access_key(row.id),
+            access_key=access_key(row),
             description=row.description,
             user_id=row.owner_id,
             project_id=row.project_id,

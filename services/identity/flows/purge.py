@@ -78,7 +78,7 @@ async def look_again(run: Run) -> None:
 
 def settle(connection: Connection, run: Run) -> None:
     """What identity itself has of it."""
-    purges.forget_delegations(connection, run.target_id)
+    purges.forget_own(connection, run.target_id)
     if run.input["delete_project"]:
         purges.remove(connection, run.target_id)
     else:

@@ -1,14 +1,16 @@
 """Rights that were handed on: application credentials, trusts, EC2 credentials."""
 
+import re
+import uuid
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, or_, select
+from sqlalchemy import Connection, Row, Select, delete, or_, select
 
 from mesh import clock, locks
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
-from mesh.errors import CloudError, not_found
+from mesh.errors import not_found
 from mesh.paging import page
 from services.identity.store import revocations, rows
 from services.identity.store.chains import Kind
@@ -18,6 +20,7 @@ from services.identity.tables import delegations, domains, roles, users
 KEPT = timedelta(days=30)
 # One user's of one kind: far beyond what anybody needs, and nobody fills the database.
 MOST = 1000
+_HEXADECIMAL = re.compile(r"[0-9a-f]{32}")
 
 
 def get(connection: Connection, kind: Kind, id: str) -> Row[Any]:
@@ -96,13 +99,33 @@ def create(connection: Connection, kind: Kind, values: dict[str, Any]) -> Row[An
     owner = values["owner_id"]
     locks.hold(connection, f"identity delegations of {owner}")
     mine = (delegations.c.owner_id == owner, delegations.c.kind == kind)
-    count = connection.scalar(select(func.count()).select_from(delegations).where(*mine)) or 0
-    noun = kind.replace("_", " ")
-    if count >= MOST:
-        message = f"You have {count} {noun}s, and nobody has more than {MOST}: delete some."
-        told = {"resource": f"{kind}s", "limit": MOST, "used": count, "requested": 1}
-        raise CloudError("QUOTA_EXCEEDED", message, **told)
-    return rows.add(connection, delegations, noun, {**values, "kind": kind})
+    rows.require_room(connection, delegations, MOST, kind, *mine)
+    return rows.add(connection, delegations, kind.replace("_", " "), {**values, "kind": kind})
+
+
+def of_access_key(connection: Connection, key: str) -> Row[Any] | None:
+    """The EC2 credential that signed requests name so; None when there is none."""
+    chosen = connection.execute(select(delegations).where(delegations.c.access_key == key)).one_or_none()
+    if chosen is not None or not _HEXADECIMAL.fullmatch(key):
+        return chosen
+    row = rows.find(connection, delegations, str(uuid.UUID(hex=key)))
+    return row if row is not None and row.kind == Kind.EC2 and row.access_key is None else None
+
+
+def take_access_key(connection: Connection, key: str, id: str) -> None:
+    """Nobody else has this access key, nor can until the unit ends. Raises ALREADY_EXISTS."""
+    locks.hold(connection, f"identity access key {key}")
+    other = of_access_key(connection, key)
+    if other is not None and other.id != id:
+        raise rows.name_taken("EC2 credential", key)
+
+
+def change_key(connection: Connection, id: str, expected_revision: int, key: str, sealed: str) -> None:
+    """Another access key and secret; the tokens that the ones before have given are revoked."""
+    rows.hold(connection, delegations, id, alone=True)
+    take_access_key(connection, key, id)
+    compare_and_swap(connection, delegations, id, expected_revision, {"access_key": key, "secret": sealed})
+    revocations.add(connection, token_id=id)
 
 
 def remove(connection: Connection, id: str, expected_revision: int) -> None:

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Connection, Row, or_, select
 
 from mesh.database import compare_and_swap
 from mesh.tables import operations
-from services.identity.store import delegations, projects, rows
+from services.identity.store import credentials, delegations, projects, rows
 from services.identity.tables import delegations as delegation_table
 from services.identity.tables import projects as project_table
 
@@ -50,17 +50,23 @@ def _is_there(connection: Connection, id: str) -> bool:
 
 
 def of_project(connection: Connection, id: str) -> list[Row[Any]]:
-    """The credentials and trusts for the project, those first that others were made by way of."""
+    """The credentials and trusts for the project, by kind, id and name."""
+    return [*_delegations(connection, id), *credentials.of_project(connection, id)]
+
+
+def _delegations(connection: Connection, id: str) -> list[Row[Any]]:
+    """Those first that others were made by way of."""
     table = delegation_table
     query = select(table).where(table.c.project_id == id).order_by(table.c.created_at, table.c.id)
     return list(connection.execute(query))
 
 
-def forget_delegations(connection: Connection, id: str) -> None:
+def forget_own(connection: Connection, id: str) -> None:
     """Delete them, and revoke the tokens that rest on them."""
-    for row in of_project(connection, id):
+    for row in _delegations(connection, id):
         if rows.find(connection, delegation_table, row.id) is not None:
             delegations.remove(connection, row.id, 0)
+    credentials.forget_of_project(connection, id)
 
 
 def seen_by(user_id: str, reach: str | None) -> ColumnElement[bool] | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, bindparam, insert, select
+from sqlalchemy import Connection, Row, Table, bindparam, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -72,6 +72,19 @@ def add(connection: Connection, table: Table, kind: str, values: dict[str, Any])
         return connection.execute(insert(table).values(values).returning(table)).one()
     except IntegrityError as error:
         raise name_taken(kind, values["name"]) from error
+
+
+def require_room(connection: Connection, table: Table, most: int, kind: str, *mine: Any) -> None:
+    """Raises QUOTA_EXCEEDED where so many rows are `mine` already, all of them when no condition is given.
+
+    The unit keeps others from adding one meanwhile: see mesh.locks.
+    """
+    count = connection.scalar(select(func.count()).select_from(table).where(*mine)) or 0
+    if count >= most:
+        noun = kind.replace("_", " ")
+        message = f"There are {count} {noun}s already, and no more than {most} are kept: delete some."
+        told = {"resource": f"{kind}s", "limit": most, "used": count, "requested": 1}
+        raise CloudError("QUOTA_EXCEEDED", message, **told)
 
 
 def there(connection: Connection, table: Table, key: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """What Keystone's users hand on, and what they have in effect, over the real services."""
 
+import json
 import uuid
 
 import httpx
@@ -72,6 +73,35 @@ def test_keys_for_ec2_are_ones_own_and_their_secret_is_told_once(
     assert two.post(place, json={"tenant_id": project}).status_code == 403
     assert one.delete(f"{place}/{key['access']}").status_code == 204
     assert one.get(place).json()["credentials"] == []
+
+
+def test_a_credential_is_its_users_and_the_administrators_and_a_key_for_ec2_is_one(
+    one: httpx.Client, two: httpx.Client, operator: httpx.Client
+) -> None:
+    (user, project), place = who(one), "/identity/v3/credentials"
+    pair = {"access": str(uuid.uuid4()), "secret": "a secret of sixteen signs"}
+    body = {"type": "ec2", "blob": json.dumps(pair), "user_id": user, "project_id": project}
+    made = one.post(place, json={"credential": body})
+    assert made.status_code == 201, made.text
+    credential = made.json()["credential"]
+    mine = f"{place}/{credential['id']}"
+    assert json.loads(credential["blob"]) == pair
+    assert one.get(mine).json() == operator.get(mine).json() == {"credential": credential}
+    (key,) = one.get(f"/identity/v3/users/{user}/credentials/OS-EC2").json()["credentials"]
+    assert key["access"] == pair["access"]
+    for other in (two.get(mine), two.delete(mine), two.patch(mine, json={"credential": {"blob": "{}"}})):
+        assert other.status_code == 404
+    assert two.post(place, json={"credential": body}).status_code == 404
+    assert two.get(place).json()["credentials"] == []
+    for client, asked in ((one, {}), (operator, {}), (operator, {"user_id": user, "type": "ec2"})):
+        assert credential in client.get(place, params=asked).json()["credentials"]
+    assert one.get(place, params={"type": "cert"}).json()["credentials"] == []
+    newer = json.dumps(pair | {"secret": "another of sixteen signs"})
+    changed = one.patch(mine, json={"credential": {"blob": newer, "type": "ec2"}})
+    assert json.loads(changed.json()["credential"]["blob"]) == json.loads(newer)
+    assert one.patch(mine, json={"credential": {"type": "cert"}}).status_code == 400
+    assert one.delete(mine).status_code == 204
+    assert one.get(mine).status_code == 404
 
 
 def test_tags_of_a_project_are_set_one_by_one(operator: httpx.Client, one: httpx.Client) -> None:

@@ -15,6 +15,7 @@ from services.identity.tables import TABLES
 from tests import postgres
 from tests.services.identity.conftest import PASSWORD, Cloud, password_login
 from tests.services.identity.delegating import credential, program, program_login
+from tests.services.identity.test_credentials import kept
 from tests.services.identity.test_ec2_credentials import key, received, signed
 from tests.services.identity.test_totp import by_receipt, code, devices, with_code
 from weft.identity.v1 import token_service_pb2 as token_pb
@@ -56,6 +57,7 @@ async def test_what_proves_who_one_is_is_in_no_table_log_or_error(
     id, anybody = ann.info.user_id, either.nobody().tokens
     robot = await credential(ann, description="a word that is to be found", request_id=ids.new())
     pair = await key(ann, request_id=ids.new())
+    mine = await kept(ann, "a secret of ann's", request_id=ids.new())
     make = totp_pb.CreateTotpRequest(user_id=id, password=PASSWORD, request_id=ids.new())
     device = await devices(ann).CreateTotp(make)
     shown = code(device)
@@ -77,7 +79,7 @@ async def test_what_proves_who_one_is_is_in_no_table_log_or_error(
     said.append(await either.runtime.database.read(dumped))
     said.append("\n".join(record.getMessage() + str(record.__dict__) for record in caplog.records))
     everything = "\n".join(said)
-    secrets = (PASSWORD, robot.secret, pair.secret, device.secret, device.uri, receipt, *tokens)
+    secrets = (PASSWORD, robot.secret, pair.secret, mine.blob, device.secret, device.uri, receipt, *tokens)
     copy = copied(either.runtime.database.backend)
     for secret in secrets:
         assert secret not in everything

@@ -42,7 +42,7 @@ class Ec2Credential(_message.Message):
     id: _builtins.str
     """UUID."""
     access_key: _builtins.str
-    """What signed requests name: 32 hexadecimal digits."""
+    """What signed requests name: 32 hexadecimal digits, or as CreateCredential was told."""
     description: _builtins.str
     """Free text."""
     user_id: _builtins.str
