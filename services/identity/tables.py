@@ -350,3 +350,17 @@ totp = Table(
     Column("last_step", BigInteger, nullable=False, default=0),
     Column("created_at", Timestamp, nullable=False, default=clock.now),
 )
+
+# Documents for the programs that read them. Nothing here goes by them.
+policies = Table(
+    "policies",
+    TABLES,
+    Id("id", primary_key=True, default=ids.new),
+    Column("type", String(255), nullable=False),
+    Column("blob", Text, nullable=False),
+    Column("created_at", Timestamp, nullable=False, default=clock.now),
+    Column("updated_at", Timestamp, nullable=False, default=clock.now),
+    Column("revision", BigInteger, nullable=False, default=1),
+    Index("policies_by_age", "created_at", "id"),
+    info={"resource_type": "policy"},
+)

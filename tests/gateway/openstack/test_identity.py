@@ -167,6 +167,21 @@ def test_services_and_regions_are_made_changed_and_deleted(keystone: httpx.Clien
         assert keystone.delete(region["links"]["self"]).status_code == 204
 
 
+def test_a_policy_is_a_document_of_administrators(keystone: httpx.Client, one: httpx.Client) -> None:
+    place = "/identity/v3/policies"
+    body = {"policy": {"type": "text/plain", "blob": "allow"}}
+    made = keystone.post(place, json=body).json()["policy"]
+    mine = f"{place}/{made['id']}"
+    changed = keystone.patch(mine, json={"policy": {"type": "text/x"}}).json()["policy"]
+    assert changed == made | {"type": "text/x"}
+    assert keystone.get(place, params={"type": "text/x"}).json()["policies"] == [changed]
+    for answer in (one.get(mine), one.get(place), one.delete(mine), one.post(place, json=body)):
+        assert answer.status_code == 403
+    assert keystone.post(place, json={"policy": made}).status_code == 400
+    assert keystone.delete(mine).status_code == 204
+    assert keystone.get(mine).status_code == 404
+
+
 def test_groups_have_members_and_roles(keystone: httpx.Client, name: str) -> None:
     group = keystone.post("/identity/v3/groups", json={"group": {"name": name}}).json()["group"]
     assert keystone.get(group["links"]["self"]).json()["group"] == group
@@ -296,7 +311,7 @@ def test_what_is_not_there_is_not_found_by_id_or_by_name(keystone: httpx.Client,
         ("POST", "/identity/v3/projects", '{"project": {"name": "x", "is_domain": true}}', 501),
         ("POST", "/identity/v3/auth/tokens", '{"auth": {"identity": {"methods": ["magic"]}}}', 401),
         ("PUT", "/identity/v3/projects", "{}", 405),
-        ("GET", "/identity/v3/credentials", "", 404),
+        ("GET", "/identity/v3/OS-OAUTH1/consumers", "", 404),
         ("POST", "/identity/v3/regions", '{"region": {"parent_region_id": "nowhere"}}', 404),
     ],
 )
