@@ -14,6 +14,11 @@ VISIBILITIES = {
     "public": pb.VISIBILITY_PUBLIC,
     "community": pb.VISIBILITY_COMMUNITY,
 }
+MEMBER_STATUSES = {
+    "pending": pb.MEMBER_STATUS_PENDING,
+    "accepted": pb.MEMBER_STATUS_ACCEPTED,
+    "rejected": pb.MEMBER_STATUS_REJECTED,
+}
 STATUSES = {
     "queued": pb.IMAGE_STATUS_QUEUED,
     "saving": pb.IMAGE_STATUS_SAVING,

@@ -5,19 +5,13 @@ from typing import Any
 from gateway.openstack import times
 from gateway.openstack.call import Call, field
 from gateway.openstack.faults import Refusal
-from gateway.openstack.image.documents import known
+from gateway.openstack.image.documents import MEMBER_STATUSES, known
 from mesh.lists import walk
 from weft.image.v1 import image_service_pb2 as pb
-from weft.image.v1 import resources_pb2
 from weft.image.v1.image_service_pb2_grpc import ImageServiceStub
 from weft.image.v1.resources_pb2 import Member
 
-_STATUSES = {
-    "pending": resources_pb2.MEMBER_STATUS_PENDING,
-    "accepted": resources_pb2.MEMBER_STATUS_ACCEPTED,
-    "rejected": resources_pb2.MEMBER_STATUS_REJECTED,
-}
-_NAMES = {number: name for name, number in _STATUSES.items()}
+_NAMES = {number: name for name, number in MEMBER_STATUSES.items()}
 
 
 async def listed(call: Call) -> dict[str, Any]:
@@ -46,7 +40,7 @@ async def set_status(call: Call) -> dict[str, Any]:
     """PUT /v2/images/{image_id}/members/{member_id}."""
     body = await call.body()
     changed = await call.stub(ImageServiceStub).SetMemberStatus(
-        pb.SetMemberStatusRequest(**_named(call), status=known("status", body.get("status"), _STATUSES))
+        pb.SetMemberStatusRequest(**_named(call), status=known("status", body.get("status"), MEMBER_STATUSES))
     )
     return _document(changed)
 

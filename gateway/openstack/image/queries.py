@@ -7,7 +7,9 @@ from gateway.openstack.faults import Refusal
 from gateway.openstack.image import documents
 from weft.image.v1 import image_service_pb2 as pb
 
-_NOT_FILTERS = frozenset(["limit", "marker", "sort", "sort_key", "sort_dir", "tag", "os_hidden"])
+_NOT_FILTERS = frozenset(
+    ["limit", "marker", "sort", "sort_key", "sort_dir", "tag", "os_hidden", "member_status"]
+)
 _IN = "in:"
 # An image that is not there yet has no size: it sorts before all that have one.
 _SORTABLE = frozenset(
@@ -25,6 +27,11 @@ def request(call: Call) -> pb.ListImagesRequest:
         asked.status = documents.known("status", status, documents.STATUSES)
     if visibility != "all":
         asked.visibility = documents.known("visibility", visibility, documents.VISIBILITIES)
+    answered, known = call.query.get("member_status", ""), documents.MEMBER_STATUSES
+    if answered == "all":
+        asked.member_statuses.extend(known.values())
+    elif answered:
+        asked.member_statuses.append(documents.known("member_status", answered, known))
     name = call.query.get("name", "")
     if not name.startswith(_IN):
         asked.name = name
@@ -67,8 +74,6 @@ def _order(call: Call) -> list[tuple[str, bool]]:
 def _matches(document: dict[str, Any], name: str, wanted: str) -> bool:
     if name in ("size_min", "size_max"):
         return _in_size(document["size"], name, wanted)
-    if name == "member_status":
-        raise Refusal(501, "Images are not listed by what their members said of them.")
     value = document.get(name)
     if isinstance(value, bool):
         return str(value).lower() == wanted.lower()

@@ -40,7 +40,9 @@ class ImageApi(Api):
             "tags": list(request.tags),
         }
         wanted = {name: value for name, value in wanted.items() if value}
-        found, token = await self._database.read(store.images.page, request, current(), wanted)
+        asked = request.member_statuses or [pb.MEMBER_STATUS_ACCEPTED]
+        answered = [messages.word(pb.MemberStatus, each) for each in asked]
+        found, token = await self._database.read(store.images.page, request, current(), wanted, answered)
         return verbs.ListImagesResponse(images=map(messages.image, found), next_page_token=token)
 
     async def CreateImage(self, request: verbs.CreateImageRequest, context: Any) -> pb.Image:

@@ -18,10 +18,14 @@ get = rows.get
 
 
 def page(
-    connection: Connection, request: Any, caller: Caller, wanted: Mapping[str, Any]
+    connection: Connection, request: Any, caller: Caller, wanted: Mapping[str, Any], answered: Sequence[str]
 ) -> tuple[list[Image], str]:
-    """A page of what the caller sees, oldest first; `wanted` gives values by column and all `tags` it has."""
-    query = select(images).where(rows.visible(caller.reach, listed=True), images.c.hidden == request.hidden)
+    """A page of what the caller sees, oldest first; `wanted` gives values by column and all `tags` it has.
+
+    Of what others share with it, those are there that it `answered` so.
+    """
+    seen = rows.visible(caller.reach, answered=answered)
+    query = select(images).where(seen, images.c.hidden == request.hidden)
     for name, value in wanted.items():
         if name == "tags":
             having = select(tags.c.image_id).where(tags.c.tag.in_(value)).group_by(tags.c.image_id)

@@ -39,14 +39,16 @@ def with_tags(connection: Connection, rows: Iterable[Row[Any]]) -> list[Image]:
     return [Image(**{name: getattr(row, name) for name in _FIELDS}, tags=found[row.id]) for row in rows]
 
 
-def visible(reach: str | BindParameter[str] | None, *, listed: bool) -> ColumnElement[bool]:
-    """The condition on `images` for what a project sees by id, or (`listed`) in its lists."""
+def visible(reach: str | BindParameter[str] | None, *, answered: Sequence[str] = ()) -> ColumnElement[bool]:
+    """The condition on `images` for what a project sees by id, or in its lists: there are those alone of
+    what others share with it that it `answered` so.
+    """
     if reach is None:
         return true()
     shared = [members.c.image_id == images.c.id, members.c.member_project_id == reach]
-    if listed:
-        shared.append(members.c.status == "ACCEPTED")
-    open_to_all = ["PUBLIC"] if listed else ["PUBLIC", "COMMUNITY"]
+    if answered:
+        shared.append(members.c.status.in_(answered))
+    open_to_all = ["PUBLIC"] if answered else ["PUBLIC", "COMMUNITY"]
     return or_(
         false() if isinstance(reach, str) and not reach else images.c.project_id == reach,
         images.c.visibility.in_(open_to_all),
@@ -65,7 +67,7 @@ def get(connection: Connection, id: str, reach: str | None, *, lock: bool = Fals
 
 @cache
 def _get(*, everything: bool, lock: bool) -> Prepared:
-    seen = visible(None if everything else bindparam("reach"), listed=False)
+    seen = visible(None if everything else bindparam("reach"))
     query = select(images).where(images.c.id == bindparam("id"), seen)
     return Prepared(query.with_for_update() if lock else query)
 

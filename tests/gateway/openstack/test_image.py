@@ -146,12 +146,18 @@ def test_an_image_is_seen_by_a_project_that_it_is_shared_with_and_by_no_other(
     added = glance.post(f"{path(image)}/members", json={"member": project})
     assert added.json()["status"] == "pending"
     assert stranger.get(path(image)).status_code == 200
-    ids = [each["id"] for each in stranger.get("/image/v2/images").json()["images"]]
-    assert image["id"] not in ids
+
+    def listed(status: str = "") -> bool:
+        query = {"visibility": "shared"} | ({"member_status": status} if status else {})
+        return image["id"] in [
+            each["id"] for each in stranger.get("/image/v2/images", params=query).json()["images"]
+        ]
+
+    assert [listed(status) for status in ("", "accepted", "pending", "all")] == [False, False, True, True]
+    assert stranger.get("/image/v2/images", params={"member_status": "lost"}).status_code == 400
     accepted = stranger.put(f"{path(image)}/members/{project}", json={"status": "accepted"})
     assert accepted.json()["status"] == "accepted"
-    ids = [each["id"] for each in stranger.get("/image/v2/images").json()["images"]]
-    assert image["id"] in ids
+    assert [listed(status) for status in ("", "accepted", "pending", "all")] == [True, True, False, True]
     assert stranger.delete(path(image)).status_code in (403, 404)
     assert glance.delete(f"{path(image)}/members/{project}").status_code == 204
     assert stranger.get(path(image)).status_code == 404

@@ -93,11 +93,15 @@ async def test_a_shared_image_is_its_members_and_listed_once_accepted(
     assert member.status == pb.MEMBER_STATUS_PENDING
     assert await theirs.content(image.id) == DATA
     assert image.id not in await theirs.ids()
+    pending = {"member_statuses": [pb.MEMBER_STATUS_PENDING]}
+    assert image.id in await theirs.ids(**pending)
+    assert image.id not in await admins.ids(**pending)
     accept = verbs.SetMemberStatusRequest(**key, status=pb.MEMBER_STATUS_ACCEPTED)
     assert (await refused(admins.stub.SetMemberStatus(accept))).reason == "NOT_FOUND"
     assert (await refused(mine.stub.SetMemberStatus(accept))).reason == "PERMISSION_DENIED"
     assert (await theirs.stub.SetMemberStatus(accept)).revision == 2
     assert image.id in await theirs.ids()
+    assert image.id not in await theirs.ids(**pending)
     assert image.id not in await admins.ids()
     await mine.stub.RemoveMember(verbs.RemoveMemberRequest(**key))
     assert (await refused(theirs.get(image.id))).reason == "NOT_FOUND"

@@ -57,6 +57,7 @@ class ListImagesRequest(_message.Message):
     HIDDEN_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    MEMBER_STATUSES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Only those of this name."""
     status: _resources_pb2.ImageStatus.ValueType
@@ -75,6 +76,12 @@ class ListImagesRequest(_message.Message):
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only those that have all of these tags."""
 
+    @_builtins.property
+    def member_statuses(self) -> _containers.RepeatedScalarFieldContainer[_resources_pb2.MemberStatus.ValueType]:
+        """Which of the images that other projects share with the caller's are among them: those that it
+        answered so. Empty means the accepted ones.
+        """
+
     def __init__(
         self,
         *,
@@ -86,10 +93,11 @@ class ListImagesRequest(_message.Message):
         hidden: _builtins.bool = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        member_statuses: _abc.Iterable[_resources_pb2.MemberStatus.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hidden", b"hidden", "name", b"name", "page_size", b"page_size", "page_token", b"page_token", "sha256", b"sha256", "status", b"status", "tags", b"tags", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hidden", b"hidden", "member_statuses", b"member_statuses", "name", b"name", "page_size", b"page_size", "page_token", b"page_token", "sha256", b"sha256", "status", b"status", "tags", b"tags", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
