@@ -13,9 +13,9 @@ from benchmarks.report import Record
 
 # Each is a module here with `async def run(bench)`.
 NAMES = (
-    "start", "idle", "call", "dialect", "tokens", "boot", "boot_postgresql", "lists", "ports", "volumes",
-    "images", "console", "candidates", "claims", "journal", "takeover", "identity_scale", "streams",
-    "datapath", "scale",
+    "start", "idle", "call", "dialect", "tokens", "revocations", "boot", "boot_postgresql", "lists", "ports",
+    "volumes", "images", "console", "candidates", "claims", "journal", "takeover", "identity_scale",
+    "streams", "datapath", "scale",
 )  # fmt: skip
 
 

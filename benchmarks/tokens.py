@@ -1,10 +1,10 @@
 """What it costs to know who calls: a token that is known, one that is new, and a password for a token."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from benchmarks import measure
 from benchmarks.figures import Goal
-from benchmarks.people import person
+from benchmarks.people import Person, person
 from benchmarks.suite import Bench
 from mesh.channel import connect
 from mesh.tokens import Revocations, TokenVerifier
@@ -40,15 +40,24 @@ async def run(bench: Bench) -> None:
             lambda: TokenVerifier(keys, Revocations()).verify(token), times, warm_up=100
         )
         bench.tell("check of a new token", "ms", samples, Goal(0.3))
-        layout = cloud.layout
-        async with connect(layout.endpoint, layout.ca) as client:  # as who logs in: without a token
-            anybody = replace(somebody, client=client)
-            await _log_in(
-                bench, anybody.log_in, lambda: client.stub(KeyServiceStub).ListKeys(ListKeysRequest())
-            )
+        await _log_in(bench, somebody)
 
 
-async def _log_in(bench: Bench, log_in: measure.Work, call: measure.Work) -> None:
+@dataclass(frozen=True)
+class _Way:
+    """How somebody without a token gets there: a plain call, and a login."""
+
+    name: str
+    call: measure.Work
+    log_in: measure.Work
+
+
+def _way(name: str, anybody: Person) -> _Way:
+    keys = anybody.client.stub(KeyServiceStub)
+    return _Way(name, lambda: keys.ListKeys(ListKeysRequest()), anybody.log_in)
+
+
+async def _log_in(bench: Bench, somebody: Person) -> None:
     """Beside the hash alone, in turns: what is on top of it is weft's own.
 
     Right before each is a call that does not count, so that both find processors that are awake; without it a
@@ -60,21 +69,36 @@ async def _log_in(bench: Bench, log_in: measure.Work, call: measure.Work) -> Non
     async def alone() -> object:
         return await passwords.match(stored, "wrong")
 
-    for what, before in (("", call), (", after 20 ms", alone)):
-        await _in_turns(bench, what, before, alone, log_in)
+    layout = somebody.cloud.layout
+    async with connect(layout.endpoint, layout.ca) as client:  # as who logs in: without a token
+        anybody = replace(somebody, client=client)
+        async with anybody.directly("identity") as direct:
+            ways = [
+                _way("to the service", replace(somebody, client=direct)),
+                _way("through the gateway", anybody),
+            ]
+            await _in_turns(bench, "", ways, alone, None)
+            await _in_turns(bench, ", after 20 ms", ways, alone, alone)
 
 
 async def _in_turns(
-    bench: Bench, what: str, before: measure.Work, alone: measure.Work, log_in: measure.Work
+    bench: Bench, what: str, ways: list[_Way], alone: measure.Work, before: measure.Work | None
 ) -> None:
-    times, hashes, whole = bench.of(40, 400), [], []
-    with (await bench.cloud()).spending() as spent:
-        for _ in range(times):
-            await before()
-            hashes.append(await measure.timed(alone))
-            await before()
-            whole.append(await measure.timed(log_in))
+    """The hash and a login by each way, over and over; before each stands `before`, else a plain call."""
+    times, hashes = bench.of(40, 400), list[float]()
+    whole: dict[str, list[float]] = {way.name: [] for way in ways}
+    for _ in range(times):
+        await (before or ways[-1].call)()
+        hashes.append(await measure.timed(alone))
+        for way in ways:
+            await (before or way.call)()
+            whole[way.name].append(await measure.timed(way.log_in))
     bench.tell(f"the password's hash alone (argon2id){what}", "ms", hashes)
-    bench.tell(f"password to token through the gateway{what}", "ms", whole, None, spent.each(times))
-    beyond = [one - other for one, other in zip(whole, hashes, strict=True)]
-    bench.tell(f"password to token beyond the hash{what}", "ms", beyond, None if what else Goal(3))
+    for way in ways:
+        samples = whole[way.name]
+        with (await bench.cloud()).spending() as spent:
+            await measure.one_by_one(way.log_in, times)
+        bench.tell(f"password to token {way.name}{what}", "ms", samples, None, spent.each(times))
+        beyond = [one - other for one, other in zip(samples, hashes, strict=True)]
+        goal = None if what else Goal(3)
+        bench.tell(f"password to token {way.name}, beyond the hash{what}", "ms", beyond, goal)
