@@ -69,6 +69,7 @@ DIALECT = Dialect(
         Route("DELETE", "/v3/auth/tokens", tokens.revoke, 204),
         Route("GET", "/v3/auth/catalog", catalog.of_token),
         Route("GET", "/v3/auth/projects", projects.mine),
+        Route("GET", "/v3/auth/domains", domains.mine),
         Route("GET", _CREDENTIALS, application_credentials.listed),
         Route("POST", _CREDENTIALS, application_credentials.create, 201),
         Route("GET", f"{_CREDENTIALS}/{{id}}", application_credentials.show),

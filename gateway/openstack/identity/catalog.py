@@ -5,7 +5,6 @@ from typing import Any
 
 from gateway.openstack import versions
 from gateway.openstack.call import Call, field
-from gateway.openstack.faults import Refusal
 from gateway.openstack.identity.documents import changes, linked, listing
 from mesh.lists import walk
 from weft.identity.v1 import catalog_service_pb2 as pb
@@ -59,14 +58,13 @@ async def endpoint(call: Call) -> dict[str, Any]:
 async def create(call: Call) -> dict[str, Any]:
     """POST /v3/endpoints; a region that is not known is made."""
     body = await call.body("endpoint")
-    if field(body, "enabled", bool, True) is False:
-        raise Refusal(501, "An endpoint begins enabled; disable it by a change.")
     made = await call.stub(CatalogServiceStub).CreateEndpoint(
         pb.CreateEndpointRequest(
             region=field(body, "region_id", str, "") or field(body, "region", str),
             service_id=field(body, "service_id", str),
             interface=field(body, "interface", str),
             url=field(body, "url", str),
+            disabled=not field(body, "enabled", bool, True),
         )
     )
     return {"endpoint": _document(call, made)}

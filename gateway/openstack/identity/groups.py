@@ -4,7 +4,7 @@ from typing import Any
 
 from gateway.openstack.call import Call, field
 from gateway.openstack.faults import Refusal
-from gateway.openstack.identity import users
+from gateway.openstack.identity import domains, users
 from gateway.openstack.identity.documents import changes, linked, listing
 from mesh.lists import walk
 from weft.identity.v1 import group_service_pb2 as pb
@@ -23,7 +23,8 @@ def _document(call: Call, group: Group) -> dict[str, Any]:
 
 async def listed(call: Call) -> dict[str, Any]:
     """GET /v3/groups."""
-    wanted = pb.ListGroupsRequest(domain_id=call.query.get("domain_id", ""), name=call.query.get("name", ""))
+    domain_id = await domains.id_of(call, call.query.get("domain_id", ""))
+    wanted = pb.ListGroupsRequest(domain_id=domain_id, name=call.query.get("name", ""))
     found = walk(call.stub(GroupServiceStub).ListGroups, wanted, "groups")
     return listing(call, "groups", [_document(call, each) async for each in found])
 
@@ -52,7 +53,7 @@ async def create(call: Call) -> dict[str, Any]:
         pb.CreateGroupRequest(
             name=field(body, "name", str),
             description=field(body, "description", str, ""),
-            domain_id=field(body, "domain_id", str, ""),
+            domain_id=await domains.id_of(call, field(body, "domain_id", str, "")),
         )
     )
     return {"group": _document(call, made)}

@@ -6,7 +6,8 @@ from starlette.responses import Response
 
 from gateway.openstack.call import Call, field, strings
 from gateway.openstack.faults import Refusal
-from gateway.openstack.identity.documents import changes, linked, listing
+from gateway.openstack.identity import domains
+from gateway.openstack.identity.documents import changes, linked, listing, short_name
 from mesh.lists import walk
 from weft.identity.v1 import project_service_pb2 as pb
 from weft.identity.v1.project_service_pb2_grpc import ProjectServiceStub
@@ -37,7 +38,7 @@ def document(call: Call, project: Project) -> dict[str, Any]:
 async def listed(call: Call) -> dict[str, Any]:
     """GET /v3/projects."""
     request = pb.ListProjectsRequest(
-        domain_id=call.query.get("domain_id", ""),
+        domain_id=await domains.id_of(call, call.query.get("domain_id", "")),
         name=call.query.get("name", ""),
         parent_id=call.query.get("parent_id", ""),
     )
@@ -65,10 +66,11 @@ async def create(call: Call) -> dict[str, Any]:
     body = await call.body("project")
     if field(body, "is_domain", bool, False):
         raise Refusal(501, "A project does not act as a domain: create a domain.")
-    domain_id, parent_id = field(body, "domain_id", str, ""), field(body, "parent_id", str, "")
+    domain_id = await domains.id_of(call, field(body, "domain_id", str, ""))
+    parent_id = await domains.id_of(call, field(body, "parent_id", str, ""))
     made = await call.stub(ProjectServiceStub).CreateProject(
         pb.CreateProjectRequest(
-            name=field(body, "name", str),
+            name=short_name(body),
             domain_id=domain_id,
             parent_id="" if parent_id == domain_id else parent_id,
             description=field(body, "description", str, ""),
@@ -81,7 +83,10 @@ async def create(call: Call) -> dict[str, Any]:
 
 async def update(call: Call) -> dict[str, Any]:
     """PATCH /v3/projects/{id}."""
-    return {"project": document(call, await _change(call, await call.body("project")))}
+    body = await call.body("project")
+    if "name" in body:
+        short_name(body)
+    return {"project": document(call, await _change(call, body))}
 
 
 async def delete(call: Call) -> None:

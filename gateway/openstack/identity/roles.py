@@ -4,6 +4,7 @@ from typing import Any
 
 from gateway.openstack.call import Call, field
 from gateway.openstack.faults import Refusal
+from gateway.openstack.identity import domains
 from gateway.openstack.identity.documents import changes, linked, listing
 from mesh.lists import walk
 from weft.identity.v1 import role_service_pb2 as pb
@@ -21,7 +22,7 @@ def document(call: Call, role: Role) -> dict[str, Any]:
 
 async def listed(call: Call) -> dict[str, Any]:
     """GET /v3/roles: the global ones, or those of the domain asked for."""
-    wanted = call.query.get("domain_id", "")
+    wanted = await domains.id_of(call, call.query.get("domain_id", ""))
     found = walk(
         call.stub(RoleServiceStub).ListRoles, pb.ListRolesRequest(name=call.query.get("name", "")), "roles"
     )
@@ -61,7 +62,7 @@ async def create(call: Call) -> dict[str, Any]:
         pb.CreateRoleRequest(
             name=field(body, "name", str),
             description=field(body, "description", str, ""),
-            domain_id=field(body, "domain_id", str, ""),
+            domain_id=await domains.id_of(call, field(body, "domain_id", str, "")),
         )
     )
     return {"role": document(call, made)}

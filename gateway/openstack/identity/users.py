@@ -4,7 +4,7 @@ from typing import Any
 
 from gateway.openstack import times
 from gateway.openstack.call import Call, field
-from gateway.openstack.identity import projects
+from gateway.openstack.identity import domains, projects
 from gateway.openstack.identity.documents import changes, linked, listing
 from mesh.lists import walk
 from weft.identity.v1 import project_service_pb2, role_service_pb2, token_service_pb2
@@ -38,7 +38,8 @@ def document(call: Call, user: User) -> dict[str, Any]:
 
 async def listed(call: Call) -> dict[str, Any]:
     """GET /v3/users."""
-    request = pb.ListUsersRequest(domain_id=call.query.get("domain_id", ""), name=call.query.get("name", ""))
+    domain_id = await domains.id_of(call, call.query.get("domain_id", ""))
+    request = pb.ListUsersRequest(domain_id=domain_id, name=call.query.get("name", ""))
     enabled = call.flag("enabled")
     found = walk(call.stub(UserServiceStub).ListUsers, request, "users")
     return listing(
@@ -57,7 +58,7 @@ async def create(call: Call) -> dict[str, Any]:
     made = await call.stub(UserServiceStub).CreateUser(
         pb.CreateUserRequest(
             name=field(body, "name", str),
-            domain_id=field(body, "domain_id", str, ""),
+            domain_id=await domains.id_of(call, field(body, "domain_id", str, "")),
             password=field(body, "password", str, ""),
             description=field(body, "description", str, ""),
             email=field(body, "email", str, ""),

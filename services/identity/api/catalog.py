@@ -41,6 +41,7 @@ class Catalog(CatalogServiceServicer):
     async def CreateEndpoint(self, request: pb.CreateEndpointRequest, context: Any) -> Endpoint:
         """A new endpoint."""
         values = {name: getattr(request, name) for name in ("region", "interface", "url")}
+        values["enabled"] = not request.disabled
         kind, name, id = request.service_type, request.service_name, request.service_id
         if bool(id) == bool(kind or name) or (name and not kind):
             raise invalid("service_id", "give either it, or service_type and service_name")

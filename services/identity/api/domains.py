@@ -34,6 +34,11 @@ class Domains(DomainServiceServicer):
         rows, more = await self._database.read(domains.listed, request, current())
         return pb.ListDomainsResponse(domains=map(messages.domain, rows), next_page_token=more)
 
+    async def ListMyDomains(self, request: pb.ListMyDomainsRequest, context: Any) -> pb.ListDomainsResponse:
+        """A page of the domains that the caller has a role on."""
+        rows, more = await self._database.read(domains.of_user, request, current())
+        return pb.ListDomainsResponse(domains=map(messages.domain, rows), next_page_token=more)
+
     async def CreateDomain(self, request: pb.CreateDomainRequest, context: Any) -> Domain:
         """A new domain."""
         values = {

@@ -7,6 +7,8 @@ from sqlalchemy import Connection, Row, delete, select
 from mesh.caller import Caller
 from mesh.database import compare_and_swap
 from mesh.errors import CloudError, not_found, wrong_status
+from mesh.paging import page
+from services.identity.store import assignments as given
 from services.identity.store import revocations, rows
 from services.identity.tables import (
     assignments,
@@ -39,6 +41,15 @@ def any_there(connection: Connection) -> bool:
 def listed(connection: Connection, request: Any, caller: Caller) -> tuple[list[Row[Any]], str]:
     """A page of domains, and the token of the next."""
     return rows.listed(connection, domains, request, caller, "name")
+
+
+def of_user(connection: Connection, request: Any, caller: Caller) -> tuple[list[Row[Any]], str]:
+    """A page of the domains that the caller has a role on, directly or by a group; none that is disabled."""
+    on = select(assignments.c.domain_id).where(
+        given.has(caller.user_id), assignments.c.domain_id.is_not(None)
+    )
+    query = select(domains).where(domains.c.enabled, domains.c.id.in_(on))
+    return page(connection, query, [domains.c.created_at, domains.c.id], request, caller)
 
 
 def create(connection: Connection, values: dict[str, Any]) -> Row[Any]:

@@ -128,6 +128,44 @@ def test_a_member_sees_the_own_projects_and_nothing_of_others(cloud: Cloud, name
         assert client.get("/identity/v3/users").json()["error"]["title"] == "Forbidden"
 
 
+def test_domains_are_named_as_keystone_does_and_names_are_as_short_as_its_own(
+    operator: httpx.Client, name: str
+) -> None:
+    default = operator.get("/identity/v3/domains/default").json()["domain"]["id"]
+    for kind in ("project", "user", "group"):
+        place = f"/identity/v3/{kind}s"
+        body = {"name": name, "domain_id": "default"}
+        made = operator.post(place, json={kind: body}).json()[kind]
+        assert made["domain_id"] == default
+        listed = operator.get(place, params=body).json()[f"{kind}s"]
+        assert [each["id"] for each in listed] == [made["id"]]
+        assert operator.delete(f"{place}/{made['id']}").status_code == 204
+        nowhere = {kind: body | {"domain_id": uuid.uuid4().hex}}
+        assert operator.post(place, json=nowhere).status_code == 404
+    for kind in ("project", "domain"):
+        place = f"/identity/v3/{kind}s"
+        assert operator.post(place, json={kind: {"name": "n" * 65}}).status_code == 400
+        made = operator.post(place, json={kind: {"name": name.ljust(64, "n"), "enabled": False}}).json()[kind]
+        mine = f"{place}/{made['id']}"
+        assert operator.patch(mine, json={kind: {"name": "n" * 65}}).status_code == 400
+        assert operator.delete(mine).status_code == 204
+
+
+def test_one_finds_the_domains_that_one_may_log_in_to(
+    cloud: Cloud, keystone: httpx.Client, name: str
+) -> None:
+    domain = keystone.post("/identity/v3/domains", json={"domain": {"name": name}}).json()["domain"]
+    with cloud.client() as client:
+        client.headers["x-auth-token"] = cloud.member_of_a_new_project(name)
+        own = client.get("/identity/v3/auth/domains").json()["domains"]
+        subject = {"x-subject-token": client.headers["x-auth-token"]}
+        token = client.get("/identity/v3/auth/tokens", headers=subject).json()["token"]
+        (role,) = keystone.get("/identity/v3/roles", params={"name": "reader"}).json()["roles"]
+        place = f"/identity/v3/domains/{domain['id']}/users/{token['user']['id']}/roles/{role['id']}"
+        assert keystone.put(place).status_code == 204
+        assert client.get("/identity/v3/auth/domains").json()["domains"] == [*own, domain]
+
+
 def test_services_regions_and_endpoints_agree_with_the_catalogue(keystone: httpx.Client) -> None:
     services = {each["id"]: each for each in keystone.get("/identity/v3/services").json()["services"]}
     for endpoint in keystone.get("/identity/v3/endpoints").json()["endpoints"]:
@@ -135,7 +173,9 @@ def test_services_regions_and_endpoints_agree_with_the_catalogue(keystone: httpx
         assert endpoint["service_id"] in services
     (image,) = (each for each in services.values() if each["type"] == "image")
     body = {"interface": "public", "region": "Elsewhere", "url": "http://x/", "service_id": image["id"]}
+    body |= {"enabled": False}
     made = keystone.post("/identity/v3/endpoints", json={"endpoint": body}).json()["endpoint"]
+    assert not made["enabled"]
     elsewhere = keystone.get("/identity/v3/regions/Elsewhere").json()["region"]
     assert keystone.delete(elsewhere["links"]["self"]).status_code == 409
     moved = keystone.patch(made["links"]["self"], json={"endpoint": {"region_id": "Nowhere"}}).json()

@@ -9,9 +9,11 @@ from mesh.errors import CloudError
 from tests.services.identity.conftest import SYSTEM, Cloud, Person, Scope
 from tests.services.identity.test_login import reason
 from weft.identity.v1 import domain_service_pb2 as domain_pb
+from weft.identity.v1 import group_service_pb2 as group_pb
 from weft.identity.v1 import project_service_pb2 as project_pb
 from weft.identity.v1 import role_service_pb2 as role_pb
 from weft.identity.v1 import user_service_pb2 as user_pb
+from weft.identity.v1.group_service_pb2_grpc import GroupServiceStub
 
 OFF = {"paths": ["enabled"]}
 
@@ -274,3 +276,27 @@ async def test_hostile_text_gets_a_clear_answer_or_is_kept_as_it_is(either: Clou
         request = project_pb.CreateProjectRequest(name=name)
         assert await reason(admin.projects.CreateProject(request)) == "INVALID_ARGUMENT"
     assert await reason(either.login("nul\x00")) in ("INVALID_ARGUMENT", "UNAUTHENTICATED")
+
+
+async def test_one_finds_the_domains_that_one_has_a_role_on_and_no_others(either: Cloud) -> None:
+    ann, _ = await either.member("ann")
+    mine, ours, off, _ = [await either.domain(name) for name in ("mine", "ours", "off", "theirs")]
+    for domain in (mine, off):
+        await either.grant(ann.info.user_id, "reader", domain_id=domain.id)
+    admin = await either.admin()
+    groups = admin.client.stub(GroupServiceStub)
+    group = await groups.CreateGroup(group_pb.CreateGroupRequest(name="we", domain_id=ours.id))
+    give = role_pb.GrantRoleRequest(group_id=group.id, role_name="reader", domain_id=ours.id)
+    await admin.roles.GrantRole(give)
+    await groups.AddMember(group_pb.AddMemberRequest(id=group.id, user_id=ann.info.user_id))
+    await admin.domains.UpdateDomain(domain_pb.UpdateDomainRequest(id=off.id, update_mask=OFF))
+    again, found, request = await either.login("ann"), [], domain_pb.ListMyDomainsRequest(page_size=1)
+    while True:
+        answer = await again.domains.ListMyDomains(request)
+        found += [each.id for each in answer.domains]
+        request.page_token = answer.next_page_token
+        if not request.page_token:
+            break
+    assert found == [mine.id, ours.id]
+    for id in found:
+        assert (await either.login("ann", Scope(domain_id=id))).info.domain_id == id

@@ -62,6 +62,17 @@ async def test_an_endpoint_makes_the_region_and_the_service_that_it_names(either
     assert "South" in await region_names(admin)
 
 
+async def test_an_endpoint_may_begin_in_no_catalogue(world: Cloud) -> None:
+    admin, (ann, _) = await world.admin(), await world.member("ann")
+    made = await create(admin, region="North", service_type="dns", service_name="names", disabled=True)
+    assert not made.enabled
+    get = pb.GetEndpointRequest(id=made.id)
+    assert await reason(ann.catalog.GetEndpoint(get)) == "NOT_FOUND"
+    begun = {"id": made.id, "endpoint": {"enabled": True}, "update_mask": {"paths": ["enabled"]}}
+    await admin.catalog.UpdateEndpoint(pb.UpdateEndpointRequest(**begun))
+    assert (await ann.catalog.GetEndpoint(get)).enabled
+
+
 async def test_a_disabled_service_is_in_no_catalogue_and_a_deleted_one_takes_its_endpoints(
     either: Cloud,
 ) -> None:

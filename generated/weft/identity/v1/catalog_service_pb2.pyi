@@ -125,6 +125,7 @@ class CreateEndpointRequest(_message.Message):
     SERVICE_ID_FIELD_NUMBER: _builtins.int
     INTERFACE_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
+    DISABLED_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     region: _builtins.str
@@ -139,6 +140,8 @@ class CreateEndpointRequest(_message.Message):
     """`public`, `internal` or `admin`."""
     url: _builtins.str
     """The URL."""
+    disabled: _builtins.bool
+    """Whether it is in no catalogue yet."""
     request_id: _builtins.str
     """Makes the call safe to repeat: the same id within 24 hours answers what the
     first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
@@ -154,12 +157,13 @@ class CreateEndpointRequest(_message.Message):
         service_id: _builtins.str = ...,
         interface: _builtins.str = ...,
         url: _builtins.str = ...,
+        disabled: _builtins.bool = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["interface", b"interface", "region", b"region", "request_id", b"request_id", "service_id", b"service_id", "service_name", b"service_name", "service_type", b"service_type", "url", b"url", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disabled", b"disabled", "interface", b"interface", "region", b"region", "request_id", b"request_id", "service_id", b"service_id", "service_name", b"service_name", "service_type", b"service_type", "url", b"url", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

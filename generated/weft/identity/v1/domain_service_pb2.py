@@ -30,7 +30,7 @@ from weft.identity.v1 import resources_pb2 as weft_dot_identity_dot_v1_dot_resou
 from weft.options.v1 import access_pb2 as weft_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%weft/identity/v1/domain_service.proto\x12\x10weft.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a weft/identity/v1/resources.proto\x1a\x1cweft/options/v1/access.proto\"(\n\x10GetDomainRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"i\n\x12ListDomainsRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"Y\n\x13ListDomainsResponse\x12)\n\x07\x64omains\x18\x01 \x03(\x0b\x32\x18.weft.identity.v1.Domain\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x98\x01\n\x13\x43reateDomainRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1d\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x10\n\x08\x64isabled\x18\x03 \x01(\x08\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"\xea\x01\n\x13UpdateDomainRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x30\n\x06\x64omain\x18\x02 \x01(\x0b\x32\x18.weft.identity.v1.DomainB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\"\n\x11\x65xpected_revision\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\"\x87\x01\n\x13\x44\x65leteDomainRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\"\n\x11\x65xpected_revision\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x15\n\rallow_missing\x18\x03 \x01(\x08\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x32\x8a\x06\n\rDomainService\x12\x8d\x01\n\tGetDomain\x12\".weft.identity.v1.GetDomainRequest\x1a\x18.weft.identity.v1.Domain\"B\x90\x02\x01\xaa\xbb\x18\x1a\n\x14identity.domains.get\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/identity/v1/domains/{id}\x12\x9c\x01\n\x0bListDomains\x12$.weft.identity.v1.ListDomainsRequest\x1a%.weft.identity.v1.ListDomainsResponse\"@\x90\x02\x01\xaa\xbb\x18\x1d\n\x15identity.domains.list\x10\x03\x18\x02 \x01\x82\xd3\xe4\x93\x02\x16\x12\x14/identity/v1/domains\x12\x93\x01\n\x0c\x43reateDomain\x12%.weft.identity.v1.CreateDomainRequest\x1a\x18.weft.identity.v1.Domain\"B\xaa\xbb\x18\x1f\n\x17identity.domains.create\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x19\"\x14/identity/v1/domains:\x01*\x12\x9d\x01\n\x0cUpdateDomain\x12%.weft.identity.v1.UpdateDomainRequest\x1a\x18.weft.identity.v1.Domain\"L\xaa\xbb\x18\x1f\n\x17identity.domains.update\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02#2\x19/identity/v1/domains/{id}:\x06\x64omain\x12\x93\x01\n\x0c\x44\x65leteDomain\x12%.weft.identity.v1.DeleteDomainRequest\x1a\x16.google.protobuf.Empty\"D\xaa\xbb\x18\x1f\n\x17identity.domains.delete\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x1b*\x19/identity/v1/domains/{id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%weft/identity/v1/domain_service.proto\x12\x10weft.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a weft/identity/v1/resources.proto\x1a\x1cweft/options/v1/access.proto\"(\n\x10GetDomainRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"i\n\x12ListDomainsRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"S\n\x14ListMyDomainsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"Y\n\x13ListDomainsResponse\x12)\n\x07\x64omains\x18\x01 \x03(\x0b\x32\x18.weft.identity.v1.Domain\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x98\x01\n\x13\x43reateDomainRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1d\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x10\n\x08\x64isabled\x18\x03 \x01(\x08\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"\xea\x01\n\x13UpdateDomainRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x30\n\x06\x64omain\x18\x02 \x01(\x0b\x32\x18.weft.identity.v1.DomainB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\"\n\x11\x65xpected_revision\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\"\x87\x01\n\x13\x44\x65leteDomainRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\"\n\x11\x65xpected_revision\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x15\n\rallow_missing\x18\x03 \x01(\x08\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x32\xb5\x07\n\rDomainService\x12\x8d\x01\n\tGetDomain\x12\".weft.identity.v1.GetDomainRequest\x1a\x18.weft.identity.v1.Domain\"B\x90\x02\x01\xaa\xbb\x18\x1a\n\x14identity.domains.get\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/identity/v1/domains/{id}\x12\x9c\x01\n\x0bListDomains\x12$.weft.identity.v1.ListDomainsRequest\x1a%.weft.identity.v1.ListDomainsResponse\"@\x90\x02\x01\xaa\xbb\x18\x1d\n\x15identity.domains.list\x10\x03\x18\x02 \x01\x82\xd3\xe4\x93\x02\x16\x12\x14/identity/v1/domains\x12\xa8\x01\n\rListMyDomains\x12&.weft.identity.v1.ListMyDomainsRequest\x1a%.weft.identity.v1.ListDomainsResponse\"H\x90\x02\x01\xaa\xbb\x18 \n\x1aidentity.domains.list_mine\x10\x04\x18\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/identity/v1/domains:mine\x12\x93\x01\n\x0c\x43reateDomain\x12%.weft.identity.v1.CreateDomainRequest\x1a\x18.weft.identity.v1.Domain\"B\xaa\xbb\x18\x1f\n\x17identity.domains.create\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x19\"\x14/identity/v1/domains:\x01*\x12\x9d\x01\n\x0cUpdateDomain\x12%.weft.identity.v1.UpdateDomainRequest\x1a\x18.weft.identity.v1.Domain\"L\xaa\xbb\x18\x1f\n\x17identity.domains.update\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02#2\x19/identity/v1/domains/{id}:\x06\x64omain\x12\x93\x01\n\x0c\x44\x65leteDomain\x12%.weft.identity.v1.DeleteDomainRequest\x1a\x16.google.protobuf.Empty\"D\xaa\xbb\x18\x1f\n\x17identity.domains.delete\x10\x03\x18\x02 \x04\x82\xd3\xe4\x93\x02\x1b*\x19/identity/v1/domains/{id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +45,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTDOMAINSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTDOMAINSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTDOMAINSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\020'
+  _globals['_LISTMYDOMAINSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTMYDOMAINSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_LISTMYDOMAINSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTMYDOMAINSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\020'
   _globals['_CREATEDOMAINREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_CREATEDOMAINREQUEST'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
   _globals['_CREATEDOMAINREQUEST'].fields_by_name['description']._loaded_options = None
@@ -69,6 +73,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOMAINSERVICE'].methods_by_name['GetDomain']._serialized_options = b'\220\002\001\252\273\030\032\n\024identity.domains.get\020\004\030\002\202\323\344\223\002\033\022\031/identity/v1/domains/{id}'
   _globals['_DOMAINSERVICE'].methods_by_name['ListDomains']._loaded_options = None
   _globals['_DOMAINSERVICE'].methods_by_name['ListDomains']._serialized_options = b'\220\002\001\252\273\030\035\n\025identity.domains.list\020\003\030\002 \001\202\323\344\223\002\026\022\024/identity/v1/domains'
+  _globals['_DOMAINSERVICE'].methods_by_name['ListMyDomains']._loaded_options = None
+  _globals['_DOMAINSERVICE'].methods_by_name['ListMyDomains']._serialized_options = b'\220\002\001\252\273\030 \n\032identity.domains.list_mine\020\004\030\002\202\323\344\223\002\033\022\031/identity/v1/domains:mine'
   _globals['_DOMAINSERVICE'].methods_by_name['CreateDomain']._loaded_options = None
   _globals['_DOMAINSERVICE'].methods_by_name['CreateDomain']._serialized_options = b'\252\273\030\037\n\027identity.domains.create\020\003\030\002 \004\202\323\344\223\002\031\"\024/identity/v1/domains:\001*'
   _globals['_DOMAINSERVICE'].methods_by_name['UpdateDomain']._loaded_options = None
@@ -79,14 +85,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETDOMAINREQUEST']._serialized_end=285
   _globals['_LISTDOMAINSREQUEST']._serialized_start=287
   _globals['_LISTDOMAINSREQUEST']._serialized_end=392
-  _globals['_LISTDOMAINSRESPONSE']._serialized_start=394
-  _globals['_LISTDOMAINSRESPONSE']._serialized_end=483
-  _globals['_CREATEDOMAINREQUEST']._serialized_start=486
-  _globals['_CREATEDOMAINREQUEST']._serialized_end=638
-  _globals['_UPDATEDOMAINREQUEST']._serialized_start=641
-  _globals['_UPDATEDOMAINREQUEST']._serialized_end=875
-  _globals['_DELETEDOMAINREQUEST']._serialized_start=878
-  _globals['_DELETEDOMAINREQUEST']._serialized_end=1013
-  _globals['_DOMAINSERVICE']._serialized_start=1016
-  _globals['_DOMAINSERVICE']._serialized_end=1794
+  _globals['_LISTMYDOMAINSREQUEST']._serialized_start=394
+  _globals['_LISTMYDOMAINSREQUEST']._serialized_end=477
+  _globals['_LISTDOMAINSRESPONSE']._serialized_start=479
+  _globals['_LISTDOMAINSRESPONSE']._serialized_end=568
+  _globals['_CREATEDOMAINREQUEST']._serialized_start=571
+  _globals['_CREATEDOMAINREQUEST']._serialized_end=723
+  _globals['_UPDATEDOMAINREQUEST']._serialized_start=726
+  _globals['_UPDATEDOMAINREQUEST']._serialized_end=960
+  _globals['_DELETEDOMAINREQUEST']._serialized_start=963
+  _globals['_DELETEDOMAINREQUEST']._serialized_end=1098
+  _globals['_DOMAINSERVICE']._serialized_start=1101
+  _globals['_DOMAINSERVICE']._serialized_end=2050
 # @@protoc_insertion_point(module_scope)

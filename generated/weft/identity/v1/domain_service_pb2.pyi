@@ -73,6 +73,32 @@ class ListDomainsRequest(_message.Message):
 Global___ListDomainsRequest: _TypeAlias = ListDomainsRequest  # noqa: Y015
 
 @_typing.final
+class ListMyDomainsRequest(_message.Message):
+    """Asks for a page of the domains that the caller has a role on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many to answer; 0 means 100; at most 1000."""
+    page_token: _builtins.str
+    """next_page_token of the page before; bound to the other fields and the caller."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMyDomainsRequest: _TypeAlias = ListMyDomainsRequest  # noqa: Y015
+
+@_typing.final
 class ListDomainsResponse(_message.Message):
     """A page of domains."""
 

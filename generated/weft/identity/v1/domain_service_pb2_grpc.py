@@ -47,6 +47,11 @@ class DomainServiceStub:
                 request_serializer=weft_dot_identity_dot_v1_dot_domain__service__pb2.ListDomainsRequest.SerializeToString,
                 response_deserializer=weft_dot_identity_dot_v1_dot_domain__service__pb2.ListDomainsResponse.FromString,
                 _registered_method=True)
+        self.ListMyDomains = channel.unary_unary(
+                '/weft.identity.v1.DomainService/ListMyDomains',
+                request_serializer=weft_dot_identity_dot_v1_dot_domain__service__pb2.ListMyDomainsRequest.SerializeToString,
+                response_deserializer=weft_dot_identity_dot_v1_dot_domain__service__pb2.ListDomainsResponse.FromString,
+                _registered_method=True)
         self.CreateDomain = channel.unary_unary(
                 '/weft.identity.v1.DomainService/CreateDomain',
                 request_serializer=weft_dot_identity_dot_v1_dot_domain__service__pb2.CreateDomainRequest.SerializeToString,
@@ -77,6 +82,13 @@ class DomainServiceServicer:
 
     def ListDomains(self, request, context):
         """Answers the domains that the caller may see, oldest first, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMyDomains(self, request, context):
+        """Answers the domains that the caller has a role on and can have a token for, oldest first, page by page.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,6 +126,11 @@ def add_DomainServiceServicer_to_server(servicer, server):
             'ListDomains': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDomains,
                     request_deserializer=weft_dot_identity_dot_v1_dot_domain__service__pb2.ListDomainsRequest.FromString,
+                    response_serializer=weft_dot_identity_dot_v1_dot_domain__service__pb2.ListDomainsResponse.SerializeToString,
+            ),
+            'ListMyDomains': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMyDomains,
+                    request_deserializer=weft_dot_identity_dot_v1_dot_domain__service__pb2.ListMyDomainsRequest.FromString,
                     response_serializer=weft_dot_identity_dot_v1_dot_domain__service__pb2.ListDomainsResponse.SerializeToString,
             ),
             'CreateDomain': grpc.unary_unary_rpc_method_handler(
@@ -186,6 +203,33 @@ class DomainService:
             target,
             '/weft.identity.v1.DomainService/ListDomains',
             weft_dot_identity_dot_v1_dot_domain__service__pb2.ListDomainsRequest.SerializeToString,
+            weft_dot_identity_dot_v1_dot_domain__service__pb2.ListDomainsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMyDomains(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.identity.v1.DomainService/ListMyDomains',
+            weft_dot_identity_dot_v1_dot_domain__service__pb2.ListMyDomainsRequest.SerializeToString,
             weft_dot_identity_dot_v1_dot_domain__service__pb2.ListDomainsResponse.FromString,
             options,
             channel_credentials,

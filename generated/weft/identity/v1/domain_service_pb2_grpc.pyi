@@ -39,6 +39,8 @@ class DomainServiceStub:
     """Answers one domain. NOT_FOUND when there is none that the caller may see."""
     ListDomains: _grpc.UnaryUnaryMultiCallable[_domain_service_pb2.ListDomainsRequest, _domain_service_pb2.ListDomainsResponse]
     """Answers the domains that the caller may see, oldest first, page by page."""
+    ListMyDomains: _grpc.UnaryUnaryMultiCallable[_domain_service_pb2.ListMyDomainsRequest, _domain_service_pb2.ListDomainsResponse]
+    """Answers the domains that the caller has a role on and can have a token for, oldest first, page by page."""
     CreateDomain: _grpc.UnaryUnaryMultiCallable[_domain_service_pb2.CreateDomainRequest, _resources_pb2.Domain]
     """Creates a domain. Idempotent in request_id. ALREADY_EXISTS when the name is taken."""
     UpdateDomain: _grpc.UnaryUnaryMultiCallable[_domain_service_pb2.UpdateDomainRequest, _resources_pb2.Domain]
@@ -55,6 +57,8 @@ class DomainServiceAsyncStub(DomainServiceStub):
     """Answers one domain. NOT_FOUND when there is none that the caller may see."""
     ListDomains: _aio.UnaryUnaryMultiCallable[_domain_service_pb2.ListDomainsRequest, _domain_service_pb2.ListDomainsResponse]  # type: ignore[assignment]
     """Answers the domains that the caller may see, oldest first, page by page."""
+    ListMyDomains: _aio.UnaryUnaryMultiCallable[_domain_service_pb2.ListMyDomainsRequest, _domain_service_pb2.ListDomainsResponse]  # type: ignore[assignment]
+    """Answers the domains that the caller has a role on and can have a token for, oldest first, page by page."""
     CreateDomain: _aio.UnaryUnaryMultiCallable[_domain_service_pb2.CreateDomainRequest, _resources_pb2.Domain]  # type: ignore[assignment]
     """Creates a domain. Idempotent in request_id. ALREADY_EXISTS when the name is taken."""
     UpdateDomain: _aio.UnaryUnaryMultiCallable[_domain_service_pb2.UpdateDomainRequest, _resources_pb2.Domain]  # type: ignore[assignment]
@@ -80,6 +84,14 @@ class DomainServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_domain_service_pb2.ListDomainsResponse, _abc.Awaitable[_domain_service_pb2.ListDomainsResponse]]:
         """Answers the domains that the caller may see, oldest first, page by page."""
+
+    @_abc_1.abstractmethod
+    def ListMyDomains(
+        self,
+        request: _domain_service_pb2.ListMyDomainsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_domain_service_pb2.ListDomainsResponse, _abc.Awaitable[_domain_service_pb2.ListDomainsResponse]]:
+        """Answers the domains that the caller has a role on and can have a token for, oldest first, page by page."""
 
     @_abc_1.abstractmethod
     def CreateDomain(
