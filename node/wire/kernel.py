@@ -12,7 +12,18 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from node.wire import conntrack, filters, guard, links, names, namespaces, narrowing, observe, plan
+from node.wire import (
+    confirming,
+    conntrack,
+    filters,
+    guard,
+    links,
+    names,
+    namespaces,
+    narrowing,
+    observe,
+    plan,
+)
 from node.wire.apply import Outcome, apply
 from node.wire.numbers import Numbers
 from node.wire.picture import Link, Picture
@@ -24,11 +35,15 @@ _ZONES = (1, 0xFFFE)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Ports by id: revisions of those wired, and why others are not. `healthy`: nothing is to repeat."""
+    """Ports by id: revisions of those wired, and why others are not. `healthy`: nothing is to repeat.
+
+    `trouble`: what of routers and networks is not as wanted, and why, by id; "" is anything.
+    """
 
     wired: Mapping[str, int] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     healthy: bool = True
+    trouble: Mapping[str, str] = field(default_factory=dict)
 
 
 class Kernel:
@@ -93,7 +108,19 @@ class Kernel:
         self._revoke(state, everything=not self._started)
         self._state, self._started = state, True
         self._have = None if outcome.failed else wanted.picture
-        return _result(state, wanted, outcome)
+        return self._result(state, wanted, outcome)
+
+    def _result(self, state: State, wanted: plan.Plan, outcome: Outcome) -> Result:
+        failed = dict(wanted.faults)
+        for id, port in state.ports.items():
+            network = port.network_id
+            needed = (names.tap(id), names.bridge(network), names.vxlan(network))
+            if why := next((outcome.failed[name] for name in needed if name in outcome.failed), ""):
+                failed[id] = why
+        wired = {id: port.revision for id, port in state.ports.items() if id not in failed}
+        there = plan.bridges(state, self._site)
+        trouble = confirming.trouble(state, outcome.failed, self._site.host_id, there)
+        return Result(wired, failed, not outcome.failed, trouble)
 
     def _adopt(self, have: Picture) -> None:
         bridge, inet = have.rules.get("bridge weft"), have.rules.get("inet weft")
@@ -160,14 +187,3 @@ def _wrong(ip: IPRoute, by_index: Mapping[int, str], name: str, wanted: Link | N
         return "" if index is None and wanted is None else "there" if wanted is None else "absent"
     present = observe.link(ip.link("get", index=index)[0], by_index)
     return ", ".join(links.differences(present, wanted)) if present else "of another kind"
-
-
-def _result(state: State, wanted: plan.Plan, outcome: Outcome) -> Result:
-    failed = dict(wanted.faults)
-    for id, port in state.ports.items():
-        network = port.network_id
-        needed = (names.tap(id), names.bridge(network), names.vxlan(network))
-        if why := next((outcome.failed[name] for name in needed if name in outcome.failed), ""):
-            failed[id] = why
-    wired = {id: port.revision for id, port in state.ports.items() if id not in failed}
-    return Result(wired, failed, healthy=not outcome.failed)

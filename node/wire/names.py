@@ -51,6 +51,11 @@ def router_space(router_id: str, host_id: str) -> str:
     return f"weft-r-{router_id}-{host_id[:8]}"
 
 
+def is_of_router(name: str) -> bool:
+    """Whether a link or namespace is a router's, of whichever host."""
+    return name.startswith(("weft-r-", "wv"))
+
+
 def metadata_space(network_id: str, host_id: str) -> str:
     """The namespace of a network's metadata server on one host."""
     return f"weft-m-{network_id}-{host_id[:8]}"

@@ -4,6 +4,7 @@ import asyncio
 
 from mesh import settings
 from mesh.channel import Peers
+from node.wire.confirming import Confirming
 from node.wire.kernel import Result
 from node.wire.readiness import Readiness
 from node.wire.state import State
@@ -18,12 +19,13 @@ class SimulatedWire:
 
     def __init__(self, node: settings.Node, peers: Peers, host_id: str, guests: Guests) -> None:
         self._state = State()
-        self._readiness = Readiness(host_id)
+        self._readiness, self._confirming = Readiness(host_id), Confirming()
         self._reports = Reports(peers, host_id)
         request = WatchHostStateRequest(
             host_id=host_id,
             vtep_address=node.vtep_address,
             physical_networks=sorted(node.bridge_mappings),
+            confirms=True,
         )
         self._wishes = Wishes(peers, request, self._take)
         self._tasks: list[asyncio.Task[None]] = []
@@ -56,6 +58,8 @@ class SimulatedWire:
         self._readiness.forget(before - self._state.ports.keys())
         if message.complete:
             self._readiness.repeat()
+            self._confirming.repeat()
             self._told.set()
         wired = {id: port.revision for id, port in self._state.ports.items()}
         self._reports.add(self._readiness.learn(Result(wired=wired)))
+        self._reports.confirm(self._confirming.learn(self._state.covers, True, {}))

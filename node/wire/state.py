@@ -18,7 +18,9 @@ _Named = TypeVar("_Named", pb.HostNetwork, pb.HostPort, pb.HostRouter, pb.HostSe
 
 @dataclass(slots=True)
 class State:
-    """Networks, ports, routers and security groups by id. `known` is False until the first whole state."""
+    """Networks, ports, routers and security groups by id. `known` is False until the first whole state;
+    `covers` is up to which revision it has every change, where somebody wants to hear that it is wired.
+    """
 
     networks: dict[str, pb.HostNetwork] = field(default_factory=dict)
     ports: dict[str, pb.HostPort] = field(default_factory=dict)
@@ -26,6 +28,7 @@ class State:
     groups: dict[str, pb.HostSecurityGroup] = field(default_factory=dict)
     revision: int = 0
     known: bool = False
+    covers: int = 0
 
     def take(self, message: pb.HostState) -> None:
         """Take in a whole state, or the parts that changed."""
@@ -38,6 +41,7 @@ class State:
         for have, changed, removed in parts:
             _merge(have, changed, removed, complete=message.complete)
         self.revision = message.revision
+        self.covers = message.covers or (0 if message.complete else self.covers)
         self.known = self.known or message.complete
 
     def whole(self) -> pb.HostState:
@@ -60,6 +64,7 @@ class State:
             dict(self.groups),
             self.revision,
             self.known,
+            self.covers,
         )
 
 

@@ -7,6 +7,7 @@ from itertools import islice
 
 from mesh.channel import Peers
 from mesh.errors import CloudError
+from node.wire.confirming import Confirmation
 from weft.network.v1 import host_service_pb2, host_state_pb2
 from weft.network.v1.host_service_pb2_grpc import HostNetworkServiceStub
 
@@ -52,13 +53,22 @@ class Wishes:
 
 
 class Reports:
-    """What is to be said of ports: the newest of each, sent together, until the network service has it."""
+    """What is to be said of ports, and of all together: the newest of each, sent together, until the network
+    service has it.
+    """
 
     def __init__(self, peers: Peers, host_id: str) -> None:
         self._stub = peers.stub(HostNetworkServiceStub, service="network")
         self._host_id = host_id
         self._waiting: dict[str, host_state_pb2.PortReport] = {}
+        self._whole: Confirmation | None = None
         self._some = asyncio.Event()
+
+    def confirm(self, confirmation: Confirmation | None) -> None:
+        """Say this soon of all together; None is nothing new."""
+        if confirmation is not None:
+            self._whole = confirmation
+            self._some.set()
 
     def add(self, reports: Iterable[host_state_pb2.PortReport]) -> None:
         """Say this soon; it replaces what was to be said of the same ports."""
@@ -73,10 +83,17 @@ class Reports:
     async def _send(self) -> None:
         await self._some.wait()
         batch = dict(islice(self._waiting.items(), _BATCH))
-        request = host_service_pb2.ReportHostStateRequest(host_id=self._host_id, ports=batch.values())
+        whole = self._whole
+        request = host_service_pb2.ReportHostStateRequest(
+            host_id=self._host_id,
+            ports=batch.values(),
+            confirmed_revision=whole.revision if whole else 0,
+            trouble=whole.message() if whole else (),
+        )
         await self._stub.ReportHostState(request)
         for port_id, report in batch.items():
             if self._waiting.get(port_id) is report:
                 del self._waiting[port_id]
-        if not self._waiting:
+        self._whole = None if self._whole is whole else self._whole
+        if not self._waiting and self._whole is None:
             self._some.clear()

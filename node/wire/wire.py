@@ -13,6 +13,7 @@ from mesh.channel import Peers
 from node.metadata import documents, is_password
 from node.passwords import Passwords
 from node.wire import leases, metadata_space, names, state
+from node.wire.confirming import Confirming
 from node.wire.dhcp import Responder
 from node.wire.events import LinkEvents
 from node.wire.http import Answer
@@ -48,12 +49,13 @@ class Wire:
         self._file = Path(node.state) / "wire.state"
         self._state = state.load(self._file)
         self._kernel = Kernel(Site(host_id, node.vtep_address, node.bridge_mappings))
-        self._readiness = Readiness(host_id)
+        self._readiness, self._confirming = Readiness(host_id), Confirming()
         self._reports = Reports(peers, host_id)
         request = WatchHostStateRequest(
             host_id=host_id,
             vtep_address=node.vtep_address,
             physical_networks=sorted(node.bridge_mappings),
+            confirms=True,
         )
         self._wishes = Wishes(peers, request, self._take)
         self._thread = ThreadPoolExecutor(1, "wire")
@@ -108,6 +110,7 @@ class Wire:
         self._readiness.forget(before - self._state.ports.keys())
         if message.complete:
             self._readiness.repeat()
+            self._confirming.repeat()
         self._stale = True
         self._wake.set()
 
@@ -149,13 +152,15 @@ class Wire:
         return True
 
     async def _converge(self, verify: bool) -> None:
-        wanted, self._stale = self._state.copy(), False
+        wanted, self._stale, done = self._state.copy(), False, True
         try:
             result = await self._in_thread(partial(self._kernel.converge, verify=verify), wanted)
         except Exception as error:  # whatever it is, it is told of and tried again
             log.exception("cannot wire this host")
-            result = Result(failed=dict.fromkeys(wanted.ports, str(error)), healthy=False)
+            failed, done = dict.fromkeys(wanted.ports, str(error)), False
+            result = Result(failed=failed, healthy=False, trouble={"": str(error)})
         self._reports.add(self._readiness.learn(result))
+        self._reports.confirm(self._confirming.learn(wanted.covers, done, result.trouble))
         await self._serve(wanted, result)
         await asyncio.to_thread(state.save, wanted, self._file)
         self._healthy = result.healthy

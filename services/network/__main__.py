@@ -15,8 +15,11 @@ from services.network.api.ports import Ports
 from services.network.api.routers import Routers
 from services.network.api.security_groups import SecurityGroups
 from services.network.api.subnets import Subnets
+from services.network.confirmations import Confirmations
+from services.network.flows import FLOWS
+from services.network.flows.on_hosts import App
 from services.network.host_streams import HostStreams
-from services.network.segments import Segments
+from services.network.section import Section
 from services.network.tables import TABLES
 from weft.network.v1 import (
     floating_ip_service_pb2_grpc,
@@ -35,8 +38,10 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def build(runtime: Runtime) -> Service:
     """The servicers, streams and sweeps of one network service."""
     database, listener_id = runtime.database, ids.new()
-    segments = runtime.settings.section("network", Segments).ranges
-    parts = Parts(database, Limits(runtime.peers, "network", runtime.news), segments)
+    section = runtime.settings.section("network", Section)
+    parts = Parts(database, Limits(runtime.peers, "network", runtime.news), section.ranges)
+    confirmations = Confirmations(database)
+    runtime.use_flows(FLOWS, App(database, confirmations, section.confirm_seconds))
     streams, egress = HostStreams(database), reconcile.egress_hosts(database)
     hosts = Hosts(database, streams, listener_id, egress)
     add_security_groups = security_group_service_pb2_grpc.add_SecurityGroupServiceServicer_to_server
@@ -51,7 +56,12 @@ def build(runtime: Runtime) -> Service:
             (host_service_pb2_grpc.add_HostNetworkServiceServicer_to_server, hosts),
             (operation_service_pb2_grpc.add_OperationServiceServicer_to_server, OperationServicer(database)),
         ],
-        background=[reconcile.heartbeat(database, listener_id).run, egress.run, streams.run],
+        background=[
+            reconcile.heartbeat(database, listener_id).run,
+            egress.run,
+            streams.run,
+            confirmations.run,
+        ],
     )
 
 

@@ -13,13 +13,14 @@ from weft.network.v1 import host_state_pb2 as pb
 from weft.network.v1 import resources_pb2
 
 
-def of(topology: Topology, host_id: str) -> pb.HostState:
-    """The whole state of a host."""
+def of(topology: Topology, host_id: str, asked: bool = False) -> pb.HostState:
+    """The whole state of a host, which is `asked` to confirm it where an operation waits for that."""
     networks = sorted(topology.networks_of(host_id))
     ports = topology.ports.get(host_id, [])
     return pb.HostState(
         revision=topology.revision,
         complete=True,
+        covers=topology.revision if asked and topology.awaited else 0,
         networks=[_network(topology, topology.networks[id], host_id) for id in networks],
         ports=[port_of(port, topology.leading_to.get(port.id, ())) for port in ports],
         routers=[_router(topology, router) for router in _routers(topology, host_id, set(networks))],

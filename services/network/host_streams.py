@@ -36,9 +36,9 @@ _log = logging.getLogger(__name__)
 class Stream:
     """One host's stream."""
 
-    def __init__(self, host_id: str) -> None:
+    def __init__(self, host_id: str, confirms: bool = False) -> None:
         self.id = ids.new()
-        self.host_id = host_id
+        self.host_id, self.confirms = host_id, confirms
         self.depends: frozenset[str] = frozenset()
         self.changed = asyncio.Event()
         self.picture: Picture | None = None
@@ -81,9 +81,9 @@ class HostStreams:
             group.create_task(self._follow())
             group.create_task(self._read())
 
-    def open(self, host_id: str) -> Stream:
-        """A stream that is told of changes from now on."""
-        stream = Stream(host_id)
+    def open(self, host_id: str, confirms: bool = False) -> Stream:
+        """A stream that is told of changes from now on; of a host that says what it has of them or not."""
+        stream = Stream(host_id, confirms)
         self._streams.add(stream)
         self._by_id[host_id].add(stream)
         return stream
@@ -175,7 +175,7 @@ class HostStreams:
     async def _hand_out(self, streams: list[Stream], topology: Topology) -> None:
         for stream in streams:
             if stream in self._waiting:
-                state = host_state.of(topology, stream.host_id)
+                state = host_state.of(topology, stream.host_id, asked=stream.confirms)
                 stream.picture = Picture(state)
                 self._depend(stream, frozenset(host_state.depends(topology, stream.host_id)))
                 self._look_back(stream, topology.revision)

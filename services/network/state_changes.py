@@ -24,15 +24,16 @@ class Sent:
         self._digests: dict[str, dict[str, bytes]] = {}
 
     def next(self, state: HostState) -> HostState | None:
-        """What to send so that the host has `state`: all the first time, then the changes; None for none.
+        """What to send so that the host has `state`: all the first time, then the changes; None for none,
+        where nobody waits to hear so.
 
         A state that is not complete says what changed of the one before, and is sent as far as it did.
         """
         if not state.complete:
             return self._next_few(state)
         first = not self._digests
-        changes = HostState(revision=state.revision, complete=first)
-        differs = first
+        changes = HostState(revision=state.revision, complete=first, covers=state.covers)
+        differs = first or bool(state.covers)
         for part, removed in _PARTS.items():
             before, after = self._digests.get(part, {}), _digests(getattr(state, part))
             new = [item for item in getattr(state, part) if before.get(item.id) != after[item.id]]

@@ -35,10 +35,12 @@ class Topology:
 
     `subnets`, `neighbours` by network; `ports` (whole, bound ones) by host; `floating_ips` by router, those
     that lead to `ports` by port in `leading_to`;
+    `awaited` is whether an operation waits to hear what hosts have of it;
     `dhcp_addresses` by subnet; `members` are the addresses of groups that some rule names as remote.
     """
 
     revision: int
+    awaited: bool = False
     networks: dict[str, Network] = field(default_factory=dict)
     subnets: dict[str, list[Subnet]] = field(default_factory=dict)
     dhcp_addresses: dict[str, str] = field(default_factory=dict)

@@ -123,10 +123,17 @@ class House:
 
 @asynccontextmanager
 async def house(
-    settings: Settings, authority: Authority, builds: dict[str, Build], others: Iterable[Part] = ()
+    settings: Settings,
+    authority: Authority,
+    builds: dict[str, Build],
+    others: Iterable[Part] = (),
+    run: str = "run",
 ) -> AsyncIterator[House]:
-    """The services of `builds`, identity's limits and `others`, running within the block."""
-    settings = _quiet(settings)
+    """The services of `builds`, identity's limits and `others`, running within the block.
+
+    Houses of one cloud have their sockets in directories `run` of their own.
+    """
+    settings = _quiet(settings, run)
     people, limits = People(), FakeLimits()
     told = [
         (limit_service_pb2_grpc.add_LimitServiceServicer_to_server, limits),
@@ -142,9 +149,10 @@ async def house(
         yield House(settings, authority, people, runtimes, limits, stack)
 
 
-def _quiet(settings: Settings) -> Settings:
+def _quiet(settings: Settings, directory: str) -> Settings:
     """On unix sockets, which nobody else's test can take, and without traces, which nobody collects here."""
-    run = settings.state / "run"
+    run = settings.state / directory
+    run.mkdir(parents=True, exist_ok=True)
     services = {name: ServiceSection(address=f"unix:{run}/{name}.sock") for name in PORTS}
     return structs.replace(settings, services=services, tracing=Tracing(enabled=False))
 

@@ -32,7 +32,10 @@ class Api:
 
     async def change(self, request: Any, answer: type[M], do: Callable[[Any], M]) -> M:
         """See mesh.mutation."""
-        return await mutation.change(self.database, request, answer, do)
+        answered = await mutation.change(self.database, request, answer, do)
+        if getattr(request, "validate_only", False) and "operation_id" in answer.DESCRIPTOR.fields_by_name:
+            answered.ClearField("operation_id")  # it was never begun
+        return answered
 
     async def remove(self, request: Any, do: Callable[[Any], None]) -> Empty:
         """See mesh.mutation."""

@@ -9,6 +9,7 @@ from mesh.caller import Caller, current
 from mesh.errors import invalid
 from services.network import addresses, messages, model
 from services.network.api.base import Api
+from services.network.flows import changes
 from services.network.store import floating_ips as store
 from services.network.store import networks, ports
 from weft.network.v1 import floating_ip_service_pb2 as verbs
@@ -43,7 +44,7 @@ class FloatingIps(grpc_base.FloatingIpServiceServicer, Api):
             model.require_admin(who, "network.floating_ips.create", "Choosing the address")
         limits = await self.limits.of(project_id)
 
-        def create(connection: Any) -> pb.FloatingIp:
+        def make(connection: Any) -> model.FloatingIp:
             network = networks.get(connection, request.network_id, who.reach, "share")
             if not network.external:
                 raise invalid("network_id", f"the network {network.id} is not external")
@@ -51,6 +52,10 @@ class FloatingIps(grpc_base.FloatingIpServiceServicer, Api):
             made = store.create(connection, network, project_id, request.address, described, limits)
             if request.port_id:
                 made = _lead(connection, made, request.port_id, request.fixed_ip, who)
+            return made
+
+        def create(connection: Any) -> pb.FloatingIp:
+            made = changes.floating_ip(connection, who, None, lambda: make(connection))
             return messages.floating_ip(made)
 
         return await self.change(request, pb.FloatingIp, create)
@@ -61,13 +66,17 @@ class FloatingIps(grpc_base.FloatingIpServiceServicer, Api):
         fields = ("port_id", "fixed_ip", *_DESCRIBING)
         given = masks.apply(request.update_mask, request.floating_ip, fields)
 
-        def update(connection: Any) -> pb.FloatingIp:
-            before = store.get(connection, request.id, who.reach, "update")
+        def change(connection: Any, before: model.FloatingIp) -> model.FloatingIp:
             described = {name: given[name] for name in _DESCRIBING if name in given}
             after = store.update(connection, before, request.expected_revision, described)
             if "port_id" in given or "fixed_ip" in given:
                 port_id = given.get("port_id", before.port_id or "")
                 after = _lead(connection, after, port_id, given.get("fixed_ip", ""), who)
+            return after
+
+        def update(connection: Any) -> pb.FloatingIp:
+            before = store.get(connection, request.id, who.reach, "update")
+            after = changes.floating_ip(connection, who, before, lambda: change(connection, before))
             return messages.floating_ip(after)
 
         return await self.change(request, pb.FloatingIp, update)
@@ -78,7 +87,13 @@ class FloatingIps(grpc_base.FloatingIpServiceServicer, Api):
 
         def delete(connection: Any) -> None:
             floating_ip = store.get(connection, request.id, who.reach, "update")
-            store.delete_floating_ip(connection, floating_ip, request.expected_revision)
+            revision = request.expected_revision
+            changes.floating_ip_deletion(
+                connection,
+                who,
+                floating_ip,
+                lambda: store.delete_floating_ip(connection, floating_ip, revision),
+            )
 
         return await self.remove(request, delete)
 

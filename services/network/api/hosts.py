@@ -33,7 +33,7 @@ class Hosts(grpc_base.HostNetworkServiceServicer):
     ) -> AsyncIterator[pb.HostState]:
         """PERMISSION_DENIED for another host's."""
         _check_own(request.host_id, "network.hosts.watch")
-        stream = self._streams.open(request.host_id)
+        stream = self._streams.open(request.host_id, request.confirms)
         try:
             await self._database.write(
                 egress.host_connected,
@@ -42,6 +42,7 @@ class Hosts(grpc_base.HostNetworkServiceServicer):
                 request.physical_networks,
                 self._listener_id,
                 stream.id,
+                request.confirms,
             )
             self._placing.nudge()  # a router may have waited for such a host
             _log.info("host %s watches its network", request.host_id)
@@ -66,6 +67,9 @@ class Hosts(grpc_base.HostNetworkServiceServicer):
         for at in range(0, len(ids), _TOGETHER):
             part = {id: reports[id] for id in ids[at : at + _TOGETHER]}
             await self._database.write(ports.report, request.host_id, part)
+        if request.confirmed_revision or request.trouble:
+            trouble = {each.resource_id: each.detail for each in request.trouble}
+            await self._database.write(hosts.confirm, request.host_id, request.confirmed_revision, trouble)
         return Empty()
 
 

@@ -1,5 +1,6 @@
 """RouterService."""
 
+from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
@@ -10,6 +11,7 @@ from mesh.errors import invalid
 from services.network import messages, model
 from services.network.addresses import connected_routes
 from services.network.api.base import Api
+from services.network.flows import changes
 from services.network.store import networks, ports, subnets
 from services.network.store import routers as store
 from weft.network.v1 import resources_pb2 as pb
@@ -46,11 +48,14 @@ class Routers(grpc_base.RouterServiceServicer, Api):
             "tags": list(request.tags),
         }
 
-        def create(connection: Any) -> pb.Router:
+        def make(connection: Any) -> model.Router:
             router = store.create(connection, values, limits)
             if request.HasField("gateway"):
                 router = _lead_out(connection, router, request.gateway, who)
-            return _shown(router, who)
+            return router
+
+        def create(connection: Any) -> pb.Router:
+            return _shown(changes.router(connection, who, None, lambda: make(connection)), who)
 
         return await self.change(request, pb.Router, create)
 
@@ -61,8 +66,7 @@ class Routers(grpc_base.RouterServiceServicer, Api):
         converters = {**fields, "routes": messages.route_pairs}
         given = masks.apply(request.update_mask, request.router, converters)
 
-        def update(connection: Any) -> pb.Router:
-            router = store.get(connection, request.id, who.reach, "update")
+        def update(connection: Any, router: model.Router) -> model.Router:
             values = {name: value for name, value in given.items() if name not in ("gateway", "routes")}
             router = store.update(connection, router, request.expected_revision, values)
             if "gateway" in given and given["gateway"] is None:
@@ -73,9 +77,9 @@ class Routers(grpc_base.RouterServiceServicer, Api):
                 feet = [*router.interfaces, *([router.gateway] if router.gateway else [])]
                 routes = connected_routes(given["routes"], [foot.cidr for foot in feet], "router.routes")
                 router = store.update(connection, router, 0, {"routes": routes})
-            return _shown(router, who)
+            return router
 
-        return await self.change(request, pb.Router, update)
+        return await self._change(request, who, update)
 
     async def DeleteRouter(self, request: verbs.DeleteRouterRequest, context: Any) -> Empty:
         """NOT_FOUND, IN_USE, REVISION_MISMATCH."""
@@ -83,7 +87,10 @@ class Routers(grpc_base.RouterServiceServicer, Api):
 
         def delete(connection: Any) -> None:
             router = store.get(connection, request.id, who.reach, "update")
-            store.delete_router(connection, router, request.expected_revision)
+            revision = request.expected_revision
+            changes.router_deletion(
+                connection, who, router, lambda: store.delete_router(connection, router, revision)
+            )
 
         return await self.remove(request, delete)
 
@@ -92,18 +99,17 @@ class Routers(grpc_base.RouterServiceServicer, Api):
         who = current()
         _check_one(request)
 
-        def add(connection: Any) -> pb.Router:
-            router = store.get(connection, request.id, who.reach, "update")
+        def add(connection: Any, router: model.Router) -> model.Router:
             if request.port_id:
                 port = ports.get(connection, request.port_id, who.reach, "update")
-                return _shown(store.add_port(connection, router, port), who)
+                return store.add_port(connection, router, port)
             subnet = subnets.get(connection, request.subnet_id, who.reach, "share")
             network = networks.get(connection, subnet.network_id, None)
             if not model.administers(who):  # whoever has the gateway's address sees all that goes out
                 model.require_owned(network, who, "network.routers.add_interface")
-            return _shown(store.add_subnet(connection, router, network, subnet), who)
+            return store.add_subnet(connection, router, network, subnet)
 
-        return await self.change(request, pb.Router, add)
+        return await self._change(request, who, add, request.port_id)
 
     async def RemoveRouterInterface(
         self, request: verbs.RemoveRouterInterfaceRequest, context: Any
@@ -112,32 +118,41 @@ class Routers(grpc_base.RouterServiceServicer, Api):
         who = current()
         _check_one(request)
 
-        def remove(connection: Any) -> pb.Router:
-            router = store.get(connection, request.id, who.reach, "update")
+        def remove(connection: Any, router: model.Router) -> model.Router:
             interface = store.find_interface(router, request.subnet_id, request.port_id)
-            return _shown(store.remove_interface(connection, router, interface), who)
+            return store.remove_interface(connection, router, interface)
 
-        return await self.change(request, pb.Router, remove)
+        return await self._change(request, who, remove)
 
     async def SetRouterGateway(self, request: verbs.SetRouterGatewayRequest, context: Any) -> pb.Router:
         """NOT_FOUND, PERMISSION_DENIED, IN_USE, CIDR_OVERLAP, and what taking an address answers."""
         who = current()
 
-        def set_gateway(connection: Any) -> pb.Router:
-            router = store.get(connection, request.id, who.reach, "update")
-            return _shown(_lead_out(connection, router, request.gateway, who), who)
+        def set_gateway(connection: Any, router: model.Router) -> model.Router:
+            return _lead_out(connection, router, request.gateway, who)
 
-        return await self.change(request, pb.Router, set_gateway)
+        return await self._change(request, who, set_gateway)
 
     async def ClearRouterGateway(self, request: verbs.ClearRouterGatewayRequest, context: Any) -> pb.Router:
         """NOT_FOUND, IN_USE."""
-        who = current()
+        return await self._change(request, current(), store.clear_gateway)
 
-        def clear(connection: Any) -> pb.Router:
+    async def _change(
+        self,
+        request: Any,
+        who: Caller,
+        change: Callable[[Any, model.Router], model.Router],
+        port_id: str = "",
+    ) -> pb.Router:
+        """Change one router, of which a port may become part, and begin to bring that to hosts."""
+
+        def unit(connection: Any) -> pb.Router:
             router = store.get(connection, request.id, who.reach, "update")
-            return _shown(store.clear_gateway(connection, router), who)
+            taken = [ports.get(connection, port_id, who.reach, "update").id] if port_id else []
+            after = changes.router(connection, who, router, lambda: change(connection, router), taken)
+            return _shown(after, who)
 
-        return await self.change(request, pb.Router, clear)
+        return await self.change(request, pb.Router, unit)
 
 
 def _shown(router: model.Router, who: Caller) -> pb.Router:

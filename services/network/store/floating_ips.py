@@ -98,6 +98,15 @@ def lead_nowhere() -> dict[str, Any]:
     return dict(_NOWHERE)
 
 
+def by_router(connection: Connection, router_id: str) -> list[Row[Any]]:
+    """Those that lead by the router: id, address, network_id, and the subnet_id that each leads to."""
+    query = select(
+        floating_ips.c.id, floating_ips.c.address, floating_ips.c.network_id, fixed_ips.c.subnet_id
+    ).join(fixed_ips, fixed_ips.c.port_id == floating_ips.c.port_id)
+    query = query.where(fixed_ips.c.ip_address == floating_ips.c.fixed_ip)
+    return list(connection.execute(query.where(floating_ips.c.router_id == router_id)))
+
+
 def disconnect(connection: Connection, port_id: str) -> None:
     """The port goes: what led to it leads nowhere."""
     for row in _LEADING_TO.all(connection, port_id=port_id):

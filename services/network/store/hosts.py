@@ -1,11 +1,13 @@
 """Hosts that hold a stream of their state, and which of them are there."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, select, union, update
 
 from mesh import moment
+from mesh.database import after_commit, database_of
 from services.network.store import events
 from services.network.store.rows import insert_unless_taken
 from services.network.tables import hosts, listeners, ports, routers
@@ -14,6 +16,18 @@ from services.network.tables import hosts, listeners, ports, routers
 # no sign of life for so long, with all its streams.
 AWAY_AFTER = timedelta(seconds=30)
 _FORGOTTEN_AFTER = timedelta(days=1)
+# Somebody has confirmed something.
+NUDGE = "confirmations"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a host is: all up to the revision `confirmed` is in its kernel, but what `trouble` says of
+    routers and networks ("" is anything), by id. None: it does not tell, or is away or not known.
+    """
+
+    confirmed: int | None = None
+    trouble: Mapping[str, str] = field(default_factory=dict)
 
 
 def connect(
@@ -23,8 +37,9 @@ def connect(
     physical_networks: Sequence[str],
     listener_id: str,
     stream_id: str,
+    confirms: bool = False,
 ) -> bool:
-    """A host has opened a stream; the one it had before, if any, counts no more.
+    """A host has opened a stream; the one it had before, if any, counts no more, nor what it confirmed.
 
     Whether it is connected to other networks than before.
     """
@@ -34,6 +49,8 @@ def connect(
         "listener_id": listener_id,
         "stream_id": stream_id,
         "gone_at": None,
+        "confirmed": 0 if confirms else None,
+        "trouble": None,
     }
     before = connection.execute(select(hosts).where(hosts.c.id == host_id).with_for_update()).one_or_none()
     if before is None:
@@ -51,6 +68,22 @@ def disconnect(connection: Connection, host_id: str, stream_id: str) -> None:
     """That stream has ended; nothing when the host has another one already."""
     mine = and_(hosts.c.id == host_id, hosts.c.stream_id == stream_id)
     connection.execute(update(hosts).where(mine).values(gone_at=moment.now()))
+
+
+def confirm(connection: Connection, host_id: str, revision: int, trouble: Mapping[str, str]) -> None:
+    """A host has all up to the revision (0: nothing new) in its kernel, but what it has trouble with."""
+    told = hosts.c.confirmed <= revision if revision else hosts.c.confirmed.is_not(None)
+    values = {"trouble": dict(trouble), **({"confirmed": revision} if revision else {})}
+    nudges = database_of(connection).nudges
+    if connection.execute(update(hosts).where(hosts.c.id == host_id, told).values(**values)).rowcount:
+        after_commit(connection, lambda: nudges.notify(NUDGE))
+
+
+def standing(connection: Connection, ids: Collection[str]) -> dict[str, Standing]:
+    """How each of these hosts stands."""
+    there = select(hosts.c.id, hosts.c.confirmed, hosts.c.trouble).where(hosts.c.id.in_(ids), ~away())
+    found = {row.id: Standing(row.confirmed, row.trouble or {}) for row in connection.execute(there)}
+    return {id: found.get(id, Standing()) for id in ids}
 
 
 def beat(connection: Connection, listener_id: str) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, select
 
 from mesh import outbox
+from mesh.journal import ACTIVE
 from mesh.prepared import Prepared
+from mesh.tables import operations
 from services.network import model
 from services.network.model import FloatingIp, Network, Port, Router, SecurityGroup, Subnet
 from services.network.small_changes import Few
@@ -19,6 +21,9 @@ from services.network.tables import security_groups as group_table
 from services.network.tables import subnets as subnet_table
 from services.network.topology import Host, Neighbour, Topology
 
+# Whether any operation is under way: all of this service's wait for hosts.
+_AWAITED = select(operations.c.id).where(operations.c.state.in_(bindparam("states", expanding=True)))
+_AWAITED = Prepared(_AWAITED.limit(1))
 # As many ids as one IN carries.
 _CHUNK = 1000
 _IDS = bindparam("ids", expanding=True)
@@ -39,7 +44,7 @@ def load(connection: Connection, host_ids: Collection[str]) -> Topology:
     """What `host_state.of` needs for any of these hosts."""
     bound = _ports(connection, host_ids)
     local = [port for of_host in bound.values() for port in of_host]
-    routers = _routers(connection, {port.network_id for port in local}, host_ids)
+    routers = routers_on(connection, {port.network_id for port in local}, host_ids)
     network_ids = {port.network_id for port in local}
     for router in routers.values():
         feet = [*router.interfaces, *([router.gateway] if router.gateway else [])]
@@ -51,6 +56,7 @@ def load(connection: Connection, host_ids: Collection[str]) -> Topology:
     there |= {router.host_id for router in routers.values()}
     return Topology(
         revision=outbox.latest(connection),
+        awaited=bool(_AWAITED.all(connection, states=ACTIVE)),
         networks=_networks(connection, network_ids),
         subnets=_subnets(connection, network_ids),
         dhcp_addresses=_dhcp_addresses(connection, network_ids),
@@ -100,7 +106,9 @@ def _ports(connection: Connection, host_ids: Collection[str]) -> dict[str, list[
     return found
 
 
-def _routers(connection: Connection, network_ids: set[str], host_ids: Collection[str]) -> dict[str, Router]:
+def routers_on(
+    connection: Connection, network_ids: set[str], host_ids: Collection[str] = ()
+) -> dict[str, Router]:
     """Routers on these networks or that go out on these hosts, and on, over those without a way out."""
     found: dict[str, Router] = {}
     asked: set[str] = set()

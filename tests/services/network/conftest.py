@@ -13,8 +13,10 @@ from sqlalchemy import create_engine, text
 from mesh import ids
 from mesh.certificates import Authority
 from mesh.channel import Client
+from mesh.database import Database
 from mesh.errors import CloudError
-from mesh.settings import DatabaseSection, ServiceSection, Settings
+from mesh.settings import DatabaseSection, Settings
+from services.network import __main__ as main
 from services.network.__main__ import build
 from services.network.tables import ports
 from tests.services.harness import House, house, person
@@ -27,6 +29,7 @@ from weft.network.v1 import (
     host_state_pb2,
     network_service_pb2,
     network_service_pb2_grpc,
+    operation_service_pb2_grpc,
     port_service_pb2,
     port_service_pb2_grpc,
     resources_pb2,
@@ -37,6 +40,7 @@ from weft.network.v1 import (
     subnet_service_pb2,
     subnet_service_pb2_grpc,
 )
+from weft.operation.v1 import operation_pb2
 
 _STUBS = (
     (network_service_pb2, network_service_pb2_grpc.NetworkServiceStub),
@@ -46,6 +50,7 @@ _STUBS = (
     (floating_ip_service_pb2, floating_ip_service_pb2_grpc.FloatingIpServiceStub),
     (security_group_service_pb2, security_group_service_pb2_grpc.SecurityGroupServiceStub),
     (host_service_pb2, host_service_pb2_grpc.HostNetworkServiceStub),
+    (operation_pb2, operation_service_pb2_grpc.OperationServiceStub),
 )
 
 
@@ -68,6 +73,13 @@ class Api:
         made = await self.CreateNetwork(**{"name": "net", **network})
         return made, await self.CreateSubnet(network_id=made.id, cidr=cidr)
 
+    async def ended(self, operation_id: str) -> Any:
+        """An operation once it has ended."""
+        async with asyncio.timeout(60):
+            async for operation in self.WatchOperation(id=operation_id):
+                last = operation
+        return last
+
     async def bound_port(self, services: "Api", network_id: str, host_id: str, **port: Any) -> Any:
         """A port bound to a host by compute."""
         made = await self.CreatePort(network_id=network_id, **port)
@@ -75,11 +87,16 @@ class Api:
 
 
 class HostAgent:
-    """A host: what it was sent, put together as a real one would."""
+    """A host: what it was sent, put together as a real one would. One that `confirms` says what it has, of
+    itself only while it is `willing`.
+    """
 
-    def __init__(self, api: Api, host_id: str, vtep: str, physical_networks: tuple[str, ...]) -> None:
+    def __init__(
+        self, api: Api, host_id: str, vtep: str, physical_networks: tuple[str, ...], confirms: bool = False
+    ) -> None:
         self.api, self.id, self.vtep = api, host_id, vtep
-        self.physical_networks = physical_networks
+        self.physical_networks, self.confirms = physical_networks, confirms
+        self.willing, self.covers = True, 0
         self.messages: list[host_state_pb2.HostState] = []
         self.networks: dict[str, Any] = {}
         self.ports: dict[str, Any] = {}
@@ -119,13 +136,23 @@ class HostAgent:
         )
         await self.api.ReportHostState(host_id=self.id, ports=[given])
 
+    async def confirm(self, trouble: dict[str, str] | None = None) -> None:
+        """Say that all it was told is there, but what it has trouble with."""
+        told = [host_state_pb2.HostTrouble(resource_id=id, detail=why) for id, why in (trouble or {}).items()]
+        await self.api.ReportHostState(host_id=self.id, confirmed_revision=self.covers, trouble=told)
+
     async def _watch(self) -> None:
         stream = self.api.WatchHostState(
-            host_id=self.id, vtep_address=self.vtep, physical_networks=self.physical_networks
+            host_id=self.id,
+            vtep_address=self.vtep,
+            physical_networks=self.physical_networks,
+            confirms=self.confirms,
         )
         async for state in stream:
             self._take(state)
             self._news.set()
+            if state.covers and self.willing:
+                await self.confirm()
 
     def _take(self, state: host_state_pb2.HostState) -> None:
         parts = (
@@ -141,6 +168,7 @@ class HostAgent:
             for id in gone:
                 del have[id]
         self.messages.append(state)
+        self.covers = state.covers or self.covers
 
 
 async def refused(call: Awaitable[Any], reason: str) -> CloudError:
@@ -173,11 +201,16 @@ class Cloud:
 
     @asynccontextmanager
     async def host(
-        self, vtep: str = "", physical_networks: tuple[str, ...] = (), host_id: str = ""
+        self,
+        vtep: str = "",
+        physical_networks: tuple[str, ...] = (),
+        host_id: str = "",
+        confirms: bool = False,
     ) -> AsyncIterator[HostAgent]:
         """A host that watches within the block."""
         host_id = host_id or ids.new()
-        agent = HostAgent(Api(self.house.node("network", host_id)), host_id, vtep, physical_networks)
+        api = Api(self.house.node("network", host_id))
+        agent = HostAgent(api, host_id, vtep, physical_networks, confirms)
         try:
             yield await agent.start()
         finally:
@@ -203,15 +236,13 @@ async def weft(cloud: Settings, authority: Authority) -> AsyncIterator[Cloud]:
 
 
 @pytest.fixture
-async def replicas(
-    cloud: Settings, authority: Authority, free_port: Callable[[], int]
-) -> AsyncIterator[tuple[Cloud, Cloud]]:
+async def replicas(cloud: Settings, authority: Authority) -> AsyncIterator[tuple[Cloud, Cloud]]:
     """Two network services on one database."""
-    addresses = {name: f"127.0.0.1:{free_port()}" for name in ("network", "identity")}
-    sections = {name: ServiceSection(at, [at]) for name, at in addresses.items()}
-    other = msgspec.structs.replace(cloud, services={**cloud.services, **sections})
     builds = {"network": build}
-    async with house(cloud, authority, builds) as first, house(other, authority, builds) as second:
+    async with (
+        house(cloud, authority, builds, run="1") as first,
+        house(cloud, authority, builds, run="2") as second,
+    ):
         yield Cloud(first), Cloud(second)
 
 
@@ -246,3 +277,33 @@ def theirs(weft: Cloud) -> Api:
 def compute(weft: Cloud) -> Api:
     """Compute, on its own account."""
     return weft.compute()
+
+
+@dataclass
+class Tried:
+    """What flows work with, where a test says how long hosts have."""
+
+    database: Database
+    confirmations: Any
+    patience: float
+
+    def tries(self, host: HostAgent) -> None:
+        """From now on the host says nothing by itself, and has little time."""
+        host.willing, self.patience = False, 0.3
+
+    def waits(self, host: HostAgent) -> None:
+        """It says what it has, and has the time that it needs."""
+        host.willing, self.patience = True, 120.0
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Tried]:
+    """How long the service that runs gives hosts."""
+    made: list[Tried] = []
+
+    def app(*given: Any) -> Tried:
+        made.append(Tried(*given))
+        return made[-1]
+
+    monkeypatch.setattr(main, "App", app)
+    return lambda: made[-1]

@@ -185,6 +185,8 @@ async def test_a_ports_addresses_groups_and_flags_change(mine: Api):
 
 async def test_a_list_shows_each_change_and_to_each_what_they_may_see(weft: Cloud, mine: Api, compute: Api):
     network, subnet = await mine.network_with_subnet()
+    taken = {ip.ip_address for port in (await mine.ListPorts()).ports for ip in port.fixed_ips}
+    free = "10.0.0.221" if "10.0.0.222" in taken else "10.0.0.222"
     system, host_id, id = weft.system(), ids.new(), ids.new()
 
     async def shown(name: str) -> None:
@@ -199,7 +201,7 @@ async def test_a_list_shows_each_change_and_to_each_what_they_may_see(weft: Clou
         await shown("one")
         await mine.UpdatePort(id=id, port=pb.Port(name="other"))
         await shown("other")
-        address = pb.FixedIp(subnet_id=subnet.id, ip_address="10.0.0.222")
+        address = pb.FixedIp(subnet_id=subnet.id, ip_address=free)
         await mine.UpdatePort(id=id, port=pb.Port(fixed_ips=[address]))
         await shown("other")
         await mine.UpdatePort(id=id, port=pb.Port(), update_mask={"paths": ["security_group_ids"]})
