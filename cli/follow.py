@@ -123,7 +123,8 @@ class Progress:
             if self._live:
                 click.echo(line, nl=False, err=True)
             return
-        click.echo(f"{line}{_took(step)}{again}{wrong}", err=True)
+        note = f"  {step.note}" if step.note else ""
+        click.echo(f"{line}{_took(step)}{again}{wrong}{note}", err=True)
 
     def _end(self, operation: pb.Operation) -> None:
         took = operation.ended_at.ToMicroseconds() - operation.created_at.ToMicroseconds()

@@ -40,22 +40,19 @@ class Confirming:
         return news
 
 
-def trouble(state: State, failed: Mapping[str, str], host_id: str, bridged: Iterable[str]) -> dict[str, str]:
+def trouble(state: State, failed: Mapping[str, str], host_id: str) -> dict[str, str]:
     """Why, by ids of routers and networks, from what failed by names of links and namespaces.
 
-    `bridged` are the networks that the host has a bridge for; of a router that is gone it is told by "".
+    What is left of routers that are gone is told by "".
     """
     found: dict[str, str] = {}
     known: set[str] = set()
     for router in state.routers.values():
         own = {names.router_space(router.id, host_id)}
         own |= {names.router_link(end.port_id) for end in routers.ends(router)}
-        lacking = [end.network_id for end in routers.ends(router) if end.network_id not in bridged]
         known |= own
         if why := _first(failed, own):
             found[router.id] = why
-        elif lacking and router.admin_state_up:
-            found[router.id] = f"this host is not connected to the network {lacking[0]}"
     for id in state.networks:
         if why := _first(failed, (names.bridge(id), names.vxlan(id))):
             found[id] = why

@@ -118,8 +118,7 @@ class Kernel:
             if why := next((outcome.failed[name] for name in needed if name in outcome.failed), ""):
                 failed[id] = why
         wired = {id: port.revision for id, port in state.ports.items() if id not in failed}
-        there = plan.bridges(state, self._site)
-        trouble = confirming.trouble(state, outcome.failed, self._site.host_id, there)
+        trouble = confirming.trouble(state, outcome.failed, self._site.host_id)
         return Result(wired, failed, not outcome.failed, trouble)
 
     def _adopt(self, have: Picture) -> None:

@@ -159,8 +159,8 @@ floating_ips = Table(
 )
 
 # Hosts that have asked for their state: by which stream of which process, and since when by none.
-# `confirmed`: up to which revision they have all in their kernels but what `trouble` names; null where they
-# do not tell.
+# `confirmed`: up to which revision they have all in their kernels but what `trouble` names, where
+# `confirming` is their stream: an older version of this service, which may serve it next, hears of neither.
 hosts = Table(
     "hosts",
     TABLES,
@@ -170,6 +170,7 @@ hosts = Table(
     Id("listener_id", nullable=False),
     Id("stream_id", nullable=False),
     Column("gone_at", Timestamp),
+    Id("confirming"),
     Column("confirmed", BigInteger),
     Column("trouble", Json),
 )

@@ -20,7 +20,7 @@ from weft.node.v1.resources_pb2 import GuestSpec
 
 Row = dict[str, Any]
 # Services that have operations.
-OPERATED = ("compute", "block", "identity", "image")
+OPERATED = ("compute", "block", "identity", "image", "network")
 _LIVE = "('PENDING', 'RUNNING', 'UNWINDING')"
 _QUERIES = {
     "servers": "SELECT * FROM compute.servers",

@@ -26,7 +26,7 @@ class Person(VolumeDeeds, ResizeDeeds, AddressDeeds):
             self.extend_volume: 1, self.delete_volume: 2, self.look_at_volume: 1, self.create_port: 2,
             self.delete_port: 1, self.create_floating_ip: 2, self.move_floating_ip: 2,
             self.delete_floating_ip: 1, self.rebuild: 1, self.copy: 1, self.import_image: 4,
-            self.delete_image: 2, self.look_at_image: 1, self.resize: 2, self.decide: 1,
+            self.delete_image: 2, self.look_at_image: 1, self.resize: 2, self.decide: 1, self.reroute: 1,
         }  # fmt: skip
         self.idle = asyncio.Event()
 

@@ -84,6 +84,18 @@ def test_waiting_shows_each_step_and_ends_with_the_thing_as_it_is_then(cloud: Cl
     assert cloud.run("server", "show", "second").status == 3
 
 
+def test_a_changed_router_is_waited_for_until_hosts_have_it(cloud: Cloud, server: str) -> None:
+    cloud.made("router", "create", "way")
+    changed = cloud.run("router", "add-interface", "way", "--subnet", "net-v4", "--wait", "-o", "json")
+    assert changed.status == 0, changed.err
+    assert "hosts have it" in changed.err
+    assert "router.change: done" in changed.err
+    shown = cloud.run("operation", "show", changed.json["operation_id"], "-o", "json").json
+    assert (shown["kind"], shown["target_id"]) == ("router.change", changed.json["id"])
+    listed = cloud.run("operation", "list", "--target", changed.json["id"], "-o", "json").json
+    assert [each["id"] for each in listed] == [shown["id"]]
+
+
 def test_what_no_host_takes_fails_with_the_reason(cloud: Cloud, server: str) -> None:
     flavor = ("flavor", "create", "vast", "--vcpus", "1", "--memory-mib", "16000000", "--disk-gib", "1")
     made = cloud.run("--cloud", "root", *flavor)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, select, union, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, select, true, union, update
 
 from mesh import moment
 from mesh.database import after_commit, database_of
@@ -49,7 +49,8 @@ def connect(
         "listener_id": listener_id,
         "stream_id": stream_id,
         "gone_at": None,
-        "confirmed": 0 if confirms else None,
+        "confirming": stream_id if confirms else None,
+        "confirmed": 0,
         "trouble": None,
     }
     before = connection.execute(select(hosts).where(hosts.c.id == host_id).with_for_update()).one_or_none()
@@ -72,7 +73,7 @@ def disconnect(connection: Connection, host_id: str, stream_id: str) -> None:
 
 def confirm(connection: Connection, host_id: str, revision: int, trouble: Mapping[str, str]) -> None:
     """A host has all up to the revision (0: nothing new) in its kernel, but what it has trouble with."""
-    told = hosts.c.confirmed <= revision if revision else hosts.c.confirmed.is_not(None)
+    told = hosts.c.confirmed <= revision if revision else true()
     values = {"trouble": dict(trouble), **({"confirmed": revision} if revision else {})}
     nudges = database_of(connection).nudges
     if connection.execute(update(hosts).where(hosts.c.id == host_id, told).values(**values)).rowcount:
@@ -81,7 +82,8 @@ def confirm(connection: Connection, host_id: str, revision: int, trouble: Mappin
 
 def standing(connection: Connection, ids: Collection[str]) -> dict[str, Standing]:
     """How each of these hosts stands."""
-    there = select(hosts.c.id, hosts.c.confirmed, hosts.c.trouble).where(hosts.c.id.in_(ids), ~away())
+    there = select(hosts.c.id, hosts.c.confirmed, hosts.c.trouble)
+    there = there.where(hosts.c.id.in_(ids), hosts.c.confirming == hosts.c.stream_id, ~away())
     found = {row.id: Standing(row.confirmed, row.trouble or {}) for row in connection.execute(there)}
     return {id: found.get(id, Standing()) for id in ids}
 

@@ -1,5 +1,6 @@
-"""Ports and floating IPs: made, moved, deleted."""
+"""Ports and floating IPs: made, moved, deleted; and the router that these lead by."""
 
+from contextlib import suppress
 from typing import Any
 
 from mesh import ids
@@ -7,8 +8,12 @@ from mesh.errors import CloudError
 from tests.chaos.deeds.hands import Hands
 from weft.network.v1 import floating_ip_service_pb2 as floating_ips
 from weft.network.v1 import port_service_pb2 as ports
+from weft.network.v1 import router_service_pb2 as routers
 from weft.network.v1.floating_ip_service_pb2_grpc import FloatingIpServiceStub
+from weft.network.v1.operation_service_pb2_grpc import OperationServiceStub
 from weft.network.v1.port_service_pb2_grpc import PortServiceStub
+from weft.network.v1.router_service_pb2_grpc import RouterServiceStub
+from weft.operation.v1.operation_pb2 import CancelOperationRequest
 
 
 class AddressDeeds(Hands):
@@ -63,11 +68,33 @@ class AddressDeeds(Hands):
         before = thing.holder
         thing.unsure()
         try:
-            await self.mutate(self.floating_ips.UpdateFloatingIp, request)
+            moved = await self.mutate(self.floating_ips.UpdateFloatingIp, request)
         except CloudError:
             thing.holder = before
             raise
-        thing.holder = port.id if port else ""
+        if await self._reached_hosts("UpdateFloatingIp", moved):
+            thing.holder = port.id if port else ""
+
+    async def reroute(self) -> None:
+        """Another route by the router, which some think better of at once."""
+        listed = await self.caller.once(
+            self.stub(RouterServiceStub).ListRouters, routers.ListRoutersRequest()
+        )
+        request = routers.UpdateRouterRequest(id=listed.routers[0].id, request_id=ids.new())
+        hop = f"10.0.0.{self.rng.randrange(3, 250)}"
+        request.router.routes.add(destination="198.51.100.0/24", next_hop=hop)
+        changed = await self.mutate(self.stub(RouterServiceStub).UpdateRouter, request)
+        if changed.operation_id and self.rng.random() < 0.3:
+            cancel = CancelOperationRequest(id=changed.operation_id)
+            with suppress(CloudError):  # it may be over already
+                await self.caller.once(self.stub(OperationServiceStub).CancelOperation, cancel)
+        await self._reached_hosts("UpdateRouter", changed)
+
+    async def _reached_hosts(self, what: str, changed: Any) -> bool:
+        """Whether a change stands, which it does when it concerned no host."""
+        if not changed.operation_id:
+            return True
+        return await self.ended(self.stub(OperationServiceStub), what, changed.operation_id) == "SUCCEEDED"
 
     async def delete_floating_ip(self) -> None:
         """An address, wherever it leads."""

@@ -23,6 +23,7 @@ class Control(host_service_pb2_grpc.HostNetworkServiceServicer):
         self._streams: dict[str, list[queue.Queue]] = {}
         self._news = threading.Condition()
         self.reports: dict[str, host_state_pb2.PortReport] = {}
+        self.confirmed: dict[str, tuple[int, dict[str, str]]] = {}
         self._leaf = Authority.open_or_create(state / "pki").issue(Identity.service("network"))
         self.open()
 
@@ -64,6 +65,19 @@ class Control(host_service_pb2_grpc.HostNetworkServiceServicer):
                 if not self._news.wait(ends - time.monotonic()):
                     raise AssertionError(f"{port_id} is not so in {seconds} s: {self.reports.get(port_id)}")
 
+    def until_confirmed(
+        self, host: str, revision: int, trouble: set[str] = frozenset(), seconds: float = 60.0
+    ) -> dict[str, str]:
+        """Wait until a host has all up to the revision, but has trouble with these; what it says of them."""
+        ends = time.monotonic() + seconds
+        with self._news:
+            while True:
+                said, why = self.confirmed.get(host, (0, {}))
+                if said >= revision and why.keys() == trouble:
+                    return why
+                if not self._news.wait(ends - time.monotonic()):
+                    raise AssertionError(f"{host} does not say so in {seconds} s, but {said}: {why}")
+
     def forget_reports(self) -> None:
         """Wait for new ones from now on."""
         with self._news:
@@ -89,5 +103,8 @@ class Control(host_service_pb2_grpc.HostNetworkServiceServicer):
         """Part of the contract."""
         with self._news:
             self.reports.update((report.port_id, report) for report in request.ports)
+            if request.confirmed_revision or request.trouble:
+                trouble = {each.resource_id: each.detail for each in request.trouble}
+                self.confirmed[request.host_id] = (request.confirmed_revision, trouble)
             self._news.notify_all()
         return Empty()

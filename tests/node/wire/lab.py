@@ -37,6 +37,7 @@ class Lab:
         self.world = World(self.hosts)
         self._control = Control(scratch)
         self.reported = self._control.until
+        self.confirmed = self._control.until_confirmed
         self._lay_cables()
 
     def _lay_cables(self) -> None:
@@ -91,6 +92,13 @@ class Lab:
             self._control.want(host.id, self.world.state(host))
         for port in ports:
             self._control.until(port.id, pb.WIRE_STATE_WIRED, port.revision)
+
+    def ask(self, host: Host) -> int:
+        """Tell a host what is to be, and to say when it has it: of which revision."""
+        state = self.world.state(host)
+        state.covers = state.revision
+        self._control.want(host.id, state)
+        return state.revision
 
     def retell(self) -> None:
         """Tell every host, and wait until each port was reported anew."""
