@@ -26,6 +26,13 @@ async def change(database: Database, request: Any, answer: type[M], do: Callable
     return await rehearsal.write(database, getattr(request, "validate_only", False), unit)
 
 
+async def before(database: Database, request: Any, answer: type[M]) -> M | None:
+    """What the same request was answered, None where it has not come: for changes that look at what they
+    themselves change before their unit of work. Raises REQUEST_ID_REUSED.
+    """
+    return await database.peek(replay.answered, caller.current(), request, answer)
+
+
 async def delete(database: Database, request: Any, do: Callable[[Any], None]) -> Empty:
     """The same for a deletion; with allow_missing, what is not there is deleted."""
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from mesh import ids, masks, watch
+from mesh import ids, masks, mutation, watch
 from mesh.caller import Caller, current
 from mesh.errors import CloudError, invalid
 from mesh.flow import submit
@@ -82,6 +82,8 @@ class VolumeApi(Api, volume_service_pb2_grpc.VolumeServiceServicer):
 
     async def ExtendVolume(self, request: verbs.ExtendVolumeRequest, context: Any) -> pb.Volume:
         caller = current()
+        if (before := await mutation.before(self._database, request, pb.Volume)) is not None:
+            return before
         volume = await self._database.peek(store.volumes.get, request.id, caller.reach)
         limits = await self._limits.of(volume.project_id)
 

@@ -41,6 +41,8 @@ class TotpDevices(TotpServiceServicer):
     async def CreateTotp(self, request: pb.CreateTotpRequest, context: Any) -> pb.Totp:
         """A new one. The secret is added to the first answer only: what replays give is without it."""
         caller = current()
+        if (before := await mutation.before(self._database, request, pb.Totp)) is not None:
+            return before
         user = await self._database.read(_managed, request.user_id, caller, self._project_admins)
         if user.id == caller.user_id:
             if not request.password:
@@ -70,6 +72,8 @@ class TotpDevices(TotpServiceServicer):
     async def DeleteTotp(self, request: pb.DeleteTotpRequest, context: Any) -> Empty:
         """Forgets it."""
         caller = current()
+        if (before := await mutation.before(self._database, request, Empty)) is not None:
+            return before
         await self._database.read(_managed, request.user_id, caller, self._project_admins)
         device = await self._database.read(totp.get, request.user_id)
         if request.user_id == caller.user_id and device.confirmed:

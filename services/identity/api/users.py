@@ -100,6 +100,8 @@ class Users(UserServiceServicer):
     async def SetPassword(self, request: pb.SetPasswordRequest, context: Any) -> Empty:
         """One's own with the original; another's as an administrator."""
         caller = current()
+        if (before := await mutation.before(self._database, request, Empty)) is not None:
+            return before
         own = request.id == caller.user_id
         if own:
             await self._database.read(handing_on.continued, caller, None)

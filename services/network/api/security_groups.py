@@ -4,7 +4,7 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from mesh import masks
+from mesh import masks, mutation
 from mesh.caller import current
 from mesh.errors import invalid
 from services.network import messages, model, security_groups
@@ -100,6 +100,8 @@ class SecurityGroups(grpc_base.SecurityGroupServiceServicer, Api):
     ) -> pb.SecurityGroupRule:
         """NOT_FOUND, ALREADY_EXISTS, QUOTA_EXCEEDED."""
         who = current()
+        if (before := await mutation.before(self.database, request, pb.SecurityGroupRule)) is not None:
+            return before
         spec = security_groups.normalize(messages.rule_spec(request))
         group = await self.database.read(store.get, request.security_group_id, who.reach)
         limits = await self.limits.of(group.project_id)
