@@ -106,7 +106,7 @@ class Hands:
             self.count(what, "not over in time")
             return ""
         how = OperationState.Name(operation.state).removeprefix("OPERATION_STATE_")
-        self.count(what, how)
+        self.count(what, f"{how} {operation.error.reason}".strip())
         if operation.error.reason in DEFECTS:
             self.told.contradiction(f"{self.name} {what} {operation_id} {how}: {operation.error}")
         return how
