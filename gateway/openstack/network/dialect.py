@@ -21,6 +21,7 @@ _EXTENSIONS = {
     "allowed-address-pairs": "Allowed Address Pairs",
     "net-mtu": "Network MTU",
     "net-mtu-writable": "Network MTU (writable)",
+    "fip-port-details": "Floating IP Port Details Extension",
     "standard-attr-description": "standard-attr-description",
     "standard-attr-tag": "Tag support for resources with standard attribute",
     "standard-attr-timestamp": "Resource timestamps",

@@ -117,6 +117,14 @@ def test_a_floating_ip_leads_to_a_port_behind_a_router(
     assert neutron.get(f"/network/v2.0/ports/{added['port_id']}").json()["port"]["device_id"] == router["id"]
     port = make(neutron, "port", "ports", network_id=inner["id"])
     floating = make(neutron, "floatingip", "floatingips", floating_network_id=outer["id"], port_id=port["id"])
+    other = make(neutron, "floatingip", "floatingips", floating_network_id=outer["id"])
+    assert floating["port_details"].items() <= port.items()
+    listed = neutron.get("/network/v2.0/floatingips").json()["floatingips"]
+    details = {each["id"]: each["port_details"] for each in listed}
+    assert (details[floating["id"]], details[other["id"]]) == (floating["port_details"], None)
+    (brief,) = neutron.get(f"/network/v2.0/floatingips?id={other['id']}&fields=id").json()["floatingips"]
+    assert brief == {"id": other["id"]}
+    assert neutron.delete(f"/network/v2.0/floatingips/{other['id']}").status_code == 204
     assert floating["fixed_ip_address"] == port["fixed_ips"][0]["ip_address"]
     away = neutron.put(
         f"/network/v2.0/floatingips/{floating['id']}", json={"floatingip": {"port_id": None}}
