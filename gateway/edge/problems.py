@@ -29,10 +29,15 @@ _REASONS = {
 
 INNER = """
 local function keep(handle, headers)
-  local problem = headers and headers:get("weft-problem")
+  if not headers then return end
+  local kept = handle:streamInfo():dynamicMetadata()
+  local problem = headers:get("weft-problem")
   if problem then
-    handle:streamInfo():dynamicMetadata():set("weft", "problem", problem)
+    kept:set("weft", "problem", problem)
     headers:remove("weft-problem")
+  end
+  if headers:get("grpc-status") then
+    kept:set("weft", "message", headers:get("grpc-message") or "")
   end
 end
 
@@ -44,22 +49,21 @@ function envoy_on_response(handle)
 end
 """
 
+_TABLE = ", ".join(f'["{status}"] = "{reason}"' for status, reason in _REASONS.items())
 OUTER = (
-    f"""
-local reasons = {{{", ".join(f'["{status}"] = "{reason}"' for status, reason in _REASONS.items())}}}
-"""
-    + """
-local function made(headers)
-  if not headers:get("grpc-status") then return nil end
+    f"local reasons = {{{_TABLE}}}\n"
+    """
+local function made(headers, message)
   local status = headers:get(":status")
   local reason = reasons[status] or "INTERNAL"
   local words = string.gsub(string.lower(reason), "_", " ")
-  local said = string.gsub(headers:get("grpc-message") or "", "[^%w .,:;-]", " ")
+  local title = string.gsub(words, "^%l", string.upper)
+  local said = string.gsub(message, "[^%w .,:;-]", " ")
   return string.format(
     '{"type": "urn:weft:error:%s", "title": "%s", "status": %s, "detail": "%s", ' ..
     '"reason": "%s", "trace_id": "%s"}',
-    string.gsub(words, " ", "-"), string.gsub(words, "^%l", string.upper), status,
-    said ~= "" and said or words, reason, headers:get("x-trace-id") or "")
+    string.gsub(words, " ", "-"), title, status, said ~= "" and said or title, reason,
+    headers:get("x-trace-id") or "")
 end
 
 function envoy_on_response(handle)
@@ -68,7 +72,8 @@ function envoy_on_response(handle)
   if string.sub(kind, 1, 16) == "application/grpc" then return end
   if tonumber(headers:get(":status")) < 400 then return end
   local kept = handle:streamInfo():dynamicMetadata():get("weft")
-  local problem = kept and kept.problem or made(headers)
+  if not kept then return end
+  local problem = kept.problem or kept.message and made(headers, kept.message)
   if not problem then return end
   headers:replace("content-type", "application/problem+json")
   local status = string.match(problem, '"status": (%d+)')
