@@ -138,6 +138,7 @@ def test_answers_are_as_the_reference_tells(
     kept = {name: _who(caller)["project"]["id"] for name, caller in callers.items() if name != "nobody"}
     user = _who(one)["user"]
     kept |= {"password": cloud.password, "user": user["id"], "own": user["domain"]["id"]}
+    kept |= {"token": one.headers["x-auth-token"], "spare token": cloud.login()}
     for pair in told.get("first", []):
         take(callers, "", pair, kept, {})
     for pair in told["pairs"]:
