@@ -11,6 +11,7 @@ from services.compute.api.flavors import FlavorService
 from services.compute.api.hosts import HostService
 from services.compute.api.key_pairs import KeyPairService
 from services.compute.api.passwords import PasswordService
+from services.compute.api.server_groups import ServerGroupService
 from services.compute.api.servers import ServerService
 from services.compute.flows.app import App
 from services.compute.flows.boot import BOOT
@@ -31,6 +32,7 @@ from weft.compute.v1.host_service_pb2_grpc import add_HostServiceServicer_to_ser
 from weft.compute.v1.key_pair_service_pb2_grpc import add_KeyPairServiceServicer_to_server
 from weft.compute.v1.operation_service_pb2_grpc import add_OperationServiceServicer_to_server
 from weft.compute.v1.password_service_pb2_grpc import add_PasswordServiceServicer_to_server
+from weft.compute.v1.server_group_service_pb2_grpc import add_ServerGroupServiceServicer_to_server
 from weft.compute.v1.server_service_pb2_grpc import add_ServerServiceServicer_to_server
 
 TABLES = tables.metadata
@@ -57,6 +59,7 @@ def build(runtime: Runtime) -> Service:
             (add_FlavorServiceServicer_to_server, FlavorService(runtime.database)),
             (add_KeyPairServiceServicer_to_server, KeyPairService(runtime.database)),
             (add_ServerServiceServicer_to_server, servers),
+            (add_ServerGroupServiceServicer_to_server, ServerGroupService(runtime.database)),
             (add_HostServiceServicer_to_server, HostService(runtime.database, runtime.peers)),
             (add_PasswordServiceServicer_to_server, PasswordService(runtime.database)),
             (add_OperationServiceServicer_to_server, OperationServicer(runtime.database)),

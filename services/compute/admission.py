@@ -64,6 +64,7 @@ class Admission:
             "needs": wants.as_input(),
             "host_id": request.host_id,
             "availability_zone": request.availability_zone,
+            "server_group_id": request.server_group_id,
             "networks": networks,
             "security_group_ids": [group.id for group in groups],
             "new_volume": _new_volume(request),
@@ -184,6 +185,7 @@ def _row(
         "availability_zone": request.availability_zone,
         "access_ipv4": request.access_ipv4,
         "access_ipv6": request.access_ipv6,
+        "server_group_id": request.server_group_id or None,
     }
 
 

@@ -13,6 +13,8 @@ from weft.compute.v1.resources_pb2 import (
     KeyPair,
     LockHolder,
     Server,
+    ServerGroup,
+    ServerGroupPolicy,
     ServerLock,
     ServerPort,
     ServerResize,
@@ -109,12 +111,20 @@ def server(row: Any) -> Server:
         flavor=Flavor(**row.flavor),
         ports=[_port(port) for port in row.ports],
         volumes=[_volume(volume) for volume in row.volumes],
+        server_group_id=row.server_group_id or "",
         host_id=row.host_id or "",
         host_fingerprint=host_fingerprint(row.project_id, row.host_id),
         launched_at=clock.to_proto(row.launched_at),
         lock=_lock(row.lock) if row.lock else None,
         resize=_resize(row.resize) if row.resize else None,
     )
+
+
+def server_group(row: Any, server_ids: Iterable[str]) -> ServerGroup:
+    """A group and its servers."""
+    fields = _picked(row, ("id", "name", "project_id", "user_id", "max_servers_per_host", "revision"))
+    policy = ServerGroupPolicy.Value(f"SERVER_GROUP_POLICY_{row.policy}")
+    return ServerGroup(**fields, **_stamps(row), policy=policy, server_ids=server_ids)
 
 
 def for_tenants(message: Server) -> Server:

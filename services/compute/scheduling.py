@@ -1,7 +1,8 @@
 """Which host takes a server: placement's candidates, then filters, then weighers.
 
 A filter says no to a host, and how many each refused is what `no valid host` tells. A weigher scores those
-that are left from 0 to 1; the sum decides, chance where it is equal.
+that are left from 0 to 1; the sum decides, chance where it is equal. What a soft policy of a server group
+wishes comes before all weighers.
 """
 
 import random
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mesh.errors import CloudError
+from services.compute.groups import Company
 from weft.placement.v1.candidate_service_pb2 import ListCandidatesResponse
 from weft.placement.v1.resources_pb2 import Candidate
 
@@ -19,12 +21,15 @@ MOST_CLAIMED = 100
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What was asked for besides amounts and traits. `excluded` are hosts that failed this boot already."""
+    """What was asked for besides amounts and traits. `excluded` are hosts that failed this boot already,
+    `company` is what its group asks.
+    """
 
     host_id: str = ""
     availability_zone: str = ""
     excluded: frozenset[str] = frozenset()
     neighbours: Mapping[str, int] = field(default_factory=dict)
+    company: Company = field(default_factory=Company)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,15 @@ class AvailabilityZone:
         return option.host is not None and option.host.availability_zone == wish.availability_zone
 
 
+class ServerGroup:
+    """The group that the server is in allows it."""
+
+    name = "server_group"
+
+    def passes(self, option: Option, wish: Wish) -> bool:
+        return wish.company.allows(option.candidate.root_id)
+
+
 class NotExcluded:
     """It has not failed this boot already."""
 
@@ -141,6 +155,7 @@ FILTERS: tuple[Filter, ...] = (
     Enabled(),
     RequestedHost(),
     AvailabilityZone(),
+    ServerGroup(),
     NotExcluded(),
 )
 WEIGHERS: tuple[Weigher, ...] = (FreeMemory(), FreeVcpus(), Spread())
@@ -157,8 +172,13 @@ def choose(answer: ListCandidatesResponse, hosts: Mapping[str, Any], wish: Wish)
     if not options:
         raise no_valid_host(removals)
     random.shuffle(options)
-    options.sort(key=lambda option: -sum(weigher.score(option, wish) for weigher in WEIGHERS))
+    options.sort(key=lambda option: _rank(option, wish))
     return [option.candidate for option in options[:MOST_CLAIMED]]
+
+
+def _rank(option: Option, wish: Wish) -> tuple[int, float]:
+    scores = sum(weigher.score(option, wish) for weigher in WEIGHERS)
+    return wish.company.distance(option.candidate.root_id), -scores
 
 
 def no_valid_host(removals: Sequence[tuple[str, int]]) -> CloudError:

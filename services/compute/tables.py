@@ -107,6 +107,7 @@ servers = Table(
     # What its user says that it is reached at.
     Column("access_ipv4", String(15), nullable=False, default="", server_default=""),
     Column("access_ipv6", String(45), nullable=False, default="", server_default=""),
+    Id("server_group_id", nullable=True, index=True),
     Index("servers_by_age", "created_at", "id"),
     Index("servers_by_project_and_age", "project_id", "created_at", "id"),
 )
@@ -117,6 +118,29 @@ user_data = Table(
     metadata,
     Id("server_id", primary_key=True),
     Bytes("content", nullable=False),
+)
+
+server_groups = Table(
+    "server_groups",
+    metadata,
+    Id("id", primary_key=True, default=ids.new),
+    Column("name", String(255), nullable=False),
+    Id("project_id", nullable=False),
+    Id("user_id", nullable=False),
+    Column("policy", String(32), nullable=False),
+    Column("max_servers_per_host", Integer, nullable=False),
+    *_stamps(),
+    Index("server_groups_by_project_and_age", "project_id", "created_at", "id"),
+    info={"resource_type": "server_group"},
+)
+
+# Where servers of groups are, will be when their boot ends, or may be once a resize is decided on.
+server_places = Table(
+    "server_places",
+    metadata,
+    Id("server_id", primary_key=True),
+    Id("host_id", primary_key=True),
+    Id("server_group_id", nullable=False, index=True),
 )
 
 # What guests have left for their owners, encrypted for them.

@@ -18,7 +18,9 @@ from weft.block.v1 import volume_service_pb2 as volumes
 from weft.block.v1.snapshot_service_pb2_grpc import SnapshotServiceStub
 from weft.block.v1.volume_service_pb2_grpc import VolumeServiceStub
 from weft.compute.v1 import operation_service_pb2_grpc as compute_operations
+from weft.compute.v1 import server_group_service_pb2 as server_groups
 from weft.compute.v1 import server_service_pb2 as servers
+from weft.compute.v1.server_group_service_pb2_grpc import ServerGroupServiceStub
 from weft.compute.v1.server_service_pb2_grpc import ServerServiceStub
 from weft.image.v1 import image_service_pb2 as images
 from weft.image.v1.image_service_pb2_grpc import ImageServiceStub
@@ -72,6 +74,7 @@ class Kind:
 # In the order in which they can go: what uses another first.
 KINDS = (
     Kind("Server", servers, ServerServiceStub, compute_operations.OperationServiceStub, ends_work=True),
+    Kind("ServerGroup", server_groups, ServerGroupServiceStub),
     Kind("Snapshot", snapshots, SnapshotServiceStub, block_operations.OperationServiceStub),
     Kind("Volume", volumes, VolumeServiceStub, block_operations.OperationServiceStub),
     Kind("Image", images, ImageServiceStub, asked=({}, {"hidden": True}), ends_work=True),

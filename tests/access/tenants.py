@@ -11,6 +11,8 @@ from tests.access.conftest import Mesh
 from weft.compute.v1 import (
     flavor_service_pb2,
     flavor_service_pb2_grpc,
+    server_group_service_pb2,
+    server_group_service_pb2_grpc,
     server_service_pb2,
     server_service_pb2_grpc,
 )
@@ -40,8 +42,8 @@ from weft.operation.v1 import operation_pb2
 
 # The types of all that it has.
 EVERYTHING = {
-    *("server", "image", "floating_ip", "router", "port", "subnet", "network", "security_group"),
-    *("application_credential", "credential"),
+    *("server", "server_group", "image", "floating_ip", "router", "port", "subnet", "network"),
+    *("security_group", "application_credential", "credential"),
 }
 
 
@@ -69,10 +71,17 @@ class Tenant:
             )
             await images.UploadImage(content(image.id))
         async with self.calls("compute") as client:
+            groups = client.stub(server_group_service_pb2_grpc.ServerGroupServiceStub)
+            group = await groups.CreateServerGroup(
+                server_group_service_pb2.CreateServerGroupRequest(
+                    name="g", policy="SERVER_GROUP_POLICY_AFFINITY"
+                )
+            )
             servers = client.stub(server_service_pb2_grpc.ServerServiceStub)
             wish = server_service_pb2.CreateServerRequest(
                 name="s", flavor_id=await flavor(self.mesh), image_id=image.id, no_network=True
             )
+            wish.server_group_id = group.id
             await servers.CreateServer(wish)
         async with self.calls("identity") as client:
             stub = client.stub(ApplicationCredentialServiceStub)

@@ -15,6 +15,8 @@ from tests.access.test_matrix import all_methods
 from weft.compute.v1 import (
     flavor_service_pb2,
     flavor_service_pb2_grpc,
+    server_group_service_pb2,
+    server_group_service_pb2_grpc,
     server_service_pb2,
     server_service_pb2_grpc,
 )
@@ -45,6 +47,7 @@ FIELDS = {
     "router": ("weft.network.v1.", {"id"}, "RouterService"),
     "security_group": ("weft.network.v1.", {"id"}, "SecurityGroupService"),
     "server": ("weft.compute.v1.", {"id"}, "ServerService"),
+    "server_group": ("weft.compute.v1.", {"id"}, "ServerGroupService"),
     "password": ("weft.compute.v1.", {"server_id"}, "PasswordService"),
     "operation": ("weft.compute.v1.", {"id"}, "OperationService"),
 }
@@ -65,6 +68,11 @@ class Owner:
             await self._image(client)
         async with self.mesh.client("compute", "project member") as client:
             await self._server(client)
+            groups = client.stub(server_group_service_pb2_grpc.ServerGroupServiceStub)
+            wish = server_group_service_pb2.CreateServerGroupRequest(
+                name="g", policy="SERVER_GROUP_POLICY_AFFINITY"
+            )
+            self.made["server_group"] = (await groups.CreateServerGroup(wish)).id
 
     async def _networks(self, client: Client) -> None:
         stub = client.stub(network_service_pb2_grpc.NetworkServiceStub)
@@ -215,8 +223,12 @@ async def test_its_owner_finds_each_of_them(mesh: Mesh, owner: Owner, noun: str)
 
 
 async def test_lists_hold_what_is_ones_own_and_nothing_else(mesh: Mesh, owner: Owner) -> None:
-    lists = [("network", "NetworkService", "ListNetworks"), ("image", "ImageService", "ListImages")]
-    for package, service, name in lists:
+    lists = [
+        ("network", "NetworkService", "ListNetworks", "network"),
+        ("image", "ImageService", "ListImages", "image"),
+        ("compute", "ServerGroupService", "ListServerGroups", "server_group"),
+    ]
+    for package, service, name, noun in lists:
         method = contract.method(f"/weft.{package}.v1.{service}/{name}")
         for persona, seen in (("project reader", True), (INTRUDER, False)):
             async with mesh.client(package, persona) as client:
@@ -226,5 +238,5 @@ async def test_lists_hold_what_is_ones_own_and_nothing_else(mesh: Mesh, owner: O
                 }
                 call = client.stub(lambda channel, m=method, c=codec: channel.unary_unary(m.path, **c))
                 answer = await call(method.request_type())
-            found = {item.id for item in getattr(answer, f"{package}s")}
-            assert (owner.made[package] in found) is seen
+            found = {item.id for item in getattr(answer, f"{noun}s")}
+            assert (owner.made[noun] in found) is seen

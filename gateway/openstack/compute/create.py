@@ -49,8 +49,6 @@ async def create(call: Call) -> Response:
     """POST /servers."""
     document = await call.body()
     body.refuse_unknown(document, {"server", *_HINTS})
-    if any(document.get(name) for name in _HINTS):
-        raise Refusal(501, "Servers are not placed by scheduler hints.")
     given = body.field(document, "server", dict)
     _check(call, given)
     request = pb.CreateServerRequest(
@@ -65,6 +63,7 @@ async def create(call: Call) -> Response:
         description=body.field(given, "description", str, ""),
         access_ipv4=address(given, "accessIPv4"),
         access_ipv6=address(given, "accessIPv6"),
+        server_group_id=_group(document),
     )
     devices.boot(given, request)
     devices.networks(call, given, request)
@@ -80,6 +79,14 @@ async def create(call: Call) -> Response:
     # By which os-instance-actions tells what became of it.
     headers = {"location": place, "x-openstack-request-id": f"req-{made.operation_id}"}
     return Response(orjson.dumps({"server": shown}), 202, headers, media_type="application/json")
+
+
+def _group(document: Mapping[str, Any]) -> str:
+    """The server group that a hint names: other hints are not heeded, and so not taken."""
+    hints = {name: hint for key in _HINTS for name, hint in body.field(document, key, dict, {}).items()}
+    if others := sorted(hints.keys() - {"group"}):
+        raise Refusal(501, f"Servers are not placed by the scheduler hints {', '.join(others)}.")
+    return body.field(hints, "group", str, "")
 
 
 def _check(call: Call, given: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from gateway.openstack.compute import (
     operators,
     quotas,
     security_groups,
+    server_groups,
     servers,
     volumes,
 )
@@ -62,11 +63,6 @@ async def extensions(call: Call) -> dict[str, Any]:
     return {"extensions": [hosts_then | {"namespace": call.url("/v2.1/os-hosts")}]}
 
 
-async def no_groups(call: Call) -> dict[str, Any]:
-    """GET /os-server-groups: none can be made."""
-    return {"server_groups": []}
-
-
 ROUTES = (
     Route("GET", "/", all_versions),
     Route("GET", "/v2", first),
@@ -90,6 +86,6 @@ ROUTES = (
     *operators.ROUTES,
     *hosts.ROUTES,
     *hypervisors.ROUTES,
-    Route("GET", "/v2.1/os-server-groups", no_groups),
+    *server_groups.ROUTES,
 )
 DIALECT = Dialect("compute", "/compute", ROUTES, faults.compute, faults.COMPUTE, _KNOWN, "v2.1")

@@ -134,7 +134,7 @@ def _added(reader: Reader, one: Server) -> dict[str, Any]:
     if version >= (2, 63):
         added["trusted_image_certificates"] = None
     if version >= (2, 71) and reader.alone:
-        added["server_groups"] = []
+        added["server_groups"] = [one.server_group_id] if one.server_group_id else []
     if version >= (2, 73):
         added["locked_reason"] = one.lock.reason or None
     if version >= (2, 96):

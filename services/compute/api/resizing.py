@@ -134,6 +134,7 @@ def _begin(
         same_host=same_host,
         target_id=target_id,
         availability_zone=row.availability_zone,
+        server_group_id=row.server_group_id or "",
         ports=row.ports,
         volumes=row.volumes,
         grace_seconds=GRACE,

@@ -23,7 +23,7 @@ from services.compute.flows import endings
 from services.compute.flows.app import App
 from services.compute.flows.boot import BOOT
 from services.compute.flows.delete import DELETE
-from services.compute.store import servers, usage
+from services.compute.store import server_groups, servers, usage
 from weft.compute.v1.resources_pb2 import Server, ServerStatus
 from weft.compute.v1.server_service_pb2 import (
     CreateServerRequest,
@@ -127,6 +127,8 @@ def _create(
 
     def do() -> Server:
         usage.claim(connection, caller.project_id, limits, plan.quota)
+        if request.server_group_id:
+            server_groups.get(connection, request.server_group_id, caller.project_id, lock=True)
         server_id = ids.new()
         operation_id = submit(
             connection,

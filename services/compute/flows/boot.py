@@ -45,16 +45,17 @@ async def claim_host(run: Run) -> dict[str, Any]:
     """Claim room on the best host. NO_VALID_HOST names every filter and how many hosts each removed."""
     input = run.input
     excluded = frozenset(item["host_id"] for item in run.excluded)
-    ask = claims.Ask(run.target_id, input["needs"], input["host_id"], input["availability_zone"], excluded)
+    group_id = input.get("server_group_id", "")
+    where = input["host_id"], input["availability_zone"], excluded, group_id
     try:
-        return await claims.host_of(run, await claims.claim(run, ask))
+        return await claims.claim(run, claims.Ask(run.target_id, input["needs"], *where))
     except CloudError as error:
         raise _with_history(run, error) from error
 
 
 async def unclaim_host(run: Run) -> None:
     """Give back what this operation holds."""
-    await claims.release(run, run.target_id)
+    await claims.unclaim(run, run.target_id)
 
 
 def has_image(run: Run) -> bool:

@@ -7,7 +7,8 @@ from mesh.database import Connection
 from mesh.errors import CloudError
 from mesh.flow import Run
 from services.compute import scheduling
-from services.compute.store import hosts, servers
+from services.compute.groups import Company
+from services.compute.store import hosts, server_groups, servers
 from weft.placement.v1.allocation_service_pb2 import (
     ClaimAllocationsRequest,
     DeleteAllocationsRequest,
@@ -15,12 +16,14 @@ from weft.placement.v1.allocation_service_pb2 import (
     SetAllocationsRequest,
 )
 from weft.placement.v1.allocation_service_pb2_grpc import AllocationServiceStub
-from weft.placement.v1.candidate_service_pb2 import ListCandidatesRequest
+from weft.placement.v1.candidate_service_pb2 import ListCandidatesRequest, ListCandidatesResponse
 from weft.placement.v1.candidate_service_pb2_grpc import CandidateServiceStub
 from weft.placement.v1.resources_pb2 import Allocation, Candidate, Consumer, RequestGroup
 
 # Others may fill every host of a list before it is claimed from: so often a new list is asked for.
 _ATTEMPTS = 3
+# So often another server of the group may take the place that was chosen.
+_RACES = 32
 # Placement begins anywhere among the hosts that have room: the best of so many is good enough, and a thousand
 # are a megabyte to be read. Where every one of them is refused here, many are asked for.
 _FEW, _MANY = 32, 1000
@@ -35,10 +38,30 @@ class Ask:
     host_id: str = ""
     availability_zone: str = ""
     excluded: frozenset[str] = frozenset()
+    server_group_id: str = ""
 
 
-async def claim(run: Run, ask: Ask) -> list[Allocation]:
-    """What the consumer holds now, on the best host. Raises NO_VALID_HOST."""
+async def claim(run: Run, ask: Ask) -> dict[str, Any]:
+    """The host on which the consumer holds now what it needs: the best one. Raises NO_VALID_HOST."""
+    for _ in range(_RACES):
+        host = await _host_of(run, await _allocations_for(run, ask))
+        if not ask.server_group_id or await _take_place(run, ask, host["host_id"]):
+            return host
+        await release(run, ask.consumer_id)  # another server of the group was faster
+    raise scheduling.no_valid_host([("server_group", _RACES)])
+
+
+async def unclaim(run: Run, consumer_id: str, host_id: str = "") -> None:
+    """Give back what this operation holds for the consumer, and every place in the server's group but that on
+    `host_id`.
+    """
+    await release(run, consumer_id)
+    if run.input.get("server_group_id"):
+        await run.app.database.write(server_groups.stay, run.target_id, host_id)
+
+
+async def _allocations_for(run: Run, ask: Ask) -> list[Allocation]:
+    """What the consumer holds now. Raises NO_VALID_HOST."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             candidates = await _candidates(run, ask)
@@ -55,11 +78,16 @@ async def claim(run: Run, ask: Ask) -> list[Allocation]:
     raise AssertionError("unreachable")
 
 
-async def host_of(run: Run, held: list[Allocation]) -> dict[str, Any]:
+async def _host_of(run: Run, held: list[Allocation]) -> dict[str, Any]:
     """The host among the providers."""
     known = await run.app.database.peek(hosts.all_, [allocation.provider_id for allocation in held])
     host = next(known[a.provider_id] for a in held if a.provider_id in known)
     return {"host_id": host.id, "host_name": host.name}
+
+
+async def _take_place(run: Run, ask: Ask, host_id: str) -> bool:
+    database, group_id = run.app.database, ask.server_group_id
+    return await database.write(server_groups.take_place, group_id, run.target_id, host_id)
 
 
 async def release(run: Run, consumer_id: str) -> None:
@@ -95,24 +123,35 @@ def allocations(run: Run) -> Any:
 
 
 async def _candidates(run: Run, ask: Ask) -> list[Candidate]:
+    """Where others of its group are first, then among a few hosts, then among many. Raises NO_VALID_HOST."""
+    company = Company()
+    if ask.server_group_id:
+        company = await run.app.database.peek(server_groups.company, ask.server_group_id, run.target_id)
+    looks = [] if ask.host_id else [(host_id, _FEW) for host_id in company.nearest()]
+    looks += [(ask.host_id, _FEW), (ask.host_id, _MANY)]
+    for number, (tree, limit) in enumerate(looks, 1):
+        answer = await _listed(run, ask, tree, limit)
+        roots = [candidate.root_id for candidate in answer.candidates]
+        known, neighbours = await run.app.database.peek(_hosts_and_neighbours, roots, run.project_id)
+        wish = scheduling.Wish(ask.host_id, ask.availability_zone, ask.excluded, neighbours, company)
+        try:
+            return scheduling.choose(answer, known, wish)
+        except CloudError:
+            all_seen = tree == ask.host_id and len(roots) < limit
+            if all_seen or number == len(looks):
+                raise
+    raise AssertionError("unreachable")
+
+
+async def _listed(run: Run, ask: Ask, tree: str, limit: int) -> ListCandidatesResponse:
     group = RequestGroup(
         resources=ask.needs["resources"],
         required_traits=ask.needs["required_traits"],
         forbidden_traits=ask.needs["forbidden_traits"],
-        in_tree=ask.host_id,
+        in_tree=tree,
     )
     stub: Any = run.app.peers.stub(CandidateServiceStub, service="placement")
-    for limit in (_FEW, _MANY):
-        answer = await stub.ListCandidates(ListCandidatesRequest(groups=[group], limit=limit))
-        roots = [candidate.root_id for candidate in answer.candidates]
-        known, neighbours = await run.app.database.peek(_hosts_and_neighbours, roots, run.project_id)
-        wish = scheduling.Wish(ask.host_id, ask.availability_zone, ask.excluded, neighbours)
-        try:
-            return scheduling.choose(answer, known, wish)
-        except CloudError:
-            if len(roots) < limit or limit == _MANY:
-                raise
-    raise AssertionError("unreachable")
+    return await stub.ListCandidates(ListCandidatesRequest(groups=[group], limit=limit))
 
 
 async def _claim(run: Run, ask: Ask, candidates: list[Candidate]) -> Consumer:

@@ -59,13 +59,13 @@ async def claim_host(run: Run) -> dict[str, Any]:
     here = {"host_id": run.input["host_id"], "host_name": run.input["host_name"]}
     if run.input["same_host"] and not more:
         return {**here, "moved": False, "resources": needs["resources"]}
-    found = await claims.host_of(run, await _claim(run, needs, more))
+    found = await _claim(run, needs, more)
     return {**found, "moved": found["host_id"] != run.input["host_id"], "resources": needs["resources"]}
 
 
 async def unclaim_host(run: Run) -> None:
     """It has what it had."""
-    await claims.release(run, run.input["claim_id"])
+    await claims.unclaim(run, run.input["claim_id"], run.input["host_id"])
 
 
 def was_running(run: Run) -> bool:
@@ -220,7 +220,7 @@ def _before(run: Run) -> dict[str, Any]:
     }
 
 
-async def _claim(run: Run, needs: dict[str, Any], more: dict[str, int]) -> list[Any]:
+async def _claim(run: Run, needs: dict[str, Any], more: dict[str, int]) -> dict[str, Any]:
     old, claim_id = run.input["host_id"], run.input["claim_id"]
     if run.input["same_host"]:
         try:
@@ -228,8 +228,9 @@ async def _claim(run: Run, needs: dict[str, Any], more: dict[str, int]) -> list[
         except CloudError as error:
             if error.reason != "NO_VALID_HOST":
                 raise
-    zone, excluded = run.input["availability_zone"], frozenset({old})
-    return await claims.claim(run, claims.Ask(claim_id, needs, run.input["target_id"], zone, excluded))
+    group_id = run.input.get("server_group_id", "")
+    where = run.input["target_id"], run.input["availability_zone"], frozenset({old}), group_id
+    return await claims.claim(run, claims.Ask(claim_id, needs, *where))
 
 
 async def _amounts(run: Run, consumer_id: str) -> dict[str, int]:

@@ -22,7 +22,7 @@ from services.compute import model
 from services.compute.flows import claims, endings, moves, power
 from services.compute.flows.resize import GRACE
 from services.compute.nodes import reaching
-from services.compute.store import servers
+from services.compute.store import server_groups, servers
 from weft.node.v1.guest_service_pb2 import ConfirmGuestRequest, RevertGuestRequest
 from weft.placement.v1.allocation_service_pb2 import DeleteAllocationsRequest
 from weft.placement.v1.resources_pb2 import Allocation, Consumer
@@ -88,6 +88,7 @@ def confirmed(connection: Connection, run: Run) -> None:
     """It is what it is."""
     row = servers.find(connection, run.target_id, lock=True)
     if row is not None:
+        server_groups.stay(connection, row.id, row.host_id)
         size = {"vcpus": row.flavor["vcpus"], "memory_mib": row.flavor["memory_mib"]}
         status = model.BY_GUEST_STATE.get(row.guest_state, "ERROR")
         endings.succeed(connection, run, status=status, resize={}, spare_claim_id=None, **size)
@@ -144,6 +145,7 @@ async def free_claim(run: Run) -> None:
 def reverted(connection: Connection, run: Run) -> None:
     """It is what it was."""
     before, why_not = run.input["resize"], run.outputs.get("start guest", {}).get("why_not", "")
+    server_groups.stay(connection, run.target_id, before["host_id"])
     started = before["ran"] and not why_not
     endings.succeed(
         connection,

@@ -30,7 +30,7 @@ from mesh.kept import Kept
 from mesh.prepared import Prepared
 from services.compute import messages
 from services.compute.store import passwords
-from services.compute.tables import operations, servers, user_data
+from services.compute.tables import operations, server_places, servers, user_data
 from weft.compute.v1.server_service_pb2 import ListServersRequest, ServerSortKey
 
 RESOURCE_TYPE = "server"
@@ -147,6 +147,8 @@ def remove(connection: Connection, id: str) -> None:
         return
     _DROP_USER_DATA.run(connection, id=id)
     passwords.forget(connection, id)
+    if row.server_group_id:
+        connection.execute(delete(server_places).where(server_places.c.server_id == id))
     _DELETE.run(connection, id=id)
     _tell(connection, "DELETED", row)
 

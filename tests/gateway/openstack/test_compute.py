@@ -294,8 +294,10 @@ def test_what_the_schema_of_a_version_lacks_is_refused(one: httpx.Client, parts:
     assert status("2.1", min_count=3, max_count=2) == 400
     assert status("2.1", min_count=2, flavorRef="there-is-none") == 400
     assert one.post(SERVERS, json={"server": []}).status_code == 400
-    hints = {"server": {"name": "s"}, "os:scheduler_hints": {"group": "g"}}
-    assert one.post(SERVERS, json=hints).status_code == 501
+    whole = {"server": {"name": "s", "imageRef": parts["imageRef"], "flavorRef": parts["flavorRef"]}}
+    for hints, expected in (({"different_cell": "c"}, 501), ({"group": "g"}, 400), ({"group": 1}, 400)):
+        wish = whole | {"os:scheduler_hints": hints}
+        assert one.post(SERVERS, json=wish).status_code == expected, hints
 
 
 def test_user_data_and_no_network_are_taken(one: httpx.Client, parts: dict[str, str]) -> None:

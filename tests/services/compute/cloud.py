@@ -16,7 +16,7 @@ from mesh.settings import Settings
 from services.compute import model
 from services.compute.__main__ import build
 from services.compute.store import hosts
-from services.compute.tables import servers
+from services.compute.tables import server_places, servers
 from tests.services.compute.fakes.block import Block
 from tests.services.compute.fakes.image import Images
 from tests.services.compute.fakes.network import Networks
@@ -30,6 +30,7 @@ from weft.compute.v1 import (
     host_service_pb2_grpc,
     key_pair_service_pb2_grpc,
     operation_service_pb2_grpc,
+    server_group_service_pb2_grpc,
     server_service_pb2_grpc,
 )
 from weft.compute.v1.flavor_service_pb2 import CreateFlavorRequest
@@ -50,6 +51,7 @@ class User:
         self.caller, self.project_id = caller, caller.project_id
         self.servers: Any = client.stub(server_service_pb2_grpc.ServerServiceStub)
         self.flavors: Any = client.stub(flavor_service_pb2_grpc.FlavorServiceStub)
+        self.groups: Any = client.stub(server_group_service_pb2_grpc.ServerGroupServiceStub)
         self.keys: Any = client.stub(key_pair_service_pb2_grpc.KeyPairServiceStub)
         self.hosts: Any = client.stub(host_service_pb2_grpc.HostServiceStub)
         self.operations: Any = client.stub(operation_service_pb2_grpc.OperationServiceStub)
@@ -195,8 +197,14 @@ class Cloud:
         for volume in self.block.volumes:
             attached = any(a.volume_id == volume for a in self.block.attachments.values())
             assert self.block.status_of(volume) == ("IN_USE" if attached else "AVAILABLE")
+        had = {(r.id, id) for r in rows if r.server_group_id for id in (r.host_id, waiting.get(r.id)) if id}
+        assert set(await self.runtime.database.read(_all_places)) == had
         bound = {port.id for port in self.networks.ports.values() if port.host_id}
         assert bound == {port["port_id"] for row in rows for port in row.ports}
+
+
+def _all_places(connection: Any) -> list[tuple[str, str]]:
+    return [(row.server_id, row.host_id) for row in connection.execute(server_places.select())]
 
 
 def _all_servers(connection: Any) -> list[Any]:

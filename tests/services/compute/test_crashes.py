@@ -26,6 +26,7 @@ from tests.services.compute.cloud import Cloud, status
 from tests.services.compute.perils import Survivor
 from weft.block.v1.resources_pb2 import Volume
 from weft.compute.v1.resources_pb2 import Server
+from weft.compute.v1.server_group_service_pb2 import CreateServerGroupRequest
 from weft.compute.v1.server_service_pb2 import (
     AttachVolumeRequest,
     CreateServerRequest,
@@ -44,8 +45,8 @@ def concerns(plan: Plan, step: str) -> bool:
 
 
 async def booted(cloud: Cloud, *, from_image: bool = False, old: bool = False) -> tuple[Server, Volume]:
-    """A server with a port made for it and one that was there, a volume, and another to boot from, which is
-    new or `old`, and goes with it.
+    """A server of a group, with a port made for it, one that was there, and a volume. It boots from another
+    that is new or `old`, and goes with it.
     """
     data = cloud.block.add_volume(cloud.member.project_id)
     port = cloud.networks.add_port(cloud.network)
@@ -54,8 +55,11 @@ async def booted(cloud: Cloud, *, from_image: bool = False, old: bool = False) -
     if old:
         there = cloud.block.add_volume(cloud.member.project_id, bootable=True)
         source = {"volume_id": there.id, "delete_volume_on_termination": True}
+    apart = CreateServerGroupRequest(name="x", policy="SERVER_GROUP_POLICY_ANTI_AFFINITY")
+    group = await cloud.member.groups.CreateServerGroup(apart)
     wish = CreateServerRequest(
         name="x",
+        server_group_id=group.id,
         flavor_id=cloud.flavor.id,
         **source,
         volumes=[VolumeRequest(volume_id=data.id)],

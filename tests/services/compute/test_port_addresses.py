@@ -6,15 +6,18 @@ from services.compute.flows.app import App
 from services.compute.nodes import Nodes
 from services.compute.port_addresses import PortAddresses
 from tests.services.compute.cloud import Cloud
+from tests.services.harness import until
 from weft.compute.v1.resources_pb2 import Server
 from weft.compute.v1.server_service_pb2 import ListServersRequest
 
 
 async def shows(compute: Cloud, server: Server, *addresses: str) -> None:
     """The server shows these addresses of its port in the end."""
-    async with asyncio.timeout(60):
-        while list((await compute.member.get(server.id)).ports[0].fixed_ips) != list(addresses):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+
+    async def done() -> bool:
+        return list((await compute.member.get(server.id)).ports[0].fixed_ips) == list(addresses)
+
+    await until(done)
 
 
 async def compare(compute: Cloud) -> None:

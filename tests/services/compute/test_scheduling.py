@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mesh.errors import CloudError
+from services.compute.groups import Company
 from services.compute.model import needs
 from services.compute.scheduling import FILTERS, Wish, choose
 from weft.placement.v1.candidate_service_pb2 import ListCandidatesResponse, Removal
@@ -50,6 +51,26 @@ def test_servers_of_one_project_are_spread() -> None:
     assert order(answer(a=60, b=50), hosts, neighbours={"a": 3}) == ["b", "a"]
 
 
+def test_a_soft_policy_comes_before_room() -> None:
+    hosts, room = {"a": host(), "b": host(), "c": host()}, answer(a=10, b=90, c=50)
+    others = {"a": 2, "c": 1}
+    assert order(room, hosts, company=Company("SOFT_AFFINITY", 0, others)) == ["a", "c", "b"]
+    assert order(room, hosts, company=Company("SOFT_ANTI_AFFINITY", 0, others)) == ["b", "c", "a"]
+    assert Company("SOFT_AFFINITY", 0, others).nearest() == ["a", "c"]
+
+
+def test_who_is_to_be_with_others_waits_while_it_is_not_decided_where_they_are() -> None:
+    undecided = Company("AFFINITY", 0, {"a": 1, "b": 1})
+    assert not any(undecided.allows(each) for each in "abc")
+    assert [each for each in "abc" if Company("AFFINITY", 0, {"b": 2}).allows(each)] == ["b"]
+    assert all(Company("AFFINITY").allows(each) for each in "abc")
+
+
+def test_so_many_of_a_group_are_on_a_host_and_no_more() -> None:
+    company = Company("ANTI_AFFINITY", 2, {"a": 1, "b": 2})
+    assert [each for each in "abc" if company.allows(each)] == ["a", "c"]
+
+
 @pytest.mark.parametrize(
     ("hosts", "wish", "name"),
     [
@@ -58,6 +79,7 @@ def test_servers_of_one_project_are_spread() -> None:
         ({"a": host(disabled=True)}, {}, "enabled"),
         ({"a": host()}, {"host_id": "other"}, "requested_host"),
         ({"a": host(availability_zone="north")}, {"availability_zone": "south"}, "availability_zone"),
+        ({"a": host()}, {"company": Company("AFFINITY", 0, {"b": 1})}, "server_group"),
         ({"a": host()}, {"excluded": frozenset({"a"})}, "not_excluded"),
     ],
 )

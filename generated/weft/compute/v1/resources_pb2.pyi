@@ -142,6 +142,44 @@ LOCK_HOLDER_ADMIN: LockHolder.ValueType  # 2
 """An administrator: only one can unlock it."""
 Global___LockHolder: _TypeAlias = LockHolder  # noqa: Y015
 
+class _ServerGroupPolicy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ServerGroupPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ServerGroupPolicy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SERVER_GROUP_POLICY_UNSPECIFIED: _ServerGroupPolicy.ValueType  # 0
+    """Never sent."""
+    SERVER_GROUP_POLICY_AFFINITY: _ServerGroupPolicy.ValueType  # 1
+    """All on one host. One that has no room there is not made: NO_VALID_HOST."""
+    SERVER_GROUP_POLICY_ANTI_AFFINITY: _ServerGroupPolicy.ValueType  # 2
+    """At most max_servers_per_host on each. One that no other host takes is not made:
+    NO_VALID_HOST.
+    """
+    SERVER_GROUP_POLICY_SOFT_AFFINITY: _ServerGroupPolicy.ValueType  # 3
+    """With others of the group where there is room, else anywhere."""
+    SERVER_GROUP_POLICY_SOFT_ANTI_AFFINITY: _ServerGroupPolicy.ValueType  # 4
+    """Where fewest others of the group are."""
+
+class ServerGroupPolicy(_ServerGroupPolicy, metaclass=_ServerGroupPolicyEnumTypeWrapper):
+    """Where the servers of a group are, seen from one another. It is kept wherever compute
+    chooses a host: at boots, resizes and migrations, also of several at once.
+    """
+
+SERVER_GROUP_POLICY_UNSPECIFIED: ServerGroupPolicy.ValueType  # 0
+"""Never sent."""
+SERVER_GROUP_POLICY_AFFINITY: ServerGroupPolicy.ValueType  # 1
+"""All on one host. One that has no room there is not made: NO_VALID_HOST."""
+SERVER_GROUP_POLICY_ANTI_AFFINITY: ServerGroupPolicy.ValueType  # 2
+"""At most max_servers_per_host on each. One that no other host takes is not made:
+NO_VALID_HOST.
+"""
+SERVER_GROUP_POLICY_SOFT_AFFINITY: ServerGroupPolicy.ValueType  # 3
+"""With others of the group where there is room, else anywhere."""
+SERVER_GROUP_POLICY_SOFT_ANTI_AFFINITY: ServerGroupPolicy.ValueType  # 4
+"""Where fewest others of the group are."""
+Global___ServerGroupPolicy: _TypeAlias = ServerGroupPolicy  # noqa: Y015
+
 class _HostStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -469,6 +507,72 @@ class ServerVolume(_message.Message):
 Global___ServerVolume: _TypeAlias = ServerVolume  # noqa: Y015
 
 @_typing.final
+class ServerGroup(_message.Message):
+    """Servers that are to be near each other, or apart. A server is in the group that it was
+    made in, and in one at most.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    MAX_SERVERS_PER_HOST_FIELD_NUMBER: _builtins.int
+    SERVER_IDS_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """UUID."""
+    name: _builtins.str
+    """Name, not unique."""
+    project_id: _builtins.str
+    """The project it belongs to (UUID)."""
+    user_id: _builtins.str
+    """Who made it (UUID)."""
+    policy: Global___ServerGroupPolicy.ValueType
+    """Where its servers are."""
+    max_servers_per_host: _builtins.int
+    """With ANTI_AFFINITY how many may be on one host; 0 otherwise."""
+    revision: _builtins.int
+    """Grows with each change; for expected_revision."""
+    @_builtins.property
+    def server_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Its servers (UUIDs), oldest first."""
+
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was created."""
+
+    @_builtins.property
+    def updated_at(self) -> _timestamp_pb2.Timestamp:
+        """When it last changed."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        project_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        policy: Global___ServerGroupPolicy.ValueType = ...,
+        max_servers_per_host: _builtins.int = ...,
+        server_ids: _abc.Iterable[_builtins.str] | None = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        updated_at: _timestamp_pb2.Timestamp | None = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "id", b"id", "max_servers_per_host", b"max_servers_per_host", "name", b"name", "policy", b"policy", "project_id", b"project_id", "revision", b"revision", "server_ids", b"server_ids", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServerGroup: _TypeAlias = ServerGroup  # noqa: Y015
+
+@_typing.final
 class Server(_message.Message):
     """A virtual machine."""
 
@@ -522,6 +626,7 @@ class Server(_message.Message):
     RESIZE_FIELD_NUMBER: _builtins.int
     ACCESS_IPV4_FIELD_NUMBER: _builtins.int
     ACCESS_IPV6_FIELD_NUMBER: _builtins.int
+    SERVER_GROUP_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     name: _builtins.str
@@ -558,6 +663,8 @@ class Server(_message.Message):
     """The IPv4 address that its user says it is reached at; kept and shown, nothing else."""
     access_ipv6: _builtins.str
     """The IPv6 address that its user says it is reached at; kept and shown, nothing else."""
+    server_group_id: _builtins.str
+    """The group that it is in (UUID); empty: none."""
     @_builtins.property
     def flavor(self) -> Global___Flavor:
         """Its flavor as it was when the server got it."""
@@ -629,10 +736,11 @@ class Server(_message.Message):
         resize: Global___ServerResize | None = ...,
         access_ipv4: _builtins.str = ...,
         access_ipv6: _builtins.str = ...,
+        server_group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "flavor", b"flavor", "launched_at", b"launched_at", "lock", b"lock", "resize", b"resize", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_ipv4", b"access_ipv4", "access_ipv6", b"access_ipv6", "availability_zone", b"availability_zone", "config_drive", b"config_drive", "created_at", b"created_at", "description", b"description", "flavor", b"flavor", "host_fingerprint", b"host_fingerprint", "host_id", b"host_id", "host_name", b"host_name", "id", b"id", "image_id", b"image_id", "key_name", b"key_name", "launched_at", b"launched_at", "lock", b"lock", "metadata", b"metadata", "name", b"name", "operation_id", b"operation_id", "ports", b"ports", "project_id", b"project_id", "resize", b"resize", "revision", b"revision", "status", b"status", "status_reason", b"status_reason", "tags", b"tags", "updated_at", b"updated_at", "user_id", b"user_id", "volumes", b"volumes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_ipv4", b"access_ipv4", "access_ipv6", b"access_ipv6", "availability_zone", b"availability_zone", "config_drive", b"config_drive", "created_at", b"created_at", "description", b"description", "flavor", b"flavor", "host_fingerprint", b"host_fingerprint", "host_id", b"host_id", "host_name", b"host_name", "id", b"id", "image_id", b"image_id", "key_name", b"key_name", "launched_at", b"launched_at", "lock", b"lock", "metadata", b"metadata", "name", b"name", "operation_id", b"operation_id", "ports", b"ports", "project_id", b"project_id", "resize", b"resize", "revision", b"revision", "server_group_id", b"server_group_id", "status", b"status", "status_reason", b"status_reason", "tags", b"tags", "updated_at", b"updated_at", "user_id", b"user_id", "volumes", b"volumes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

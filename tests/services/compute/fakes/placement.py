@@ -101,6 +101,7 @@ class Placement(
 
     async def ClaimAllocations(self, request: Any, context: Any) -> resources_pb2.Consumer:
         self.called("ClaimAllocations")
+        await self.held("ClaimAllocations")
         wanted = request.consumer
         held = self.consumers.get(wanted.id)
         if held is not None:
