@@ -34,7 +34,6 @@ _REFUSED = {
     "createBackup": "Images are made one by one: createImage.",
     "os-migrateLive": "Running servers are not moved: migrate moves them while they are off.",
     "evacuate": "Disks of a host that is down are not elsewhere.",
-    "restore": "There is no bin: what is deleted is gone.",
     "trigger_crash_dump": "Guests are not made to crash.",
     **dict.fromkeys(("rescue", "unrescue"), "Servers are not rescued by another image: attach the volume."),
     **dict.fromkeys(("shelve", "unshelve", "shelveOffload"), "Servers are not shelved."),
@@ -119,6 +118,13 @@ async def _reset(call: Call, given: Any) -> Response:
         raise Refusal(400, "state must be active or error.")
     await servers.get(call)
     raise Refusal(501, "A status is what is so: it is not set by hand.")
+
+
+async def _restore(call: Call, given: Any) -> Response:
+    server = await servers.get(call)
+    raise Refusal(
+        409, f"The server {server.id} is not deleted: there is no bin, and what is deleted is gone."
+    )
 
 
 async def _resize(call: Call, given: Any) -> Response:
@@ -246,6 +252,7 @@ _DEEDS: dict[str, Deed] = {
     "rebuild": _rebuild,
     "createImage": _image,
     "os-resetState": _reset,
+    "restore": _restore,
     "resize": _resize,
     "confirmResize": _plain("ConfirmResize", pb.ConfirmResizeRequest, 204),
     "revertResize": _plain("RevertResize", pb.RevertResizeRequest),

@@ -5,6 +5,7 @@ from typing import Any
 from gateway.openstack import call as body
 from gateway.openstack.call import Call
 from gateway.openstack.compute import servers
+from gateway.openstack.compute.operations import ended
 from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
 from mesh.errors import CloudError
@@ -48,7 +49,9 @@ async def show(call: Call) -> dict[str, Any]:
 
 
 async def attach(call: Call) -> dict[str, Any]:
-    """POST /servers/{id}/os-volume_attachments. The guest names the device, so `device` is not heeded."""
+    """POST /servers/{id}/os-volume_attachments. The guest names the device, so `device` is not heeded; it is
+    told where the guest has the volume soon.
+    """
     given = await call.body("volumeAttachment")
     version = call.microversion
     known = {"volumeId", "device"} | ({"tag"} if version >= (2, 49) else set())
@@ -67,7 +70,10 @@ async def attach(call: Call) -> dict[str, Any]:
             raise
         raise Refusal(400, f"Invalid volume: {error.message}") from error
     coming = ServerVolume(volume_id=request.volume_id, delete_on_termination=request.delete_on_termination)
-    return {"volumeAttachment": view(call, one.id, coming)}
+    if await ended(call, one.operation_id):
+        one = await servers.get(call)
+    there = (each for each in one.volumes if each.volume_id == request.volume_id)
+    return {"volumeAttachment": view(call, one.id, next(there, coming))}
 
 
 async def detach(call: Call) -> None:

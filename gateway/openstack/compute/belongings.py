@@ -34,8 +34,7 @@ async def addresses_on(call: Call) -> dict[str, Any]:
 async def _addresses(call: Call) -> dict[str, Any]:
     one = await servers.get(call)
     found = views.addresses(one, (await around(call, [one])).of(one))
-    kept = ("version", "addr")
-    return {name: [{key: each[key] for key in kept} for each in listed] for name, listed in found.items()}
+    return {name: views.bare(listed) for name, listed in found.items()}
 
 
 async def tags(call: Call) -> dict[str, Any]:

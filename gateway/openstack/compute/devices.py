@@ -15,6 +15,9 @@ _DEVICE = {
 }
 
 
+_SOURCES = ("blank", "image", "snapshot", "volume")
+
+
 def boot(given: Mapping[str, Any], request: pb.CreateServerRequest) -> None:
     """Lay `imageRef` and `block_device_mapping_v2` into the request. Raises Refusal."""
     image = body.field(given, "imageRef", str, "")
@@ -33,6 +36,8 @@ def boot(given: Mapping[str, Any], request: pb.CreateServerRequest) -> None:
 def _device(device: Mapping[str, Any], image: str, request: pb.CreateServerRequest) -> None:
     kind = body.field(device, "source_type", str, "volume")
     target = body.field(device, "destination_type", str, "volume" if kind == "volume" else "local")
+    if kind not in _SOURCES or target not in ("local", "volume"):
+        raise Refusal(400, f"block_device_mapping_v2: there is no {target!r:.40} device from {kind!r:.40}.")
     index, id = device.get("boot_index"), body.field(device, "uuid", str, "")
     first = index is not None and whole(index, "boot_index") == 0
     ends = body.truth(device.get("delete_on_termination") or False, "delete_on_termination")

@@ -7,6 +7,7 @@ from gateway.openstack.call import Call
 from gateway.openstack.compute import (
     actions,
     attachments,
+    audits,
     belongings,
     create,
     flavors,
@@ -86,6 +87,7 @@ ROUTES = (
     *operators.ROUTES,
     *hosts.ROUTES,
     *hypervisors.ROUTES,
+    *audits.ROUTES,
     *server_groups.ROUTES,
 )
 DIALECT = Dialect("compute", "/compute", ROUTES, faults.compute, faults.COMPUTE, _KNOWN, "v2.1")

@@ -114,7 +114,7 @@ async def _lead(call: Call, one: resources_pb2.FloatingIp, port_id: str, fixed: 
     try:
         await call.stub(FloatingIpServiceStub).UpdateFloatingIp(request)
     except CloudError as error:
-        if error.reason not in ("IN_USE", "WRONG_STATUS", "ALREADY_EXISTS"):
+        if error.reason not in ("IN_USE", "WRONG_STATUS", "ALREADY_EXISTS", "ADDRESS_IN_USE"):
             raise
         raise Refusal(400, error.message) from error
 

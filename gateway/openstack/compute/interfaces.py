@@ -1,6 +1,5 @@
 """Ports of servers."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,12 +8,13 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from gateway.openstack import call as body
 from gateway.openstack.call import Call
 from gateway.openstack.compute import servers
+from gateway.openstack.compute.operations import ended
 from gateway.openstack.compute.surroundings import ports
 from gateway.openstack.dialect import Route
 from gateway.openstack.faults import Refusal
 from mesh.errors import CloudError
 from mesh.lists import walk
-from weft.compute.v1 import operation_service_pb2_grpc, resources_pb2
+from weft.compute.v1 import resources_pb2
 from weft.compute.v1 import server_service_pb2 as pb
 from weft.compute.v1.server_service_pb2_grpc import ServerServiceStub
 from weft.network.v1 import subnet_service_pb2
@@ -22,10 +22,6 @@ from weft.network.v1.port_service_pb2 import UpdatePortRequest
 from weft.network.v1.port_service_pb2_grpc import PortServiceStub
 from weft.network.v1.resources_pb2 import PORT_STATUS_ACTIVE, FixedIp, Port
 from weft.network.v1.subnet_service_pb2_grpc import SubnetServiceStub
-from weft.operation.v1 import operation_pb2
-
-# Nova answers with the port that it made; how long that is waited for, in seconds.
-_PATIENCE = 30.0
 
 
 def view(call: Call, port: Port) -> dict[str, Any]:
@@ -72,7 +68,8 @@ async def attach(call: Call) -> dict[str, Any]:
     setattr(request, "port_id" if port else "network_id", port or network)
     before = {each.port_id for each in (await servers.get(call)).ports}
     begun = await call.stub(ServerServiceStub).AttachPort(request)
-    await _ended(call, begun.operation_id)
+    if not await ended(call, begun.operation_id):
+        raise Refusal(504, "The port is not attached yet.")
     after = await servers.get(call)
     for each in await _ports(call, after):
         if each.id == port or (network and each.id not in before):
@@ -135,17 +132,6 @@ async def _port(call: Call, one: resources_pb2.Server, id: str) -> Port:
         if port.id == id:
             return port
     raise Refusal(404, f"The server has no port {id}.")
-
-
-async def _ended(call: Call, operation_id: str) -> None:
-    """Returns when the operation has ended. Raises Refusal when it takes too long."""
-    watch = call.stub(operation_service_pb2_grpc.OperationServiceStub).WatchOperation
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            async for _ in watch(operation_pb2.WatchOperationRequest(id=operation_id)):
-                pass
-    except TimeoutError as error:
-        raise Refusal(504, "The port is not attached yet.") from error
 
 
 _PATH = "/v2.1/servers/{id}/os-interface"

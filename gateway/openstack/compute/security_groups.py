@@ -56,6 +56,8 @@ async def _all(call: Call) -> list[resources_pb2.SecurityGroup]:
 
 async def index(call: Call) -> dict[str, Any]:
     """GET /os-security-groups."""
+    if call.flag("all_tenants"):
+        await call.administer()
     found = await _all(call)
     names = {one.id: one.name for one in found}
     return {"security_groups": [view(one, names) for one in found]}

@@ -24,10 +24,18 @@ def links(reader: Call | Reader, path: str) -> list[dict[str, str]]:
 
 
 def changed(call: Call, document: dict[str, Any]) -> dict[str, Any]:
-    """What is shown of one that was just changed: until 2.75 without what extensions had brought."""
+    """What is shown of one that was just changed: until 2.75 without what extensions had brought, which of
+    addresses is all but themselves.
+    """
     if call.microversion >= (2, 75):
         return document
-    return {name: value for name, value in document.items() if not name.startswith(_EXTENDED)}
+    left = {name: value for name, value in document.items() if not name.startswith(_EXTENDED)}
+    return left | {"addresses": {name: bare(listed) for name, listed in document["addresses"].items()}}
+
+
+def bare(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Addresses without what more is told of them."""
+    return [{name: each[name] for name in ("version", "addr")} for each in listed]
 
 
 def brief(document: dict[str, Any]) -> dict[str, Any]:

@@ -58,6 +58,8 @@ async def create(call: Call) -> dict[str, Any]:
     """POST /snapshots."""
     given = await call.body("snapshot")
     body.refuse_unknown(given, {"volume_id", *volumes.NAMES, "metadata", "force"})
+    if given.get("volume_id", "") is None:
+        raise Refusal(404, "Volume None could not be found.")
     volume_id = body.field(given, "volume_id", str)
     if call.microversion <= _FORCED and not body.truth(given.get("force") or False, "force"):
         await _require_unused(call, volume_id)

@@ -184,6 +184,7 @@ def test_a_volume_is_attached_and_detached(one: httpx.Client, server: dict) -> N
     place = f"{SERVERS}/{server['id']}/os-volume_attachments"
     answer = one.post(place, json={"volumeAttachment": {"volumeId": volume["id"]}})
     assert answer.status_code == 200, answer.text
+    assert answer.json()["volumeAttachment"]["device"][:5] == "/dev/"
     attached = until(one, volume_place, "volume", lambda found: found["status"] == "in-use")
     assert attached["attachments"][0]["server_id"] == server["id"]
     shown = one.get(f"{place}/{volume['id']}").json()["volumeAttachment"]

@@ -133,7 +133,9 @@ def test_operators_see_hypervisors_services_and_zones(one: httpx.Client, operato
     assert one.get("/compute/v2.1/os-availability-zone").status_code == 200
 
 
-def test_security_groups_are_passed_on_until_neutron_is_asked(one: httpx.Client, two: httpx.Client) -> None:
+def test_security_groups_are_passed_on_until_neutron_is_asked(
+    one: httpx.Client, two: httpx.Client, operator: httpx.Client
+) -> None:
     place, rules = "/compute/v2.1/os-security-groups", "/compute/v2.1/os-security-group-rules"
     body = {"security_group": {"name": "old", "description": "way"}}
     group = one.post(place, json=body).json()["security_group"]
@@ -145,9 +147,24 @@ def test_security_groups_are_passed_on_until_neutron_is_asked(one: httpx.Client,
     shown = one.get(f"{place}/{group['id']}").json()["security_group"]["rules"]
     assert [(each["from_port"], each["to_port"]) for each in shown] == [(80, 81)]
     assert two.get(f"{place}/{group['id']}").status_code == 404
+    for client, seen in ((one, True), (two, False), (operator, True)):
+        found = client.get(f"{place}?all_tenants=true").json()["security_groups"]
+        assert (group["id"] in [each["id"] for each in found]) is seen
     assert one.get(place, headers=at("2.36")).status_code == 404
     assert one.delete(f"{rules}/{shown[0]['id']}").status_code == 202
     assert one.delete(f"{place}/{group['id']}").status_code == 202
+
+
+def test_no_host_is_said_to_have_audited_its_use(one: httpx.Client, operator: httpx.Client) -> None:
+    place = "/compute/v2.1/os-instance_usage_audit_log"
+    told = operator.get(f"{place}/2026-03-15%2012:30:00").json()["instance_usage_audit_log"]
+    names = [each["host"] for each in operator.get("/compute/v2.1/os-services").json()["services"]]
+    assert (told["hosts_not_run"], told["num_hosts_done"], told["log"]) == (sorted(names), 0, {})
+    period = "2026-02-01 00:00:00", "2026-03-01 00:00:00"
+    assert (told["period_beginning"], told["period_ending"]) == period
+    assert operator.get(f"{place}/never").status_code == 400
+    assert one.get(place).status_code == 403
+    assert one.get(f"{place}/2026-03-15").status_code == 403
 
 
 def test_the_first_domain_is_found_by_the_id_that_keystone_gives_it(one: httpx.Client) -> None:

@@ -130,7 +130,10 @@ def test_it_is_resized_and_confirmed(two: httpx.Client, server: dict, flavors: l
 
 def test_it_is_rebuilt_with_its_addresses(two: httpx.Client, server: dict) -> None:
     image = image_of(two)
-    act(two, server, {"rebuild": {"imageRef": image, "name": "rebuilt", "metadata": {"a": "b"}}})
+    deed = {"rebuild": {"imageRef": image, "name": "rebuilt", "metadata": {"a": "b"}}}
+    (listed,) = act(two, server, deed).json()["server"]["addresses"].values()
+    assert [set(each) for each in listed] == [{"version", "addr"}]
     shown = until_status(two, f"{SERVERS}/{server['id']}", "ACTIVE")
     assert (shown["image"]["id"], shown["name"], shown["metadata"]) == (image, "rebuilt", {"a": "b"})
     assert shown["addresses"] == server["addresses"]
+    act(two, server, {"restore": None}, 409)

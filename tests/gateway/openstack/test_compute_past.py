@@ -73,6 +73,9 @@ def test_floating_ips_are_taken_from_pools_and_given_to_servers(
     assert one.post(deeds, json={"addFloatingIp": {"address": "198.51.100.250"}}).status_code == 404
     assert one.post(deeds, json={"addFloatingIp": {"address": made["ip"]}}).status_code == 202
     assert one.get(place).json()["floating_ip"]["instance_id"] == server["id"]
+    second = one.post(f"{NOVA}/os-floating-ips", json={"pool": "out-of-the-past"}).json()["floating_ip"]
+    assert one.post(deeds, json={"addFloatingIp": {"address": second["ip"]}}).status_code == 400
+    assert one.delete(f"{NOVA}/os-floating-ips/{second['id']}").status_code == 202
     assert one.post(deeds, json={"removeFloatingIp": {"address": made["ip"]}}).status_code == 202
     assert one.post(deeds, json={"removeFloatingIp": {"address": made["ip"]}}).status_code == 409
     assert one.get(place).json()["floating_ip"]["instance_id"] is None
