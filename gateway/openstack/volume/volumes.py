@@ -136,9 +136,8 @@ async def update(call: Call) -> dict[str, Any]:
 
 async def delete(call: Call) -> None:
     """DELETE /volumes/{id}."""
-    if call.flag("cascade"):
-        raise Refusal(501, "Delete the snapshots of a volume one by one, then the volume.")
-    await call.stub(VolumeServiceStub).DeleteVolume(pb.DeleteVolumeRequest(id=call.params["id"]))
+    request = pb.DeleteVolumeRequest(id=call.params["id"], with_snapshots=call.flag("cascade") or False)
+    await call.stub(VolumeServiceStub).DeleteVolume(request)
 
 
 async def _document(call: Call, volume: resources_pb2.Volume) -> dict[str, Any]:

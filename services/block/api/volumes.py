@@ -76,7 +76,7 @@ class VolumeApi(Api, volume_service_pb2_grpc.VolumeServiceServicer):
                 if missing_is_fine(request, error):
                     return pb.Volume()
                 raise
-            return _shown(_delete(unit, volume, caller, request.expected_revision), caller)
+            return _shown(_delete(unit, volume, caller, request), caller)
 
         return await self._mutate(request, pb.Volume, delete)
 
@@ -146,14 +146,22 @@ def _create(
     return volume
 
 
-def _delete(unit: Any, volume: Volume, caller: Caller, revision: int) -> Volume:
+def _delete(unit: Any, volume: Volume, caller: Caller, request: verbs.DeleteVolumeRequest) -> Volume:
     store.volumes.require(volume, model.DELETABLE)
-    store.volumes.require_no_snapshots(unit, volume)
     store.volumes.require_unread(unit, volume)
     operation_id = ids.new()
     values = {"status": "DELETING", "status_reason": "", "operation_id": operation_id}
-    changed = store.volumes.change(unit, volume.id, values, revision)
-    _submit(unit, volume_delete.FLOW, volume, caller, operation_id, {"pool_id": volume.pool_id})
+    gone = []
+    if request.with_snapshots:
+        for snapshot in store.snapshots.of_volume(unit, volume.id):
+            store.snapshots.require(snapshot, model.DELETABLE)
+            store.snapshots.require_unread(unit, snapshot)
+            gone.append(store.snapshots.change(unit, snapshot.id, values).id)
+    else:
+        store.volumes.require_no_snapshots(unit, volume)
+    changed = store.volumes.change(unit, volume.id, values, request.expected_revision)
+    input = {"pool_id": volume.pool_id, "snapshot_ids": gone}
+    _submit(unit, volume_delete.FLOW, volume, caller, operation_id, input)
     return changed
 
 

@@ -30,7 +30,9 @@ def end_volume(connection: Any, run: Run, status: str, reason: str = "", **value
     store.volumes.change(connection, run.target_id, ended)
 
 
-def end_snapshot(connection: Any, run: Run, status: str, reason: str = "", **values: Any) -> None:
-    """The operation on a snapshot is over."""
+def end_snapshot(
+    connection: Any, run: Run, status: str, reason: str = "", id: str = "", **values: Any
+) -> None:
+    """The operation on a snapshot is over: on its target, where no other is named."""
     ended = {"status": status, "status_reason": reason, "operation_id": None, **values}
-    store.snapshots.change(connection, run.target_id, ended)
+    store.snapshots.change(connection, id or run.target_id, ended)

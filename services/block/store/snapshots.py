@@ -23,6 +23,12 @@ def get(connection: Connection, id: str, reach: str | None, *, lock: bool = Fals
     return rows.value(Snapshot, row)
 
 
+def of_volume(connection: Connection, volume_id: str) -> list[Snapshot]:
+    """All snapshots of a volume, kept from others' changes."""
+    query = select(snapshots).where(snapshots.c.volume_id == volume_id).order_by(snapshots.c.id)
+    return [rows.value(Snapshot, row) for row in connection.execute(query.with_for_update())]
+
+
 def page(connection: Connection, request: Any, caller: Caller) -> tuple[list[Snapshot], str]:
     """A page of the snapshots that the caller sees, oldest first."""
     query = select(snapshots).where(rows.within(caller.reach, snapshots.c.project_id))

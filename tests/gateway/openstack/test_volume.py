@@ -75,6 +75,8 @@ def test_lists_are_filtered_sorted_and_paged(one: httpx.Client) -> None:
 
 def test_a_snapshot_becomes_a_volume(one: httpx.Client) -> None:
     volume = make(one, name="source")
+    nothing = {"snapshot": {"volume_id": None, "name": "s"}}
+    assert one.post("/volume/v3/snapshots", json=nothing).status_code == 404
     answer = one.post("/volume/v3/snapshots", json={"snapshot": {"volume_id": volume["id"], "name": "s"}})
     assert answer.status_code == 202, answer.text
     place = f"/volume/v3/snapshots/{answer.json()['snapshot']['id']}"
@@ -88,6 +90,12 @@ def test_a_snapshot_becomes_a_volume(one: httpx.Client) -> None:
     assert [each["id"] for each in listed] == [snapshot["id"]]
     assert one.delete(place).status_code == 202
     gone(one, place)
+    body = {"snapshot": {"volume_id": volume["id"], "name": "last"}}
+    place = f"/volume/v3/snapshots/{one.post('/volume/v3/snapshots', json=body).json()['snapshot']['id']}"
+    until(one, place, "snapshot", lambda found: found["status"] == "available")
+    assert one.delete(f"{PLACE}/{volume['id']}", params={"cascade": "true"}).status_code == 202
+    gone(one, f"{PLACE}/{volume['id']}")
+    assert one.get(place).status_code == 404
 
 
 def test_types_are_seen_by_all_and_made_by_administrators(one: httpx.Client, operator: httpx.Client) -> None:

@@ -99,9 +99,9 @@ class Block:
         await until(at_rest)
         return await self.get(id)
 
-    async def delete(self, id: str) -> pb.Volume:
+    async def delete(self, id: str, **fields: Any) -> pb.Volume:
         """Begin to delete it."""
-        return await self.volumes.DeleteVolume(verbs.DeleteVolumeRequest(id=id))
+        return await self.volumes.DeleteVolume(verbs.DeleteVolumeRequest(id=id, **fields))
 
     async def extend(self, id: str, size_gib: int) -> pb.Volume:
         """Begin to extend it."""

@@ -23,6 +23,8 @@ CALLS = [
     ("create", "CreateVolume"),
     ("copy", "CreateVolume"),
     ("delete", "DeleteVolume"),
+    ("delete_all", "DeleteSnapshot"),
+    ("delete_all", "DeleteVolume"),
     ("extend", "ExtendVolume"),
     ("extend", "ResizeVolume"),
     ("snapshot", "CreateSnapshot"),
@@ -93,6 +95,10 @@ class Scene:
             case "delete":
                 spare = await self._spare()
                 asked = await self.mine.delete(spare)
+            case "delete_all":
+                spare = await self._spare()
+                await self.mine.snapshot(spare)
+                asked = await self.mine.delete(spare, with_snapshots=True)
             case "extend":
                 asked = await self.mine.extend(self.volume.id, 5)
             case "snapshot":
@@ -145,6 +151,11 @@ async def succeeded(scene: Scene, flow: str) -> bool:
             return "new" in names and len(scene.host.volumes) == 3
         case "delete":
             return "spare" not in names and len(scene.host.volumes) == 1
+        case "delete_all":
+            kept = [scene.snapshot.id]
+            return (
+                "spare" not in names and len(scene.host.volumes) == 1 and list(scene.host.snapshots) == kept
+            )
         case "extend":
             return size == 5 and scene.host.told[-1][2] == 5 * GIB
         case "snapshot":

@@ -123,6 +123,7 @@ async def test_a_source_is_not_taken_away_while_it_is_copied(mine: Block, world:
     compute_wants = mine.reserve(volume.id, world.hosts[0].id)
     assert (await refused(compute_wants)).reason == "AUDIENCE_REFUSED"
     assert (await refused(mine.delete(volume.id))).reason == "IN_USE"
+    assert (await refused(mine.delete(volume.id, with_snapshots=True))).reason == "IN_USE"
     assert (await refused(mine.extend(volume.id, 2))).reason == "IN_USE"
     assert (await refused(mine.delete_snapshot(snapshot.id))).reason == "IN_USE"
     gate.open()
@@ -209,6 +210,26 @@ async def test_a_volume_with_snapshots_is_not_deleted(mine: Block, world: Cloud)
     await mine.operation_ended(deleted.operation_id)
     assert (await refused(mine.get(volume.id))).reason == "NOT_FOUND"
     assert all(host.fake.is_empty for host in world.hosts)
+
+
+async def test_it_is_deleted_with_its_snapshots_where_that_was_asked_for(mine: Block, world: Cloud) -> None:
+    volume, other = await mine.make(), await mine.make()
+    kept = await mine.snapshot(other.id)
+    snapshots = [await mine.snapshot(volume.id) for _ in range(2)]
+    gate = Gate()
+    for host in world.hosts:
+        host.fake.before["DeleteSnapshot"] = gate
+    deleted = await mine.delete(volume.id, with_snapshots=True)
+    await gate.reached.wait()
+    for snapshot in snapshots:
+        refusal = await refused(mine.delete_snapshot(snapshot.id))
+        assert (refusal.reason, refusal.metadata["status"]) == ("WRONG_STATUS", "DELETING")
+    gate.open()
+    await mine.operation_ended(deleted.operation_id)
+    assert (await refused(mine.get(volume.id))).reason == "NOT_FOUND"
+    for snapshot in snapshots:
+        assert (await refused(mine.delete_snapshot(snapshot.id))).reason == "NOT_FOUND"
+    await mine.operation_ended((await mine.delete_snapshot(kept.id)).operation_id)
 
 
 async def test_deleting_nothing_succeeds_where_that_was_asked_for(mine: Block) -> None:

@@ -274,6 +274,7 @@ class DeleteVolumeRequest(_message.Message):
     EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
     ALLOW_MISSING_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    WITH_SNAPSHOTS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id (UUID)."""
     expected_revision: _builtins.int
@@ -286,6 +287,11 @@ class DeleteVolumeRequest(_message.Message):
     """Makes the call safe to repeat: the same id within 24 hours answers what the
     first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
     """
+    with_snapshots: _builtins.bool
+    """Delete its snapshots with it: all of them, or it stays in ERROR with those that are
+    left. IN_USE while one of them is being copied, WRONG_STATUS while something is under
+    way on one.
+    """
     def __init__(
         self,
         *,
@@ -293,10 +299,11 @@ class DeleteVolumeRequest(_message.Message):
         expected_revision: _builtins.int = ...,
         allow_missing: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        with_snapshots: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_missing", b"allow_missing", "expected_revision", b"expected_revision", "id", b"id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_missing", b"allow_missing", "expected_revision", b"expected_revision", "id", b"id", "request_id", b"request_id", "with_snapshots", b"with_snapshots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
