@@ -22,6 +22,7 @@ from weft.block.v1 import operation_service_pb2_grpc as operations
 from weft.block.v1 import pool_service_pb2_grpc as pools
 from weft.block.v1 import snapshot_service_pb2_grpc as snapshots
 from weft.block.v1 import volume_service_pb2_grpc as volumes
+from weft.block.v1 import volume_transfer_service_pb2_grpc as transfers
 from weft.block.v1 import volume_type_service_pb2_grpc as types
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -49,6 +50,7 @@ def build(runtime: Runtime) -> Service:
         servicers=[
             (volumes.add_VolumeServiceServicer_to_server, api.VolumeApi(parts)),
             (snapshots.add_SnapshotServiceServicer_to_server, api.SnapshotApi(parts)),
+            (transfers.add_VolumeTransferServiceServicer_to_server, api.VolumeTransferApi(parts)),
             (types.add_VolumeTypeServiceServicer_to_server, api.VolumeTypeApi(parts)),
             (pools.add_PoolServiceServicer_to_server, api.PoolApi(parts)),
             (attachments.add_AttachmentServiceServicer_to_server, api.AttachmentApi(parts)),

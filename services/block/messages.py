@@ -71,6 +71,19 @@ def snapshot(value: model.Snapshot) -> pb.Snapshot:
     )
 
 
+def transfer(value: model.Transfer) -> pb.VolumeTransfer:
+    """As the contract's VolumeTransfer, without its key."""
+    return pb.VolumeTransfer(
+        id=value.id,
+        name=value.name,
+        project_id=value.project_id,
+        volume_id=value.volume_id,
+        created_at=clock.to_proto(value.created_at),
+        updated_at=clock.to_proto(value.updated_at),
+        revision=value.revision,
+    )
+
+
 def volume_type(value: model.VolumeType) -> pb.VolumeType:
     """As the contract's VolumeType."""
     return pb.VolumeType(

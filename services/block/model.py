@@ -12,6 +12,9 @@ RESERVATION_LIFE = timedelta(minutes=30)
 # What is younger may be in the middle of something.
 GRACE = timedelta(minutes=10)
 
+TRANSFERABLE = ("AVAILABLE",)
+# Of the snapshots of a volume that changes hands.
+SETTLED = ("AVAILABLE", "ERROR")
 DELETABLE = ("AVAILABLE", "ERROR")
 EXTENDABLE = ("AVAILABLE", "IN_USE")
 SNAPSHOTTABLE = ("AVAILABLE", "IN_USE")
@@ -28,6 +31,20 @@ class Attachment:
     host_id: str
     device: str
     status: str
+    created_at: datetime
+    updated_at: datetime
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A row of `transfers`: an offer of a volume to who has its key."""
+
+    id: str
+    name: str
+    project_id: str
+    volume_id: str
+    key_digest: str
     created_at: datetime
     updated_at: datetime
     revision: int

@@ -78,6 +78,19 @@ snapshots = Table(
     Column("metadata", Json, nullable=False),
 )
 
+# `key_digest` is the SHA-256 of the key that accepts it.
+transfers = Table(
+    "transfers",
+    TABLES,
+    Id("id", primary_key=True, default=ids.new),
+    Column("name", String(255), nullable=False),
+    Id("project_id", nullable=False, index=True),
+    Id("volume_id", ForeignKey("volumes.id"), nullable=False, unique=True),
+    Column("key_digest", String(64), nullable=False),
+    *_stamps(),
+    info={"resource_type": "volume_transfer"},
+)
+
 # A volume has one attachment at most.
 attachments = Table(
     "attachments",

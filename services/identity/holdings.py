@@ -15,8 +15,10 @@ from mesh.lists import walk
 from weft.block.v1 import operation_service_pb2_grpc as block_operations
 from weft.block.v1 import snapshot_service_pb2 as snapshots
 from weft.block.v1 import volume_service_pb2 as volumes
+from weft.block.v1 import volume_transfer_service_pb2 as volume_transfers
 from weft.block.v1.snapshot_service_pb2_grpc import SnapshotServiceStub
 from weft.block.v1.volume_service_pb2_grpc import VolumeServiceStub
+from weft.block.v1.volume_transfer_service_pb2_grpc import VolumeTransferServiceStub
 from weft.compute.v1 import operation_service_pb2_grpc as compute_operations
 from weft.compute.v1 import server_group_service_pb2 as server_groups
 from weft.compute.v1 import server_service_pb2 as servers
@@ -75,6 +77,7 @@ class Kind:
 KINDS = (
     Kind("Server", servers, ServerServiceStub, compute_operations.OperationServiceStub, ends_work=True),
     Kind("ServerGroup", server_groups, ServerGroupServiceStub),
+    Kind("VolumeTransfer", volume_transfers, VolumeTransferServiceStub),
     Kind("Snapshot", snapshots, SnapshotServiceStub, block_operations.OperationServiceStub),
     Kind("Volume", volumes, VolumeServiceStub, block_operations.OperationServiceStub),
     Kind("Image", images, ImageServiceStub, asked=({}, {"hidden": True}), ends_work=True),

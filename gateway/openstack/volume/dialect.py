@@ -7,7 +7,16 @@ from starlette.responses import Response
 from gateway.openstack import faults, versions
 from gateway.openstack.call import Call
 from gateway.openstack.dialect import Dialect, Microversions, Route
-from gateway.openstack.volume import actions, attachments, operators, pools, snapshots, types, volumes
+from gateway.openstack.volume import (
+    actions,
+    attachments,
+    operators,
+    pools,
+    snapshots,
+    transfers,
+    types,
+    volumes,
+)
 
 # 3.67: projects are no part of addresses any more, as the catalogue's are here.
 _KNOWN = Microversions("volume", (3, 0), (3, 67))
@@ -35,6 +44,7 @@ ROUTES = (
     *volumes.ROUTES,
     *actions.ROUTES,
     *snapshots.ROUTES,
+    *transfers.ROUTES,
     *types.ROUTES,
     *attachments.ROUTES,
     *pools.ROUTES,

@@ -81,6 +81,16 @@ def change(connection: Connection, id: str, values: Mapping[str, Any], revision:
     return touched(connection, id)
 
 
+def hand_over(connection: Connection, id: str, project_id: str, user_id: str) -> Volume:
+    """The volume in another project, AVAILABLE: it is gone for who watches the one, and new to the other."""
+    _tell(connection, "DELETED", get(connection, id, None))
+    values = {"project_id": project_id, "user_id": user_id, "status": "AVAILABLE"}
+    compare_and_swap(connection, volumes, id, 0, values)
+    volume = get(connection, id, None)
+    _tell(connection, "CREATED", volume)
+    return volume
+
+
 def touched(connection: Connection, id: str) -> Volume:
     """The volume after a change of it or of its attachment, told to who watches."""
     volume = get(connection, id, None)

@@ -24,6 +24,7 @@ from weft.block.v1.operation_service_pb2_grpc import OperationServiceStub
 from weft.block.v1.pool_service_pb2_grpc import PoolServiceStub
 from weft.block.v1.snapshot_service_pb2_grpc import SnapshotServiceStub
 from weft.block.v1.volume_service_pb2_grpc import VolumeServiceStub
+from weft.block.v1.volume_transfer_service_pb2_grpc import VolumeTransferServiceStub
 from weft.block.v1.volume_type_service_pb2_grpc import VolumeTypeServiceStub
 from weft.compute.v1.host_service_pb2_grpc import add_HostServiceServicer_to_server
 from weft.compute.v1.server_service_pb2_grpc import add_ServerServiceServicer_to_server
@@ -76,6 +77,7 @@ class Block:
     pools: Any
     attachments: Any
     operations: Any
+    transfers: Any
     caller: Caller
 
     async def create(self, size_gib: int = 1, **fields: Any) -> pb.Volume:
@@ -210,6 +212,7 @@ def _block(client: Any, caller: Caller) -> Block:
         PoolServiceStub,
         AttachmentServiceStub,
         OperationServiceStub,
+        VolumeTransferServiceStub,
     )
     return Block(*[client.stub(stub) for stub in stubs], caller=caller)
 

@@ -44,6 +44,8 @@ class _VolumeStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_VolumeSt
     """Could not be made; status_reason says why."""
     VOLUME_STATUS_DELETING: _VolumeStatus.ValueType  # 8
     """Being deleted."""
+    VOLUME_STATUS_AWAITING_TRANSFER: _VolumeStatus.ValueType  # 9
+    """Offered to another project: see VolumeTransfer."""
 
 class VolumeStatus(_VolumeStatus, metaclass=_VolumeStatusEnumTypeWrapper):
     """CREATING -> AVAILABLE | ERROR; AVAILABLE -> ATTACHING -> IN_USE -> DETACHING ->
@@ -69,6 +71,8 @@ VOLUME_STATUS_ERROR: VolumeStatus.ValueType  # 7
 """Could not be made; status_reason says why."""
 VOLUME_STATUS_DELETING: VolumeStatus.ValueType  # 8
 """Being deleted."""
+VOLUME_STATUS_AWAITING_TRANSFER: VolumeStatus.ValueType  # 9
+"""Offered to another project: see VolumeTransfer."""
 Global___VolumeStatus: _TypeAlias = VolumeStatus  # noqa: Y015
 
 class _SnapshotStatus:
@@ -704,3 +708,59 @@ class RbdConnection(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RbdConnection: _TypeAlias = RbdConnection  # noqa: Y015
+
+@_typing.final
+class VolumeTransfer(_message.Message):
+    """An offer of a volume to whoever has its key, in another project. It ends when it is
+    accepted or deleted; until then the volume is AWAITING_TRANSFER.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    VOLUME_ID_FIELD_NUMBER: _builtins.int
+    AUTH_KEY_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """UUID."""
+    name: _builtins.str
+    """Name, not unique."""
+    project_id: _builtins.str
+    """The project that offers it (UUID)."""
+    volume_id: _builtins.str
+    """The volume (UUID)."""
+    auth_key: _builtins.str
+    """Only in the answer that made it, never kept: what AcceptVolumeTransfer wants."""
+    revision: _builtins.int
+    """Grows with each change; for expected_revision."""
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was created."""
+
+    @_builtins.property
+    def updated_at(self) -> _timestamp_pb2.Timestamp:
+        """When it last changed."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        project_id: _builtins.str = ...,
+        volume_id: _builtins.str = ...,
+        auth_key: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        updated_at: _timestamp_pb2.Timestamp | None = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auth_key", b"auth_key", "created_at", b"created_at", "id", b"id", "name", b"name", "project_id", b"project_id", "revision", b"revision", "updated_at", b"updated_at", "volume_id", b"volume_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VolumeTransfer: _TypeAlias = VolumeTransfer  # noqa: Y015
