@@ -49,8 +49,8 @@ class Kind:
     """A kind of things: its name in its RPCs, their messages and their stub.
 
     `operations`: the stub of the operations that make and delete it, where it takes any. `asked`: what to
-    list it with, once each. `ends_work`: to delete it ends what is under way on it; on others that comes to
-    its end first. `by_service`: it is listed and deleted on identity's own account. The network
+    list it with, once each. `waits`: what is under way on it comes to its end before it is deleted; on others
+    that ends with them. `by_service`: it is listed and deleted on identity's own account. The network
     makes a default security group for a project that asks for its groups, and lets no project delete it.
     """
 
@@ -60,7 +60,7 @@ class Kind:
     operations: Callable[[Any], Any] | None = None
     asked: tuple[Mapping[str, Any], ...] = ({},)
     by_service: bool = False
-    ends_work: bool = False
+    waits: bool = False
 
     @property
     def service(self) -> str:
@@ -75,12 +75,12 @@ class Kind:
 
 # In the order in which they can go: what uses another first.
 KINDS = (
-    Kind("Server", servers, ServerServiceStub, compute_operations.OperationServiceStub, ends_work=True),
+    Kind("Server", servers, ServerServiceStub, compute_operations.OperationServiceStub),
     Kind("ServerGroup", server_groups, ServerGroupServiceStub),
     Kind("VolumeTransfer", volume_transfers, VolumeTransferServiceStub),
-    Kind("Snapshot", snapshots, SnapshotServiceStub, block_operations.OperationServiceStub),
-    Kind("Volume", volumes, VolumeServiceStub, block_operations.OperationServiceStub),
-    Kind("Image", images, ImageServiceStub, asked=({}, {"hidden": True}), ends_work=True),
+    Kind("Snapshot", snapshots, SnapshotServiceStub, block_operations.OperationServiceStub, waits=True),
+    Kind("Volume", volumes, VolumeServiceStub, block_operations.OperationServiceStub, waits=True),
+    Kind("Image", images, ImageServiceStub, asked=({}, {"hidden": True})),
     Kind("FloatingIp", floating_ips, FloatingIpServiceStub),
     Kind("Router", routers, RouterServiceStub),
     Kind("Port", ports, PortServiceStub),
@@ -112,7 +112,7 @@ class Estate:
         """Have it deleted, and wait until it is."""
         with self._calling(kind) as stub:
             under_way = getattr(thing, "operation_id", "")
-            if under_way and not kind.ends_work:
+            if under_way and kind.waits:
                 await self._end_of(kind, under_way)
             if kind.noun == "Router":
                 await _clear(stub, thing)
