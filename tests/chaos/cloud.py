@@ -181,9 +181,12 @@ def _answers(address: str) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on, below those that the kernel gives to connections."""
+    """Ports of 127.0.0.1 that nobody listens on, below those that the kernel gives to connections.
+
+    Clouds that begin at one time look for theirs far from one another.
+    """
     found: list[int] = []
-    for port in range(20000 + os.getpid() % 5000, 32000):
+    for port in range(20000 + os.getpid() * 101 % 10000, 32000):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if probe.connect_ex(("127.0.0.1", port)) == 0:
