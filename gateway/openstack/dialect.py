@@ -79,7 +79,7 @@ class Dialect:
     """A service as OpenStack speaks of it. `statuses` are its own HTTP statuses for reasons of ours.
 
     `versioned` is the segment after which clients may name their project, as old catalogues had it; the
-    token's project is what counts.
+    token's project is what counts. `any_slash`: a path means the same with slashes at its end.
     """
 
     name: str
@@ -89,6 +89,7 @@ class Dialect:
     statuses: dict[str, int] = field(default_factory=dict)
     microversions: Microversions | None = None
     versioned: str = ""
+    any_slash: bool = False
 
 
 def administered(routes: Iterable[Route], *methods: str) -> tuple[Route, ...]:

@@ -98,8 +98,9 @@ class Door:
         path = path.removeprefix(self._dialect.mount) or "/"
         if self._dialect.versioned:
             path = _without_project(path, self._dialect.versioned)
-        if path.count("/") == 2:  # of a version; below that, a slash at the end is an id that is missing
-            path = path.rstrip("/")
+        # Elsewhere than at a version, a slash at the end is an id that is missing, but not to Keystone.
+        if path.count("/") == 2 or self._dialect.any_slash:
+            path = path.rstrip("/") or "/"
         params: Mapping[str, str] = {}
         methods = self._exact.get(path)
         if methods is None:

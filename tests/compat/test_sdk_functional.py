@@ -13,8 +13,8 @@ from tests.end_to_end.clouds import GUEST_IMAGE, Cloud, cloud
 
 @pytest.fixture(scope="module")
 def simulated() -> Iterator[Cloud]:
-    """A cloud of their own: they count what there is."""
-    with cloud(hosts=2, hypervisor="simulated") as found:
+    """A cloud of their own: they count what there is. Passwords of theirs have six characters."""
+    with cloud(hosts=2, hypervisor="simulated", more=("identity.password_min_length=6",)) as found:
         yield found
 
 

@@ -60,6 +60,7 @@ DIALECT = Dialect(
     mount="/identity",
     shape=faults.identity,
     statuses=faults.IDENTITY,
+    any_slash=True,
     routes=(
         versions.identity_root("/"),
         Route("GET", "/v3", catalog.version),

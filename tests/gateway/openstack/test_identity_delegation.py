@@ -39,9 +39,14 @@ def test_a_trust_lets_another_do_what_the_trustor_may(
     assert one.head(f"{place}/roles/{role['id']}").status_code == 200
     assert one.head(f"{place}/roles/{uuid.uuid4()}").status_code == 404
     assert [each["id"] for each in two.get("/identity/v3/OS-TRUST/trusts").json()["trusts"]] == [trust["id"]]
-    assert trust["id"] in [
-        each["id"] for each in operator.get("/identity/v3/OS-TRUST/trusts").json()["trusts"]
-    ]
+    known = {name: value for name, value in trust.items() if name != "roles"}
+    given, taken = {"trustor_user_id": trustor}, {"trustee_user_id": trustor}
+    # With a slash at the end, as Tempest asks.
+    for client, asked in ((operator, {}), (operator, given), (one, given)):
+        listed = client.get("/identity/v3/OS-TRUST/trusts/", params=asked).json()["trusts"]
+        assert [each for each in listed if each["id"] == trust["id"]] == [known]
+    for client, asked in ((operator, taken), (two, given | taken)):
+        assert client.get("/identity/v3/OS-TRUST/trusts/", params=asked).json()["trusts"] == []
     login = {
         "identity": {"methods": ["token"], "token": {"id": two.headers["x-auth-token"]}},
         "scope": {"OS-TRUST:trust": {"id": trust["id"]}},
