@@ -13,7 +13,7 @@ from mesh.channel import Peers
 from mesh.database import Connection, Database
 from mesh.errors import CloudError, invalid, wrong_status
 from services.compute import connections, messages, model
-from services.compute.store import flavors, hosts, key_pairs
+from services.compute.store import flavors, hosts, key_pairs, servers
 from weft.block.v1.resources_pb2 import Volume, VolumeStatus
 from weft.block.v1.volume_service_pb2 import CreateVolumeRequest, GetVolumeRequest
 from weft.block.v1.volume_service_pb2_grpc import VolumeServiceStub
@@ -65,6 +65,8 @@ class Admission:
             "host_id": request.host_id,
             "availability_zone": request.availability_zone,
             "server_group_id": request.server_group_id,
+            "same_host_server_ids": list(request.same_host_server_ids),
+            "different_host_server_ids": list(request.different_host_server_ids),
             "networks": networks,
             "security_group_ids": [group.id for group in groups],
             "new_volume": _new_volume(request),
@@ -158,6 +160,8 @@ def _flavor_and_key(
         raise invalid("flavor_id", "is disabled: it takes no new servers.")
     if request.host_id:
         hosts.get(connection, request.host_id)
+    for id in (*request.same_host_server_ids, *request.different_host_server_ids):
+        servers.get(connection, id, caller.reach)
     name = request.key_name
     public_key = key_pairs.get(connection, caller.user_id, name).public_key if name else ""
     return messages.flavor_copy(flavor), public_key

@@ -22,7 +22,7 @@ MOST_CLAIMED = 100
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What was asked for besides amounts and traits. `excluded` are hosts that failed this boot already,
-    `company` is what its group asks.
+    `company` is what its group asks. It is to be on one of the hosts `among` (None: any), on none of `apart`.
     """
 
     host_id: str = ""
@@ -30,6 +30,8 @@ class Wish:
     excluded: frozenset[str] = frozenset()
     neighbours: Mapping[str, int] = field(default_factory=dict)
     company: Company = field(default_factory=Company)
+    among: frozenset[str] | None = None
+    apart: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,24 @@ class ServerGroup:
         return wish.company.allows(option.candidate.root_id)
 
 
+class SameHost:
+    """One of the servers that it is to be with is there, where any were named."""
+
+    name = "same_host"
+
+    def passes(self, option: Option, wish: Wish) -> bool:
+        return wish.among is None or option.candidate.root_id in wish.among
+
+
+class DifferentHost:
+    """None of the servers that it is to be apart from is there."""
+
+    name = "different_host"
+
+    def passes(self, option: Option, wish: Wish) -> bool:
+        return option.candidate.root_id not in wish.apart
+
+
 class NotExcluded:
     """It has not failed this boot already."""
 
@@ -156,6 +176,8 @@ FILTERS: tuple[Filter, ...] = (
     RequestedHost(),
     AvailabilityZone(),
     ServerGroup(),
+    SameHost(),
+    DifferentHost(),
     NotExcluded(),
 )
 WEIGHERS: tuple[Weigher, ...] = (FreeMemory(), FreeVcpus(), Spread())

@@ -63,7 +63,7 @@ async def create(call: Call) -> Response:
         description=body.field(given, "description", str, ""),
         access_ipv4=address(given, "accessIPv4"),
         access_ipv6=address(given, "accessIPv6"),
-        server_group_id=_group(document),
+        **_hints(document),
     )
     devices.boot(given, request)
     devices.networks(call, given, request)
@@ -81,12 +81,22 @@ async def create(call: Call) -> Response:
     return Response(orjson.dumps({"server": shown}), 202, headers, media_type="application/json")
 
 
-def _group(document: Mapping[str, Any]) -> str:
-    """The server group that a hint names: other hints are not heeded, and so not taken."""
+def _hints(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Where it is to be by other servers. Other hints are not heeded, and so not taken."""
     hints = {name: hint for key in _HINTS for name, hint in body.field(document, key, dict, {}).items()}
-    if others := sorted(hints.keys() - {"group"}):
+    if others := sorted(hints.keys() - {"group", "same_host", "different_host"}):
         raise Refusal(501, f"Servers are not placed by the scheduler hints {', '.join(others)}.")
-    return body.field(hints, "group", str, "")
+    return {
+        "server_group_id": body.field(hints, "group", str, ""),
+        "same_host_server_ids": _servers(hints, "same_host"),
+        "different_host_server_ids": _servers(hints, "different_host"),
+    }
+
+
+def _servers(hints: Mapping[str, Any], name: str) -> list[str]:
+    """Nova takes one id as well as a list of them."""
+    given = hints.get(name) or []
+    return body.strings([given] if isinstance(given, str) else body.field(hints, name, list, []))
 
 
 def _check(call: Call, given: Mapping[str, Any]) -> None:

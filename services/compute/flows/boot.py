@@ -45,10 +45,18 @@ async def claim_host(run: Run) -> dict[str, Any]:
     """Claim room on the best host. NO_VALID_HOST names every filter and how many hosts each removed."""
     input = run.input
     excluded = frozenset(item["host_id"] for item in run.excluded)
-    group_id = input.get("server_group_id", "")
-    where = input["host_id"], input["availability_zone"], excluded, group_id
+    ask = claims.Ask(
+        run.target_id,
+        input["needs"],
+        input["host_id"],
+        input["availability_zone"],
+        excluded,
+        input.get("server_group_id", ""),
+        tuple(input.get("same_host_server_ids", ())),
+        tuple(input.get("different_host_server_ids", ())),
+    )
     try:
-        return await claims.claim(run, claims.Ask(run.target_id, input["needs"], *where))
+        return await claims.claim(run, ask)
     except CloudError as error:
         raise _with_history(run, error) from error
 

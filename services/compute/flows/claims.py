@@ -31,7 +31,9 @@ _FEW, _MANY = 32, 1000
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What is to be claimed, and for whom: `needs` are model.Needs as an input has them."""
+    """What is to be claimed, and for whom: `needs` are model.Needs as an input has them. `same_host` and
+    `different_host` are ids of servers.
+    """
 
     consumer_id: str
     needs: dict[str, Any]
@@ -39,6 +41,8 @@ class Ask:
     availability_zone: str = ""
     excluded: frozenset[str] = frozenset()
     server_group_id: str = ""
+    same_host: tuple[str, ...] = ()
+    different_host: tuple[str, ...] = ()
 
 
 async def claim(run: Run, ask: Ask) -> dict[str, Any]:
@@ -127,13 +131,17 @@ async def _candidates(run: Run, ask: Ask) -> list[Candidate]:
     company = Company()
     if ask.server_group_id:
         company = await run.app.database.peek(server_groups.company, ask.server_group_id, run.target_id)
-    looks = [] if ask.host_id else [(host_id, _FEW) for host_id in company.nearest()]
+    among = await _hosts(run, ask.same_host) if ask.same_host else None
+    apart = await _hosts(run, ask.different_host) if ask.different_host else frozenset()
+    near = dict.fromkeys((*company.nearest(), *sorted(among or ())))
+    looks = [] if ask.host_id else [(host_id, _FEW) for host_id in near]
     looks += [(ask.host_id, _FEW), (ask.host_id, _MANY)]
     for number, (tree, limit) in enumerate(looks, 1):
         answer = await _listed(run, ask, tree, limit)
         roots = [candidate.root_id for candidate in answer.candidates]
         known, neighbours = await run.app.database.peek(_hosts_and_neighbours, roots, run.project_id)
-        wish = scheduling.Wish(ask.host_id, ask.availability_zone, ask.excluded, neighbours, company)
+        asked = ask.host_id, ask.availability_zone, ask.excluded
+        wish = scheduling.Wish(*asked, neighbours, company, among, apart)
         try:
             return scheduling.choose(answer, known, wish)
         except CloudError:
@@ -141,6 +149,10 @@ async def _candidates(run: Run, ask: Ask) -> list[Candidate]:
             if all_seen or number == len(looks):
                 raise
     raise AssertionError("unreachable")
+
+
+async def _hosts(run: Run, server_ids: tuple[str, ...]) -> frozenset[str]:
+    return await run.app.database.peek(servers.hosts_of, server_ids)
 
 
 async def _listed(run: Run, ask: Ask, tree: str, limit: int) -> ListCandidatesResponse:

@@ -93,6 +93,12 @@ def on_host(connection: Connection, host_id: str, *, lock: bool = False) -> list
     return list(connection.execute(query.with_for_update() if lock else query))
 
 
+def hosts_of(connection: Connection, ids: Collection[str]) -> frozenset[str]:
+    """Ids of the hosts that these servers are on."""
+    there = (servers.c.id.in_(ids), servers.c.host_id.is_not(None))
+    return frozenset(connection.scalars(select(servers.c.host_id).where(*there)))
+
+
 def ports_of(connection: Connection, ids: Collection[str]) -> dict[str, list[dict[str, Any]]]:
     """The ports of these servers, as far as they are there."""
     return {row.id: row.ports for row in _PORTS.all(connection, ids=ids)}

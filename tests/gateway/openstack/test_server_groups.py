@@ -63,6 +63,25 @@ def test_servers_of_a_group_are_where_it_says(
         gone(one, f"{SERVERS}/{id}")
 
 
+def test_a_server_is_made_beside_another_or_apart(one: httpx.Client, parts: dict[str, str]) -> None:
+    body = {"name": "s", "imageRef": parts["imageRef"], "flavorRef": parts["flavorRef"], "networks": []}
+
+    def made(status: str, **hints: object) -> dict:
+        answer = one.post(SERVERS, json={"server": body, "os:scheduler_hints": hints})
+        assert answer.status_code == 202, answer.text
+        return until_status(one, f"{SERVERS}/{answer.json()['server']['id']}", status)
+
+    first = made("ACTIVE")
+    beside, listed = made("ACTIVE", same_host=first["id"]), made("ACTIVE", same_host=[first["id"]])
+    apart = made("ERROR", different_host=[first["id"]])  # there is no other host
+    assert "different_host 1" in apart["fault"]["message"]
+    unknown = {"server": body, "os:scheduler_hints": {"same_host": parts["net"]}}
+    assert one.post(SERVERS, json=unknown).status_code == 400
+    for each in (first, beside, listed, apart):
+        assert one.delete(f"{SERVERS}/{each['id']}").status_code == 204
+        gone(one, f"{SERVERS}/{each['id']}")
+
+
 def test_each_version_says_policies_its_own_way(one: httpx.Client) -> None:
     old, new = made(one, "2.15", policies=["soft-affinity"]), made(one, "2.64", policy="anti-affinity")
     assert {"project_id", "user_id", "policies", "metadata"} <= old.keys()

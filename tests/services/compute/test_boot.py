@@ -119,6 +119,9 @@ async def test_no_valid_host_names_every_filter_and_how_many_each_removed(comput
         "enabled=0",
         "requested_host=0",
         "availability_zone=2",
+        "server_group=0",
+        "same_host=0",
+        "different_host=0",
         "not_excluded=0",
     ]
 

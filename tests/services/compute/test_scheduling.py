@@ -80,6 +80,9 @@ def test_so_many_of_a_group_are_on_a_host_and_no_more() -> None:
         ({"a": host()}, {"host_id": "other"}, "requested_host"),
         ({"a": host(availability_zone="north")}, {"availability_zone": "south"}, "availability_zone"),
         ({"a": host()}, {"company": Company("AFFINITY", 0, {"b": 1})}, "server_group"),
+        ({"a": host()}, {"among": frozenset({"b"})}, "same_host"),
+        ({"a": host()}, {"among": frozenset()}, "same_host"),
+        ({"a": host()}, {"apart": frozenset({"a", "b"})}, "different_host"),
         ({"a": host()}, {"excluded": frozenset({"a"})}, "not_excluded"),
     ],
 )

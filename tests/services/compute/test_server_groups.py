@@ -153,6 +153,29 @@ async def test_what_is_left_of_a_group_that_is_deleted_are_its_servers(compute: 
     await compute.assert_consistent()
 
 
+async def test_a_server_is_made_beside_others_or_apart_from_them(compute: Cloud) -> None:
+    first = await compute.member.boot(**compute.wish)
+    beside = [await compute.member.boot(**compute.wish, same_host_server_ids=[first.id]) for _ in range(3)]
+    assert set(hosts(compute, first, *beside)) == set(hosts(compute, first))
+    apart = [
+        await compute.member.boot(**compute.wish, different_host_server_ids=[first.id]) for _ in range(4)
+    ]
+    assert len(set(hosts(compute, *apart))) == 1
+    assert set(hosts(compute, *apart)) != set(hosts(compute, first))
+    both = [first.id, apart[0].id]
+    nowhere = await compute.member.boot(**compute.wish, different_host_server_ids=both)
+    assert (status(nowhere), "different_host 2" in nowhere.status_reason) == ("ERROR", True)
+    with_nothing = await compute.member.boot(**compute.wish, same_host_server_ids=[nowhere.id])
+    assert (status(with_nothing), "same_host 2" in with_nothing.status_reason) == ("ERROR", True)
+    theirs = compute.images.add_image(compute.stranger.project_id)
+    wish = {"name": "x", "flavor_id": compute.flavor.id, "image_id": theirs.id, "no_network": True}
+    for named in ("same_host_server_ids", "different_host_server_ids"):
+        with pytest.raises(CloudError) as refused:
+            await compute.stranger.boot(**wish, **{named: [first.id]})
+        assert (refused.value.reason, refused.value.metadata["resource_type"]) == ("NOT_FOUND", "server")
+    await compute.assert_consistent()
+
+
 async def test_a_group_is_its_projects_alone(compute: Cloud) -> None:
     group = await grouped(compute, "AFFINITY")
     theirs = compute.images.add_image(compute.stranger.project_id)

@@ -282,6 +282,8 @@ class CreateServerRequest(_message.Message):
     ACCESS_IPV6_FIELD_NUMBER: _builtins.int
     DELETE_VOLUME_ON_TERMINATION_FIELD_NUMBER: _builtins.int
     SERVER_GROUP_ID_FIELD_NUMBER: _builtins.int
+    SAME_HOST_SERVER_IDS_FIELD_NUMBER: _builtins.int
+    DIFFERENT_HOST_SERVER_IDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, not unique."""
     flavor_id: _builtins.str
@@ -346,6 +348,16 @@ class CreateServerRequest(_message.Message):
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Labels."""
 
+    @_builtins.property
+    def same_host_server_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Servers (UUIDs): on a host of one of them, as they are when its own is chosen. A server
+        group keeps to that later too.
+        """
+
+    @_builtins.property
+    def different_host_server_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Servers (UUIDs): on none of their hosts, as they are when its own is chosen."""
+
     def __init__(
         self,
         *,
@@ -372,10 +384,12 @@ class CreateServerRequest(_message.Message):
         access_ipv6: _builtins.str = ...,
         delete_volume_on_termination: _builtins.bool = ...,
         server_group_id: _builtins.str = ...,
+        same_host_server_ids: _abc.Iterable[_builtins.str] | None = ...,
+        different_host_server_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["boot_source", b"boot_source", "image_id", b"image_id", "new_volume", b"new_volume", "volume_id", b"volume_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_ipv4", b"access_ipv4", "access_ipv6", b"access_ipv6", "availability_zone", b"availability_zone", "boot_source", b"boot_source", "config_drive", b"config_drive", "delete_volume_on_termination", b"delete_volume_on_termination", "description", b"description", "flavor_id", b"flavor_id", "host_id", b"host_id", "image_id", b"image_id", "key_name", b"key_name", "metadata", b"metadata", "name", b"name", "networks", b"networks", "new_volume", b"new_volume", "no_network", b"no_network", "request_id", b"request_id", "security_groups", b"security_groups", "server_group_id", b"server_group_id", "tags", b"tags", "user_data", b"user_data", "validate_only", b"validate_only", "volume_id", b"volume_id", "volumes", b"volumes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_ipv4", b"access_ipv4", "access_ipv6", b"access_ipv6", "availability_zone", b"availability_zone", "boot_source", b"boot_source", "config_drive", b"config_drive", "delete_volume_on_termination", b"delete_volume_on_termination", "description", b"description", "different_host_server_ids", b"different_host_server_ids", "flavor_id", b"flavor_id", "host_id", b"host_id", "image_id", b"image_id", "key_name", b"key_name", "metadata", b"metadata", "name", b"name", "networks", b"networks", "new_volume", b"new_volume", "no_network", b"no_network", "request_id", b"request_id", "same_host_server_ids", b"same_host_server_ids", "security_groups", b"security_groups", "server_group_id", b"server_group_id", "tags", b"tags", "user_data", b"user_data", "validate_only", b"validate_only", "volume_id", b"volume_id", "volumes", b"volumes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_boot_source: _TypeAlias = _typing.Literal["image_id", "volume_id", "new_volume"]  # noqa: Y015
     _WhichOneofArgType_boot_source: _TypeAlias = _typing.Literal["boot_source", b"boot_source"]  # noqa: Y015
