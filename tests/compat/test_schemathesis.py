@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.compat import results
-from tests.compat.hostile_run import Answers, hunted, told
+from tests.compat.hostile_run import Answer, Answers, hunted, told
 from tests.end_to_end.clouds import Cloud, cloud
 
 # They end when the caller goes, or with the caller's time.
@@ -93,6 +93,23 @@ def outcomes(document: str, found: list[Answers]) -> dict[str, str]:
                 failed = said[operation] == "failed" or not all(tried)
                 said[operation] = "failed" if failed else "passed"
     return said
+
+
+def test_a_failure_and_silence_count_against_an_operation() -> None:
+    answered = {
+        "passed": [Answer(200, ""), Answer(404, "NOT_FOUND"), Answer(501, "UNSUPPORTED")],
+        "failed": [Answer(200, ""), Answer(500, "INTERNAL")],
+        "silent": [Answer(200, ""), Answer(0, "")],
+        "wordless": [Answer(504, "")],
+        "ended": [Answer(401, "TOKEN_REVOKED")],
+    }
+    paths = {f"/x/{name}": {"get": {}} for name in (*answered, "unasked")}
+    found = {f"GET /x/{name}": each for name, each in answered.items()}
+    said = outcomes(json.dumps({"paths": paths}), [found, {"GET /x/failed": [Answer(200, "")]}])
+    assert {name.rpartition("/")[2]: outcome for name, outcome in said.items()} == {
+        **{"passed": "passed", "failed": "failed", "silent": "failed", "wordless": "failed"},
+        **{"ended": "skipped", "unasked": "skipped"},
+    }
 
 
 @pytest.mark.timeout(900)

@@ -134,6 +134,25 @@ def test_a_floating_ip_is_shown_beside_the_address_it_leads_to(
     )
 
 
+def test_what_changes_around_a_server_is_in_the_next_list(
+    one: httpx.Client, server: dict, parts: dict[str, str]
+) -> None:
+    """Documents are kept, each for what it was made of and whom it was made for."""
+
+    def seen(**headers: str) -> dict:
+        listed = one.get(f"{SERVERS}/detail", headers=headers).json()["servers"]
+        return next(each for each in listed if each["id"] == server["id"])
+
+    before = seen()
+    for name in ("renamed", "net"):
+        changed = one.put(f"/network/v2.0/networks/{parts['net']}", json={"network": {"name": name}})
+        assert changed.status_code == 200, changed.text
+        assert list(seen()["addresses"]) == [name]
+    assert "locked" in seen(**at("2.9"))
+    assert seen(host="elsewhere")["links"][0]["href"].startswith("https://elsewhere/compute/")
+    assert seen() == before
+
+
 def test_a_server_is_stopped_started_and_rebooted(one: httpx.Client, server: dict) -> None:
     place = f"{SERVERS}/{server['id']}"
     assert one.post(f"{place}/action", json={"os-stop": None}).status_code == 202
