@@ -91,7 +91,8 @@ async def test_a_list_holds_what_has_all_tags_and_may_be_seen(database: Database
     wanted = await create(database, me, tags=["a", "b"], properties={"k": "v"})
     await create(database, me, tags=["a"])
     await create(database, other, tags=["a", "b"])
-    found, _ = await database.read(store.images.page, ListImagesRequest(), me, {"tags": ["b", "a"]})
+    labelled = {"tags": ["b", "a"]}
+    found, _ = await database.read(store.images.page, ListImagesRequest(), me, labelled, ["ACCEPTED"])
     assert found == [wanted]
     assert (wanted.tags, wanted.properties) == (["a", "b"], {"k": "v"})
 
