@@ -21,6 +21,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
+_AT_ONCE = 500  # digests that the database is asked about
 
 
 class Contents:
@@ -28,6 +29,7 @@ class Contents:
 
     def __init__(self, database: Database, blobs: Blobs) -> None:
         self._database, self.blobs = database, blobs
+        self._suspects: set[str] = set()
 
     async def publish(
         self,
@@ -65,15 +67,21 @@ class Contents:
             await self._remove_unreferenced(sha256)
 
     async def sweep(self) -> None:
-        """Remove what crashes left: spooled files without a writer, contents without an image."""
+        """Remove what crashes left: spooled files without a writer, contents without an image.
+
+        Only what was without one in the sweep before too: a row may be on its way to a database that stood
+        still.
+        """
         torn = await asyncio.to_thread(self.blobs.forget_torn)
-        orphans = 0
-        for sha256 in await asyncio.to_thread(list, self.blobs.digests()):
-            if not await self._database.read(store.images.refers, sha256):
-                orphans += 1
-                await self.discard(sha256)
+        there, without = await asyncio.to_thread(list, self.blobs.digests()), set[str]()
+        for begin in range(0, len(there), _AT_ONCE):
+            some = there[begin : begin + _AT_ONCE]
+            without |= set(some) - await self._database.read(store.images.referred, some)
+        orphans, self._suspects = without & self._suspects, without
+        for sha256 in orphans:
+            await self.discard(sha256)
         if torn or orphans:
-            _log.info("removed %d torn uploads and %d contents without an image", torn, orphans)
+            _log.info("removed %d torn uploads and %d contents without an image", torn, len(orphans))
 
     async def _remove_unreferenced(self, sha256: str) -> None:
         if not await self._database.read(store.images.refers, sha256):

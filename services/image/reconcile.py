@@ -7,7 +7,7 @@ from services.image import store
 from services.image.contents import Contents
 
 DEAD_UPLOADS_SECONDS = 5.0
-LEFTOVERS_SECONDS = 600.0
+LEFTOVERS_SECONDS = 60.0
 _log = logging.getLogger(__name__)
 
 

@@ -110,6 +110,11 @@ def refers(connection: Connection, sha256: str, *, active: bool = False) -> bool
     return connection.scalar(query.limit(1)) is not None
 
 
+def referred(connection: Connection, digests: Sequence[str]) -> set[str]:
+    """Those of the digests that images have."""
+    return set(connection.scalars(select(images.c.sha256).where(images.c.sha256.in_(digests))))
+
+
 def used_bytes(connection: Connection, project_id: str) -> int:
     """Bytes of content that a project's images have, each counted whole."""
     return _used(connection, [project_id])["image_bytes"]

@@ -15,9 +15,8 @@ from mesh import clock
 from mesh.certificates import Authority
 from mesh.errors import CloudError
 from mesh.settings import Image, Settings
-from services.image import model, store, taking
+from services.image import model, reconcile, store, taking
 from services.image.__main__ import build
-from services.image.reconcile import end_dead_uploads
 from tests.services.harness import House, house, person, until
 from tests.services.image.conftest import Images, digest, files, messages
 from tests.services.image.test_formats import iso, qcow2
@@ -250,11 +249,11 @@ async def test_an_upload_whose_process_died_is_ended_after_its_lease(
     image = await mine.create()
     caller = person(mine.project_id, "member")
     dead = await database.write(store.uploads.begin, image.id, caller)
-    await end_dead_uploads(database)
+    await reconcile.end_dead_uploads(database)
     assert (await mine.get(image.id)).status == pb.IMAGE_STATUS_SAVING
     late = clock.now() + model.UPLOAD_LEASE + timedelta(seconds=1)
     with clock.told_by(lambda: late):
-        await end_dead_uploads(database)
+        await reconcile.end_dead_uploads(database)
     assert (await mine.get(image.id)).status == pb.IMAGE_STATUS_QUEUED
     content = model.Content(1, 1, "0" * 64, "0" * 128)
     with pytest.raises(CloudError, match="needs it to be SAVING"):
@@ -262,9 +261,10 @@ async def test_an_upload_whose_process_died_is_ended_after_its_lease(
     assert (await mine.upload(image.id, DATA)).status == pb.IMAGE_STATUS_ACTIVE
 
 
-async def test_what_a_crash_left_on_the_disk_is_removed_at_the_next_start(
-    cloud: Settings, authority: Authority
+async def test_what_a_crash_left_on_the_disk_is_removed_after_the_next_start(
+    cloud: Settings, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(reconcile, "LEFTOVERS_SECONDS", 0.1)
     root = Path(cloud.image.store)
     async with house(cloud, authority, {"image": build}) as running:
         images = _of(running)
