@@ -51,6 +51,7 @@ def upgrade(backend: backends.Backend, metadata: MetaData, migrations: Path | No
             connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{backend.schema}"'))
             connection.commit()
         if migrations is None:
+            _begin(connection)
             _create(connection, metadata)
         else:
             _upgrade(connection, metadata, migrations)
@@ -73,7 +74,16 @@ def _upgrade(connection: Connection, metadata: MetaData, migrations: Path) -> No
         return
     if current != set(scripts.get_heads()):
         with _alembic:
+            _begin(connection)
             command.upgrade(settings, "head")
+
+
+def _begin(connection: Connection) -> None:
+    """All of it or nothing: a process that dies meanwhile leaves the database as it was, and is not one fsync
+    for each statement. PostgreSQL's connections have begun by themselves.
+    """
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 @contextmanager

@@ -56,6 +56,24 @@ async def test_a_later_migration_adds_to_a_database_that_holds_data(
     await database.close()
 
 
+async def test_a_migration_that_ends_in_the_middle_changes_nothing_and_is_done_again(
+    database_url: str, migrations: Path
+) -> None:
+    migrate.write(shapes(), migrations, "begin")
+    after = shapes(Column("colour", String(16)), Column("size", String(16)))
+    script = migrate.write(after, migrations, "colours and sizes")
+    whole = script.read_text()
+    *lines, last = whole.rstrip().splitlines()
+    assert "size" in last
+    script.write_text("\n".join([*lines, "    raise RuntimeError('in the middle')"]))
+    with pytest.raises(RuntimeError, match="in the middle"):
+        Database.open(database_url, after, migrations)
+    script.write_text(whole)
+    database = Database.open(database_url, after, migrations)
+    assert {"corners", "colour", "size"} <= await database.read(column_names)
+    await database.close()
+
+
 async def test_an_older_version_opens_a_database_that_a_newer_one_has_migrated(
     database_url: str, tmp_path: Path
 ) -> None:
