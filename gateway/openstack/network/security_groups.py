@@ -13,6 +13,7 @@ from weft.network.v1 import security_group_service_pb2 as messages
 from weft.network.v1.security_group_service_pb2_grpc import SecurityGroupServiceStub
 
 _DIRECTIONS = {"ingress": resources_pb2.DIRECTION_INGRESS, "egress": resources_pb2.DIRECTION_EGRESS}
+_ICMP = frozenset({"icmp", "icmpv6", "ipv6-icmp", "1", "58"})
 _VERSIONS = {"IPv4": 4, "IPv6": 6}
 _RULE = {
     "security_group_id": Field("security_group_id", str),
@@ -62,12 +63,15 @@ def _matching(given: dict[str, Any]) -> dict[str, Any]:
     protocol, remote = given.get("protocol"), body.field(given, "remote_group_id", str, "")
     if remote and not _is_uuid(remote):
         raise Refusal(404, f"There is no security group {remote}.")
+    named = "" if protocol in (None, "any") else str(protocol)
+    bounds = _icmp if named in _ICMP else _ports
+    low, high = bounds(given.get("port_range_min"), given.get("port_range_max"))
     return {
         "direction": _of(given, "direction", _DIRECTIONS, ""),
         "ip_version": _of(given, "ethertype", _VERSIONS, "IPv4"),
-        "protocol": "" if protocol in (None, "any") else str(protocol),
-        "port_min": _port(given, "port_range_min"),
-        "port_max": _port(given, "port_range_max"),
+        "protocol": named,
+        "port_min": low,
+        "port_max": high,
     }
 
 
@@ -85,14 +89,32 @@ def _of(given: dict[str, Any], name: str, known: dict[str, int], default: str) -
     return known[value]
 
 
-def _port(given: dict[str, Any], name: str) -> int | None:
-    """A port of a rule; clients send it as a number or as text."""
-    value = given.get(name)
+def _ports(low: Any, high: Any) -> tuple[int | None, int | None]:
+    """The ports of a rule. What cannot be is refused here in Neutron's words, which clients look for."""
+    first, last = _number(low, "port", 65535), _number(high, "port", 65535)
+    if first is None and last is None:
+        return None, None
+    if first is None or last is None or first > last:
+        raise Refusal(400, "Both or none: port_range_min must be <= port_range_max.")
+    return first, last
+
+
+def _icmp(low: Any, high: Any) -> tuple[int | None, int | None]:
+    """The type and the code of a rule of ICMP, which are said as its ports."""
+    kind, code = _number(low, "ICMP type", 255), _number(high, "ICMP code", 255)
+    if kind is None and code is not None:
+        raise Refusal(400, "A code comes with its type: ICMP type (port-range-min) is missing.")
+    return kind, code
+
+
+def _number(value: Any, kind: str, most: int) -> int | None:
+    """Clients send it as a number or as text."""
     if value is None:
         return None
-    if isinstance(value, bool) or not str(value).isdecimal() or len(str(value)) > 5:
-        raise Refusal(400, f"{name}: {value!r} is not a port.")
-    return int(value)
+    text = str(value)
+    if isinstance(value, bool) or not text.isdecimal() or len(text) > 5 or int(text) > most:
+        raise Refusal(400, f"Invalid value for {kind} {text:.40}.")
+    return int(text)
 
 
 GROUPS = Resource(

@@ -152,6 +152,30 @@ def test_a_security_group_has_rules(neutron: httpx.Client) -> None:
     assert neutron.delete(f"/network/v2.0/security-group-rules/{rule['id']}").status_code == 204
 
 
+@pytest.mark.parametrize(
+    ("protocol", "low", "high", "why"),
+    [
+        ("tcp", -16, 80, "Invalid value for port -16"),
+        ("tcp", 80, 65536, "Invalid value for port 65536"),
+        ("tcp", 80, 79, "port_range_min must be <= port_range_max"),
+        ("tcp", None, 6, "port_range_min must be <= port_range_max"),
+        ("icmp", 1, 256, "Invalid value for ICMP code"),
+        ("icmp", 300, 1, "Invalid value for ICMP type"),
+        ("icmp", -1, 25, "Invalid value"),
+        ("icmp", None, 6, "ICMP type (port-range-min) is missing"),
+    ],
+)
+def test_ports_that_cannot_be_are_refused_in_neutrons_words(
+    neutron: httpx.Client, protocol: str, low: int | None, high: int, why: str
+) -> None:
+    (group,) = neutron.get("/network/v2.0/security-groups?name=default").json()["security_groups"]
+    rule = {"security_group_id": group["id"], "direction": "ingress", "protocol": protocol}
+    rule |= {"port_range_min": low, "port_range_max": high}
+    refused = neutron.post("/network/v2.0/security-group-rules", json={"security_group_rule": rule})
+    assert refused.status_code == 400
+    assert why in refused.json()["NeutronError"]["message"]
+
+
 def test_another_project_sees_nothing(neutron: httpx.Client, stranger: httpx.Client) -> None:
     network = make(neutron, "network", "networks", name="secret")
     place = f"/network/v2.0/networks/{network['id']}"
