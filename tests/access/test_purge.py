@@ -1,20 +1,25 @@
 """A project is purged: nothing of it is left in any service, and everything of others is."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from mesh import ids
 from mesh.errors import CloudError
-from tests.access.conftest import Mesh
+from tests.access.conftest import HOST, Mesh
 from tests.access.tenants import EVERYTHING, Operator, furnished, operator, state, tenant
 from tests.services.image.origin import Answer, origin
 from weft.identity.v1 import limit_service_pb2, limit_service_pb2_grpc
 from weft.identity.v1 import project_service_pb2 as pb
 from weft.image.v1 import image_service_pb2, image_service_pb2_grpc
 from weft.network.v1 import (
+    host_service_pb2,
+    host_service_pb2_grpc,
     network_service_pb2,
     network_service_pb2_grpc,
+    operation_service_pb2_grpc,
     port_service_pb2,
     port_service_pb2_grpc,
 )
@@ -105,6 +110,32 @@ async def test_an_image_that_is_importing_goes_with_its_import(mesh: Mesh) -> No
         uri = web.uri("/without-end", Answer(b"12345678", sent=4, go_on=asyncio.Event()))
         begun = await images.ImportImage(image_service_pb2.ImportImageRequest(id=image.id, uri=uri))
         assert begun.operation_id
+        ended = await admin.purge(leaving.project_id)
+        assert state(ended) == "SUCCEEDED", ended.error
+        assert await admin.holdings(leaving.project_id) == {}
+
+
+@asynccontextmanager
+async def silent_host(mesh: Mesh) -> AsyncIterator[None]:
+    """A host that is there, and never says that it has what it is told."""
+    async with mesh.client("network", "node") as client:
+        stub = client.stub(host_service_pb2_grpc.HostNetworkServiceStub)
+        request = host_service_pb2.WatchHostStateRequest(
+            host_id=HOST, vtep_address="192.0.2.1", confirms=True
+        )
+        stream = aiter(stub.WatchHostState(request))
+        assert (await anext(stream)).complete
+        yield
+
+
+async def test_a_router_whose_change_no_host_has_yet_goes(mesh: Mesh) -> None:
+    async with silent_host(mesh), operator(mesh) as admin:
+        leaving = await furnished(mesh)
+        async with leaving.calls("network") as client:
+            operations = client.stub(operation_service_pb2_grpc.OperationServiceStub)
+            under_way = await operations.ListOperations(operation_pb2.ListOperationsRequest())
+            assert {each.kind for each in under_way.operations} == {"router.change", "floating_ip.change"}
+        assert {state(each) for each in under_way.operations} == {"RUNNING"}
         ended = await admin.purge(leaving.project_id)
         assert state(ended) == "SUCCEEDED", ended.error
         assert await admin.holdings(leaving.project_id) == {}
