@@ -81,6 +81,20 @@ async def test_hosts_that_are_away_or_do_not_tell_are_not_waited_for_and_named(w
         assert it.host.id not in ended.steps[0].note
 
 
+async def test_a_host_whose_stream_an_older_version_of_the_service_has_is_not_waited_for(weft: Cloud):
+    async with site(weft) as it:
+        it.host.willing = False
+
+        def connect_as_before(connection: Any) -> None:
+            connection.execute(hosts.update().where(hosts.c.id == it.host.id).values(stream_id=ids.new()))
+
+        await weft.house.runtimes["network"].database.write(connect_as_before)
+        changed = await it.mine.AddRouterInterface(id=it.router.id, subnet_id=it.other.id)
+        ended = await it.mine.ended(changed.operation_id)
+        assert state(ended) == "SUCCEEDED"
+        assert it.host.id in ended.steps[0].note
+
+
 async def test_one_that_goes_away_meanwhile_is_not_waited_for_any_longer(weft: Cloud):
     async with site(weft) as it:
         it.host.willing, it.host.covers = False, 0
