@@ -65,7 +65,7 @@ class Person:
 
 def person(administrator: Client, name: str) -> Person:
     """Somebody new with a project."""
-    password = secrets.token_urlsafe(16)
+    password = secrets.token_hex(16)
     project = administrator.get("project", "create", name)["id"]
     administrator.run("user", "create", "--password", password, name)
     administrator.run("role", "add", "--project", project, "--user", name, "member")

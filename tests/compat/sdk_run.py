@@ -41,7 +41,7 @@ def configured(folder: Path, admin: Client, image_file: Path) -> None:
         "devstack-system-admin": _cloud(said, system_scope="all"),
     }
     for cloud, name in (("devstack", "demo"), ("devstack-alt", "alt_demo")):
-        password = secrets.token_urlsafe(16)
+        password = secrets.token_hex(16)
         admin.run("project", "create", name)
         admin.run("user", "create", "--password", password, name)
         admin.run("role", "add", "--project", name, "--user", name, "member")
