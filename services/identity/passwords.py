@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 from argon2 import PasswordHasher
@@ -19,7 +20,7 @@ class Passwords:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="passwords")
-        self._nobodys = _HASHER.hash("a password that is never compared with success")
+        self._nobodys = _nobodys()
 
     async def hashed(self, password: str) -> str:
         """The hash to keep."""
@@ -32,6 +33,12 @@ class Passwords:
 
     async def _run(self, fn: Callable[..., Any], *args: str) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, fn, *args)
+
+
+@cache
+def _nobodys() -> str:
+    """What is looked at in the place of a hash that is not there."""
+    return _HASHER.hash("a password that is never compared with success")
 
 
 def _matches(stored: str, password: str) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,7 +50,6 @@ class ProviderKeys:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, str], _Known] = {}
-        self._trust = ssl.create_default_context()
 
     async def key(self, provider: Any, kid: str, *, again: bool = False) -> jwt.PyJWK | None:
         """The key of that id (the only one, for no id); None when the provider has none. `again`: the known
@@ -106,13 +106,20 @@ class ProviderKeys:
 
     @asynccontextmanager
     async def _answer(self, url: str) -> AsyncIterator[httpx.Response]:
+        trust = await asyncio.to_thread(_trust)
         async with (
             httpx.AsyncClient(
-                verify=self._trust, trust_env=False, follow_redirects=False, timeout=_TIMEOUT
+                verify=trust, trust_env=False, follow_redirects=False, timeout=_TIMEOUT
             ) as client,
             client.stream("GET", url, headers={"accept": "application/json"}) as answer,
         ):
             yield answer
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """The authorities that this machine trusts: read when the first provider is asked, as there are many."""
+    return ssl.create_default_context()
 
 
 def check_url(name: str, url: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from argon2 import PasswordHasher
 
 from mesh import server
 from mesh.certificates import Identity as Certified
@@ -14,6 +15,7 @@ from mesh.channel import Client, connect
 from mesh.server import Runtime
 from mesh.settings import Settings, Tracing
 from services.identity import __main__ as identity_service
+from services.identity import passwords
 from weft.identity.v1 import domain_service_pb2 as domain_pb
 from weft.identity.v1 import project_service_pb2 as project_pb
 from weft.identity.v1 import resources_pb2, token_service_pb2, token_service_pb2_grpc
@@ -167,6 +169,12 @@ async def running(settings: Settings, database_url: str | None = None) -> AsyncI
         finally:
             for client in world.clients:
                 await client.close()
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logins by the hundred: what a hash costs is not what these tests are about."""
+    monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 @pytest.fixture

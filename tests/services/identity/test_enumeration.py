@@ -42,6 +42,15 @@ def hasher(monkeypatch: pytest.MonkeyPatch) -> CountingHasher:
     return counting
 
 
+USUAL = passwords._HASHER  # as it is without this room's quick one
+
+
+def test_a_guess_costs_what_owasp_asks_for() -> None:
+    stored = USUAL.hash("a password")
+    assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert USUAL.verify(stored, "a password")
+
+
 def places() -> Iterator[tuple[tuple[str, str], ...]]:
     """A new address each time: nobody is slowed down for what was tried before."""
     for n in range(1, 200):
