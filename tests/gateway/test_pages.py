@@ -35,7 +35,7 @@ def browser() -> Iterator[Browser]:
 def page(cloud: Cloud, browser: Browser) -> Iterator[Page]:
     """A page that remembers nothing; it must not complain of anything."""
     page = browser.new_page(base_url=cloud.url, ignore_https_errors=True)
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     yield page
