@@ -69,6 +69,8 @@ class QemuHypervisor(Hypervisor):
 
     async def define(self, spec: GuestSpec, disks: Sequence[Disk], console: Path) -> None:
         document = xml.domain(spec, disks, console, self.kind, self._host_id)
+        # A guest that boots from a volume has no file of its own yet.
+        console.parent.mkdir(parents=True, exist_ok=True)
         await self._connection.run("define", lambda c: c.defineXML(document))
 
     async def undefine(self, server_id: str) -> None:

@@ -51,6 +51,14 @@ async def test_a_guest_is_started_and_killed_and_each_change_is_heard(hypervisor
     assert [seen.state if seen else None for _, seen in heard] == [RUNNING, OFF, None]
 
 
+async def test_a_guest_without_a_file_of_its_own_has_a_place_for_its_console(
+    hypervisor: QemuHypervisor, tmp_path: Path
+) -> None:
+    console = tmp_path / "guests" / "of a volume" / "console.log"
+    await hypervisor.define(spec(), [ROOT], console)
+    assert console.parent.is_dir()
+
+
 async def test_a_guest_that_an_operator_made_is_not_there(hypervisor: QemuHypervisor) -> None:
     by_hand = await hypervisor._connection.run("look", lambda c: c.listAllDomains())
     assert by_hand, "libvirt's test driver comes with a domain of its own"
