@@ -1,4 +1,5 @@
-"""The audit trail: each call that changes something, and each refusal of any call, told to identity.
+"""The audit trail, told to identity: each call that changes something, and each refusal of any call; and each
+look that was allowed, where the operator wants to know of those too.
 
 A call pays for a few fields put into a queue; what waits is made into events and sent twice a second. When
 identity does not take them they wait, and when too many wait the newest are lost, which is counted and
@@ -80,10 +81,12 @@ class Entry:
 
 
 class Trail:
-    """The queue of one service's entries. `send` may be replaced before it runs."""
+    """The queue of one service's entries. `send` may be replaced before it runs; with `reads` what was only
+    looked at is told of as well.
+    """
 
-    def __init__(self, send: Send, patience: Callable[[], float]) -> None:
-        self.send, self._patience = send, patience
+    def __init__(self, send: Send, patience: Callable[[], float], reads: bool = False) -> None:
+        self.send, self._patience, self.reads = send, patience, reads
         self._waiting: deque[Entry] = deque()
         self._batch: list[pb.AuditEvent] = []
         self._lost = self._strangers = 0
@@ -136,15 +139,22 @@ class Recorder:
 
     def __init__(self, trail: Trail, method: Method, access: Access) -> None:
         self._trail = trail
-        self._grants = method.ours and not method.reads and not access.unaudited
+        told_of = method.ours and not access.unaudited
+        self._grants = told_of and not method.reads
+        self._looks = told_of and method.reads and trail.reads
         self._target_field = _target_field(method.request_type)
         self.path, self.action = method.path, access.permission
         self.target_type = "/".join(access.permission.split(".")[:2])
 
     def done(self, context: Any, metadata: Mapping[str, Any], request: Any, answer: Any) -> None:
         """The call was let in, and did what it is for."""
-        if self._grants and not getattr(request, "validate_only", False):
+        if self._looks or (self._grants and not getattr(request, "validate_only", False)):
             self._add(context, metadata, request, answer, "", tracing.trace_id())
+
+    def let_in(self, context: Any, metadata: Mapping[str, Any], request: Any) -> None:
+        """The call will be answered for as long as the caller listens: a look is one from its beginning."""
+        if self._looks:
+            self._add(context, metadata, request, None, "", tracing.trace_id())
 
     def failed(
         self, context: Any, metadata: Mapping[str, Any], request: Any, error: CloudError, trace_id: str

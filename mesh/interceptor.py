@@ -153,6 +153,7 @@ class _Call:
             with self._outer.span(self._method, metadata) as span, self._outer.watched(self._method):
                 try:
                     request = await self._admit(raw, context, metadata, span)
+                    self._told.let_in(context, metadata, request)
                     begun = False
                     async for answer in behaviour(request, context):
                         if endless:  # it ends with the right to it

@@ -177,7 +177,7 @@ async def _runtime(
     peers = Peers(settings, leaf)
     stack.push_async_callback(peers.close)
     tracer = exporting.tracer(part.name)
-    trail = Trail(to_identity(peers), drain.last_words)
+    trail = Trail(to_identity(peers), drain.last_words, settings.cloud.audit_reads)
     stack.push_async_callback(trail.close)
     return Runtime(
         part.name, settings, service, database, peers, authority, leaf, tracer, policy, trail, News()

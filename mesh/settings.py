@@ -56,13 +56,15 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Cloud(Section, frozen=True):
     """What holds for the whole cloud. `state` is the directory of all that weft keeps on this machine;
-    `policy` a file that overrides the contracts' access rules (mesh/policy.py), none if empty.
+    `policy` a file that overrides the contracts' access rules (mesh/policy.py), none if empty. With
+    `audit_reads` the audit trail tells of what was looked at too.
     """
 
     name: str = "weft"
     region: str = "RegionOne"
     state: str = "/var/lib/weft"
     policy: str = ""
+    audit_reads: bool = False
     log: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 

@@ -6,14 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mesh import audit as trails
 from mesh import clock, ids
 from mesh.certificates import Identity as Certified
 from mesh.errors import CloudError
+from mesh.settings import Settings
 from services.identity.store import audit
 from tests.services.harness import until
-from tests.services.identity.conftest import SYSTEM, Cloud, Person, Scope
+from tests.services.identity.conftest import SYSTEM, Cloud, Person, Scope, running
 from tests.services.identity.delegating import credential, program, trust, trustee
 from weft.identity.v1 import audit_service_pb2 as pb
 from weft.identity.v1 import user_service_pb2 as user_pb
@@ -59,6 +61,25 @@ async def test_a_change_is_told_with_who_what_where_and_nothing_of_the_request(e
     assert told.request_path == "/weft.identity.v1.UserService/CreateUser"
     assert abs(clock.from_proto(told.event_time) - clock.now()) < timedelta(minutes=2)
     assert secret not in str(await events(admin))
+
+
+async def test_where_it_is_wanted_each_look_is_told_and_a_stream_once(
+    cloud: Settings,
+) -> None:
+    wanted = replace(cloud, cloud=replace(cloud.cloud, audit_reads=True))
+    async with running(wanted) as world:
+        admin = await world.admin()
+        ann = await world.user("ann")
+        await admin.users.GetUser(user_pb.GetUserRequest(id=ann.id))
+        seen = await event(admin, action="identity.users.get", target_id=ann.id)
+        assert (seen.outcome, seen.initiator.id) == ("success", admin.info.user_id)
+        heard = asyncio.create_task(anext(_watch(admin, action="identity.users.create")))
+        assert (await event(admin, action="identity.audit.watch")).outcome == "success"
+        bob = await world.user("bob")
+        assert (await heard).target.id == bob.id
+        assert len(await events(admin, action="identity.audit.watch")) == 1
+        await admin.users.CreateUser(user_pb.CreateUserRequest(name="x", validate_only=True))
+        assert [e.target.id for e in await events(admin, action="identity.users.create")] == [ann.id, bob.id]
 
 
 async def test_what_only_validates_or_reads_is_not_told_but_its_refusal_is(world: Cloud) -> None:
