@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree
 
 from mesh.errors import CloudError
 
@@ -116,6 +117,7 @@ class Libvirtd:
 
     def _prepare(self) -> None:
         self._forget_runtime_of_an_earlier_boot()
+        self._forget_starts_of_nothing()
         for name in ("sock", "etc/qemu", "run", "lib/qemu", "log/qemu", "cache"):
             (self._state / name).mkdir(parents=True, exist_ok=True)
         self._state.chmod(0o700)
@@ -130,6 +132,16 @@ class Libvirtd:
         if not mark.exists() or mark.read_text() != boot:
             shutil.rmtree(self._state / "run", ignore_errors=True)
             mark.write_text(boot)
+
+    def _forget_starts_of_nothing(self) -> None:
+        """Guests that a libvirtd was about to start when it died are off: it writes down a guest's process
+        before it lets that begin, so where there is none there never was any. The next libvirtd (9.0) would
+        keep such a start for ever, and nothing could end it, as it does not read back what a start lets pass.
+        """
+        for status in (self._state / "run" / "qemu").glob("*.xml"):
+            if self.pid is None and ElementTree.parse(status).getroot().get("pid") == "0":
+                _log.warning("libvirtd died when it was about to start %s", status.stem)
+                status.unlink()
 
     def _failed(self, detail: str) -> CloudError:
         message = "libvirtd cannot be started on this host; its log and `weft doctor` say why."
