@@ -52,6 +52,8 @@ class Web:
             pieces = self._rng.randrange(_PIECES) if self._rng.random() < _CUTS else _PIECES
             step = len(body) // _PIECES + 1
             for number in range(pieces):
+                if writer.is_closing():
+                    return
                 writer.write(body[number * step : (number + 1) * step])
                 await writer.drain()
                 await asyncio.sleep(float(seconds) / _PIECES)
