@@ -26,7 +26,7 @@ class Guest:
     """A server at `address`, with the private key that `user` was told of."""
 
     def __init__(self, space: str, address: str, key: Path, user: str = "root") -> None:
-        self.login = f"{user}@{address}"
+        self.address, self.login = address, f"{user}@{address}"
         options = [word for option in _OPTIONS for word in ("-o", option)]
         self._command = [*spaces.enter(space), "ssh", "-i", str(key), *options, self.login]
 

@@ -82,12 +82,13 @@ def cloud() -> Iterator[Cloud]:
     """The cloud, with its administrator logged in to the project admin."""
     state = Path(tempfile.mkdtemp(prefix="weft-cli-", dir="/tmp"))
     home = state.with_name(state.name + "-home")
-    layout = Layout(state, hypervisor="simulated", port=free_port())
+    setting = 'image.import_from=["127.0.0.1/32"]'
+    layout = Layout(state, hypervisor="simulated", port=free_port(), more=(setting,))
     where = ("--state", str(state))
     try:
         up = weft(
             "up", *where, "--port", str(layout.port), "--hypervisor", "simulated", "--detach",
-            "--set", 'image.import_from=["127.0.0.1/32"]', timeout=240,
+            "--set", setting, timeout=240,
         )  # fmt: skip
         assert up.status == 0, up.err
         cloud = Cloud(layout, home, {"XDG_CONFIG_HOME": str(home)})

@@ -224,7 +224,8 @@ def test_status_knows_what_runs_and_up_does_nothing_twice(cloud: Cloud) -> None:
     state = ("--state", str(cloud.layout.state))
     before = cloud.run("status", *state)
     assert before.status == 0, before.out
-    again = weft("up", *state, "--port", str(cloud.layout.port), "--hypervisor", "simulated", "--detach")
+    same = ("--port", str(cloud.layout.port), "--hypervisor", "simulated", "--set", *cloud.layout.more)
+    again = weft("up", *state, *same, "--detach")
     assert again.status == 0, again.err
     pids = [line for line in before.out.splitlines() if "pid" in line]
     assert [line for line in cloud.run("status", *state).out.splitlines() if "pid" in line] == pids
