@@ -288,8 +288,8 @@ async def test_one_finds_the_domains_that_one_has_a_role_on_and_no_others(either
     group = await groups.CreateGroup(group_pb.CreateGroupRequest(name="we", domain_id=ours.id))
     give = role_pb.GrantRoleRequest(group_id=group.id, role_name="reader", domain_id=ours.id)
     await admin.roles.GrantRole(give)
-    await groups.AddMember(group_pb.AddMemberRequest(id=group.id, user_id=ann.info.user_id))
-    await admin.domains.UpdateDomain(domain_pb.UpdateDomainRequest(id=off.id, update_mask=OFF))
+    await groups.AddMember(group_pb.AddMemberRequest(group_id=group.id, user_id=ann.info.user_id))
+    await admin.domains.UpdateDomain(domain_pb.UpdateDomainRequest(id=off.id, domain={}, update_mask=OFF))
     again, found, request = await either.login("ann"), [], domain_pb.ListMyDomainsRequest(page_size=1)
     while True:
         answer = await again.domains.ListMyDomains(request)
