@@ -55,7 +55,7 @@ class Somebody:
         """A server whose boot was acknowledged, however often that had to be asked for."""
         request = server_service_pb2.CreateServerRequest(
             name=name,
-            flavor_id=self.place.flavor_id,
+            flavor_id=self.place.flavors[0],
             image_id=self.place.image_id,
             networks=[{"network_id": self.place.network_id}],
             request_id=ids.new(),
@@ -64,7 +64,10 @@ class Somebody:
 
     async def ended(self, operation_id: str) -> str:
         """How an operation ended; "" when it has not within two minutes."""
-        return await self.caller.ended(self.operations, operation_id, patience=120)
+        found = await self.caller.ended(self.operations, operation_id, patience=120)
+        return (
+            operation_pb2.OperationState.Name(found.state).removeprefix("OPERATION_STATE_") if found else ""
+        )
 
     async def boots(self, count: int = 4) -> list[resources_pb2.Server]:
         """Servers whose boots have just begun."""
@@ -129,7 +132,7 @@ async def running(cloud: C, image: Path) -> AsyncIterator[tuple[C, Somebody]]:
     """The cloud and a person on it within the block; no process is left after it."""
     try:
         await cloud.start()
-        (person,) = await settle.people(cloud, 1, image, Told(), Figures(), seed=1)
+        (person,) = await settle.people(cloud, 1, image, "", Told(), Figures(), seed=1)
         try:
             yield cloud, Somebody(person.caller, person.place)
         finally:

@@ -157,9 +157,13 @@ async def test_a_router_keeps_its_floating_ips_when_it_gets_another_address(weft
     await mine.AddRouterInterface(id=router.id, subnet_id=subnet.id)
     port = await mine.CreatePort(network_id=network.id)
     floating = await mine.CreateFloatingIp(network_id=external.id, port_id=port.id)
-    chosen = pb.ExternalGateway(network_id=external.id, ip_address="203.0.113.200")
+    taken = {router.gateway.ip_address, floating.address}  # by chance
+    free = next(
+        address for address in (f"203.0.113.{last}" for last in (200, 201, 202)) if address not in taken
+    )
+    chosen = pb.ExternalGateway(network_id=external.id, ip_address=free)
     moved = await weft.system().SetRouterGateway(id=router.id, gateway=chosen)
-    assert moved.gateway.ip_address == "203.0.113.200"
+    assert moved.gateway.ip_address == free
     assert (await mine.GetFloatingIp(id=floating.id)).router_id == router.id
 
 
