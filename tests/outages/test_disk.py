@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,7 +32,14 @@ def small_disk() -> Iterator[Path]:
         try:
             yield Path(folder)
         finally:
-            subprocess.run(["umount", folder], check=True)
+            _unmounted(folder)
+
+
+def _unmounted(folder: str) -> None:
+    """Gone, once nobody has a file there: what ends last of a cloud may still be closing its log."""
+    until = time.monotonic() + 60
+    while subprocess.run(["umount", folder], check=time.monotonic() > until).returncode:
+        time.sleep(0.2)
 
 
 @pytest.fixture
