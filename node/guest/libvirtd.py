@@ -138,8 +138,10 @@ class Libvirtd:
         before it lets that begin, so where there is none there never was any. The next libvirtd (9.0) would
         keep such a start for ever, and nothing could end it, as it does not read back what a start lets pass.
         """
+        if self.pid is not None:
+            return
         for status in (self._state / "run" / "qemu").glob("*.xml"):
-            if self.pid is None and ElementTree.parse(status).getroot().get("pid") == "0":
+            if ElementTree.parse(status).getroot().get("pid") == "0":
                 _log.warning("libvirtd died when it was about to start %s", status.stem)
                 status.unlink()
 

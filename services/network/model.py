@@ -134,6 +134,16 @@ class Router(Resource):
     tags: list[str] = field(default_factory=list)
     interfaces: tuple[Interface, ...] = ()
 
+    @property
+    def feet(self) -> tuple[Interface, ...]:
+        """All that it stands on: its interfaces, and its way out."""
+        return (*self.interfaces, self.gateway) if self.gateway else self.interfaces
+
+    @property
+    def network_ids(self) -> set[str]:
+        """The networks that it stands in."""
+        return {foot.network_id for foot in self.feet}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FloatingIp(Resource):

@@ -82,10 +82,8 @@ class Topology:
         together = self.connected([network_id])
         found = {n.host_id for id in together for n in self.neighbours.get(id, ()) if n.host_id}
         for router in self.routers.values():
-            if router.gateway and router.host_id:
-                feet = {router.gateway.network_id, *(i.network_id for i in router.interfaces)}
-                if feet & together:
-                    found.add(router.host_id)
+            if router.gateway and router.host_id and router.network_ids & together:
+                found.add(router.host_id)
         return found
 
 

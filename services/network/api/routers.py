@@ -74,8 +74,8 @@ class Routers(grpc_base.RouterServiceServicer, Api):
             elif "gateway" in given:
                 router = _lead_out(connection, router, given["gateway"], who)
             if "routes" in given:
-                feet = [*router.interfaces, *([router.gateway] if router.gateway else [])]
-                routes = connected_routes(given["routes"], [foot.cidr for foot in feet], "router.routes")
+                cidrs = [foot.cidr for foot in router.feet]
+                routes = connected_routes(given["routes"], cidrs, "router.routes")
                 router = store.update(connection, router, 0, {"routes": routes})
             return router
 

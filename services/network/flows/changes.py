@@ -28,7 +28,7 @@ def router(
         return follow(connection, after, "")
     concerned |= reach.of_router(connection, after)
     states = {"before": was, "after": snapshots.of_router(connection, after)}
-    things = [after.id, *_networks(after), *(_networks(before) if before else ())]
+    things = [after.id, *after.network_ids, *(before.network_ids if before else ())]
     id = _begin(connection, on_hosts.ROUTER_CHANGE, who, after, concerned, things, states)
     return follow(connection, after, id)
 
@@ -37,7 +37,7 @@ def router_deletion(connection: Connection, who: Caller, router: Router, delete:
     """Delete a router, from hosts too."""
     concerned = reach.of_router(connection, router)
     delete()
-    things = [router.id, *_networks(router)]
+    things = [router.id, *router.network_ids]
     _begin(connection, on_hosts.ROUTER_DELETE, who, router, concerned, things, {})
 
 
@@ -88,11 +88,6 @@ def _begin(
         caller=who,
         input={**told, **states, "revision": outbox.latest(connection)},
     )
-
-
-def _networks(router: Router) -> list[str]:
-    feet = [*router.interfaces, *([router.gateway] if router.gateway else [])]
-    return [foot.network_id for foot in feet]
 
 
 def _drawn(router: Router) -> tuple[object, ...]:

@@ -12,15 +12,9 @@ from mesh.errors import CloudError
 @contextmanager
 def whole_or_nothing(connection: Connection) -> Iterator[None]:
     """Undo what the block did where it raises. WRONG_STATUS where rows that it needs are gone or taken."""
-    execute = connection.connection.driver_connection.execute  # type: ignore[union-attr]
-    execute("SAVEPOINT attempt")
     try:
-        yield
-    except (CloudError, IntegrityError) as error:
-        execute("ROLLBACK TO SAVEPOINT attempt")
-        if isinstance(error, CloudError):
-            raise
+        with connection.begin_nested():
+            yield
+    except IntegrityError as error:
         message = "Something that it was made of is not there any more."
         raise CloudError("WRONG_STATUS", message, resource_type="", id="", status="", allowed="") from error
-    finally:
-        execute("RELEASE SAVEPOINT attempt")

@@ -1,7 +1,5 @@
 """Which hosts a router or a floating IP concerns: those whose states are made of it."""
 
-from collections.abc import Iterable
-
 from sqlalchemy import Connection, select
 
 from services.network.model import FloatingIp, Router
@@ -17,7 +15,7 @@ def of_router(connection: Connection, router: Router) -> set[str]:
         feet.add(router.gateway.network_id)
     around = {**topology.routers_on(connection, feet), router.id: router}
     together = connected(feet, around.values())
-    there = {each.host_id for each in around.values() if each.gateway and _feet(each) & together}
+    there = {each.host_id for each in around.values() if each.gateway and each.network_ids & together}
     bound = select(ports.c.host_id).where(ports.c.network_id.in_(together)).distinct()
     return {*there, router.host_id, *connection.scalars(bound)} - {""}
 
@@ -33,8 +31,3 @@ def of_floating_ip(connection: Connection, floating_ip: FloatingIp) -> set[str]:
 def _is_carried(connection: Connection, network_id: str) -> bool:
     """Whether hosts without the network's cable have it too."""
     return connection.scalar(select(networks.c.type).where(networks.c.id == network_id)) == "VXLAN"
-
-
-def _feet(router: Router) -> Iterable[str]:
-    outside = {router.gateway.network_id} if router.gateway else set()
-    return outside | {interface.network_id for interface in router.interfaces}

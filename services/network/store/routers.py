@@ -180,8 +180,7 @@ def clear_gateway(connection: Connection, router: Router) -> Router:
 
 
 def _check_overlap(connection: Connection, router: Router, subnet: Subnet) -> None:
-    feet = [*router.interfaces, *([router.gateway] if router.gateway else [])]
-    check_overlap(subnet.cidr, [(foot.subnet_id, foot.cidr) for foot in feet], subnet.id)
+    check_overlap(subnet.cidr, [(foot.subnet_id, foot.cidr) for foot in router.feet], subnet.id)
 
 
 def _check_gateway_overlap(router: Router, subnet: Subnet) -> None:

@@ -26,8 +26,7 @@ _USE = ("device_owner", "device_id", "status", "port_security_enabled")
 
 def of_router(connection: Connection, router: Router, port_ids: Iterable[str] = ()) -> Snapshot:
     """A router with the rows of its ports, and of those that are to become its own."""
-    feet = [*router.interfaces, *([router.gateway] if router.gateway else [])]
-    wanted = {foot.port_id for foot in feet} | set(port_ids)
+    wanted = {foot.port_id for foot in router.feet} | set(port_ids)
     found = {id: _rows(connection, id) for id in sorted(wanted)}
     return _plain({"is": {name: getattr(router, name) for name in _ROUTER}, "ports": found})
 

@@ -22,8 +22,9 @@ from services.network.tables import subnets as subnet_table
 from services.network.topology import Host, Neighbour, Topology
 
 # Whether any operation is under way: all of this service's wait for hosts.
-_AWAITED = select(operations.c.id).where(operations.c.state.in_(bindparam("states", expanding=True)))
-_AWAITED = Prepared(_AWAITED.limit(1))
+_AWAITED = Prepared(
+    select(operations.c.id).where(operations.c.state.in_(bindparam("states", expanding=True))).limit(1)
+)
 # As many ids as one IN carries.
 _CHUNK = 1000
 _IDS = bindparam("ids", expanding=True)
@@ -47,9 +48,8 @@ def load(connection: Connection, host_ids: Collection[str]) -> Topology:
     routers = routers_on(connection, {port.network_id for port in local}, host_ids)
     network_ids = {port.network_id for port in local}
     for router in routers.values():
-        feet = [*router.interfaces, *([router.gateway] if router.gateway else [])]
         if router.host_id in host_ids or not router.gateway:
-            network_ids |= {foot.network_id for foot in feet}
+            network_ids |= router.network_ids
     neighbours = _neighbours(connection, network_ids)
     groups = _groups(connection, local)
     there = {n.host_id for of_network in neighbours.values() for n in of_network}
