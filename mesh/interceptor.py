@@ -13,7 +13,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
-from mesh import access, access_rules, caller, contract, deadline, errors, peer, tracing, validation
+from mesh import access, access_rules, caller, contract, deadline, errors, peer, ready, tracing, validation
 from mesh import logging as weft_logging
 from mesh.audit import Recorder, Trail
 from mesh.caller import Caller
@@ -61,7 +61,8 @@ class Interceptor:
             wrapped = call.answering_many(handler.unary_stream or handler.stream_stream)
         make = getattr(grpc, f"{_shape(handler)}_rpc_method_handler")
         # Requests are parsed in the wrapper, so that a broken one gets a typed error like any other.
-        return make(wrapped, request_deserializer=None, response_serializer=handler.response_serializer)
+        answers = ready.serializer(handler.response_serializer)
+        return make(wrapped, request_deserializer=None, response_serializer=answers)
 
     async def identify(self, context: Any, metadata: dict[str, Any]) -> Caller:
         """Who calls: by certificate, or by token where the certificate is the gateway's."""

@@ -30,11 +30,23 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The ways, the providers in them, and how many roots each requirement removed, in order."""
+    """The ways, the providers in them, and how many roots each requirement removed, in order.
 
-    candidates: list[Candidate]
+    Where one group was asked for, each of the providers could have what `alone` says, and there is no other
+    way; where several were, `alone` is None and the ways are those `together`.
+    """
+
     providers: list[Provider]
     removals: list[tuple[str, int]]
+    alone: Mapping[str, int] | None = None
+    together: Sequence[Candidate] = ()
+
+    @property
+    def candidates(self) -> Sequence[Candidate]:
+        """Each way by itself."""
+        if self.alone is None:
+            return self.together
+        return [Candidate(root, {root.id: self.alone} if self.alone else {}) for root in self.providers]
 
 
 class Candidates:
@@ -145,10 +157,9 @@ class Candidates:
         return found
 
     def _alone(self, group: Group, roots: Mask, limit: int, removals: list[tuple[str, int]]) -> Found:
-        found = [self._at(row) for row in _some(np.flatnonzero(roots), limit)]
-        amounts = group.resources
-        ways = [Candidate(root, {root.id: amounts} if amounts else {}) for root in found]
-        return Found(ways, found, removals)
+        some = map(self._providers.__getitem__, _some(np.flatnonzero(roots), limit))
+        found = [provider for provider in some if provider is not None]
+        return Found(found, removals, alone=group.resources)
 
     def _parts(self, number: int, group: Group, roots: Mask, removals: list[tuple[str, int]]) -> Mask:
         """The rows that satisfy a further group; roots without one in their tree are removed."""
@@ -191,7 +202,7 @@ class Candidates:
             providers.update({p.id: p for p in tree.values() if found and p.id in named})
             if len(ways) == limit:
                 break
-        return Found(ways, list(providers.values()), [*removals, ("together", without)])
+        return Found(list(providers.values()), [*removals, ("together", without)], together=ways)
 
 
 def _narrow(rows: Mask, label: str, holds: Mask, removals: list[tuple[str, int]]) -> None:

@@ -44,7 +44,10 @@ class Inventory:
 
 @dataclass(frozen=True, eq=False)
 class Provider:
-    """Something that has resources, with all that belongs to it. Two are the same only if they are one."""
+    """Something that has resources, with all that belongs to it. Two are the same only if they are one.
+
+    `kept`: what is made of it for answers, by name. It is never another: what changes is a new Provider.
+    """
 
     id: str
     name: str
@@ -57,6 +60,7 @@ class Provider:
     used: Mapping[str, int] = field(default_factory=dict)
     traits: frozenset[str] = frozenset()
     aggregates: frozenset[str] = frozenset()
+    kept: dict[str, bytes] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def room(self) -> Mapping[str, int]:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from services.placement.api import messages
+from mesh.ready import Ready
+from services.placement.api import answers, messages
 from services.placement.follow import Follower
 from weft.placement.v1 import candidate_service_pb2 as pb
 from weft.placement.v1.candidate_service_pb2_grpc import CandidateServiceServicer
@@ -16,9 +17,7 @@ class CandidateFinder(CandidateServiceServicer):
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
 
-    async def ListCandidates(
-        self, request: pb.ListCandidatesRequest, context: Any
-    ) -> pb.ListCandidatesResponse:
+    async def ListCandidates(self, request: pb.ListCandidatesRequest, context: Any) -> Ready:
         """Ways to satisfy a request, from memory."""
         view = await self._follower.view()
         found = view.find(
@@ -27,8 +26,4 @@ class CandidateFinder(CandidateServiceServicer):
             exclude=request.exclude_roots,
             limit=request.limit or DEFAULT_LIMIT,
         )
-        return pb.ListCandidatesResponse(
-            candidates=map(messages.candidate, found.candidates),
-            providers=map(messages.summary, found.providers),
-            removals=[pb.Removal(requirement=name, removed=count) for name, count in found.removals],
-        )
+        return answers.of(found)

@@ -1,11 +1,9 @@
 """The contract's messages as values, and back."""
 
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from mesh import clock
 from mesh.errors import invalid
-from services.placement.candidates import Candidate
 from services.placement.model import Amounts, Claim, Group, Inventory, Provider
 from weft.placement.v1 import resources_pb2 as pb
 
@@ -106,28 +104,3 @@ def group(given: pb.RequestGroup) -> Group:
         not_member_of=tuple(given.not_member_of),
         in_tree=given.in_tree,
     )
-
-
-def candidate(value: Candidate) -> pb.Candidate:
-    """One way."""
-    return pb.Candidate(root_id=value.root.id, allocations=allocations(value.allocations))
-
-
-# A provider in the view stays the same object until it changes, and most do not change between two answers.
-_summaries: WeakKeyDictionary[Provider, pb.ProviderSummary] = WeakKeyDictionary()
-
-
-def summary(value: Provider) -> pb.ProviderSummary:
-    """A provider of a candidate."""
-    known = _summaries.get(value)
-    if known is None:
-        known = _summaries[value] = pb.ProviderSummary(
-            provider_id=value.id,
-            parent_id=value.parent_id,
-            root_id=value.root_id,
-            generation=value.generation,
-            capacity={name: held.capacity for name, held in value.inventories.items()},
-            used={name: value.used.get(name, 0) for name in value.inventories},
-            traits=sorted(value.traits),
-        )
-    return known
