@@ -42,8 +42,11 @@ async def run(bench: Bench) -> None:
                 id=ids.new(), consumer_type="server", project_id=ids.new(), user_id=ids.new(),
                 operation_id=ids.new(),
             )  # fmt: skip
-            mixed = random.sample(candidates, len(candidates))
-            await claims.ClaimAllocations(ClaimAllocationsRequest(consumer=consumer, candidates=mixed))
+            first, *others = random.sample(candidates, len(candidates))
+            request = ClaimAllocationsRequest(
+                consumer=consumer, candidates=[first], alternative_provider_ids=[o.root_id for o in others]
+            )
+            await claims.ClaimAllocations(request)
 
         await _measured(bench, claim, pid)
 

@@ -167,7 +167,12 @@ async def _listed(run: Run, ask: Ask, tree: str, limit: int) -> ListCandidatesRe
 
 
 async def _claim(run: Run, ask: Ask, candidates: list[Candidate]) -> Consumer:
-    request = ClaimAllocationsRequest(consumer=consumer(run, ask.consumer_id), candidates=candidates)
+    best, *others = candidates  # each is what one group asks of one host
+    request = ClaimAllocationsRequest(
+        consumer=consumer(run, ask.consumer_id),
+        candidates=[best],
+        alternative_provider_ids=[each.root_id for each in others],
+    )
     return await allocations(run).ClaimAllocations(request)
 
 

@@ -52,9 +52,7 @@ class Allocations(AllocationServiceServicer):
     async def ClaimAllocations(self, request: pb.ClaimAllocationsRequest, context: Any) -> Consumer:
         """Claims the first way that has room."""
         wanted = messages.claim(request.consumer)
-        ways = [messages.amounts(each.allocations) for each in request.candidates]
-        if not all(ways):
-            raise invalid("candidates", "one of them allocates nothing")
+        ways = messages.ways(request)
         return await self._units.change(
             request, Consumer, lambda unit: messages.consumer(allocations.claim(unit, wanted, ways))
         )

@@ -6,6 +6,7 @@ from mesh import clock
 from mesh.errors import invalid
 from services.placement.model import Amounts, Claim, Group, Inventory, Provider
 from weft.placement.v1 import resources_pb2 as pb
+from weft.placement.v1.allocation_service_pb2 import ClaimAllocationsRequest
 
 
 def provider(value: Provider) -> pb.Provider:
@@ -61,6 +62,22 @@ def amounts(given: Any) -> dict[str, dict[str, int]]:
         for name, amount in each.resources.items():
             mine[name] = mine.get(name, 0) + amount
     return {id: resources for id, resources in found.items() if resources}
+
+
+def ways(given: ClaimAllocationsRequest) -> list[Amounts]:
+    """What to claim, best first. Raises INVALID_ARGUMENT for a way that allocates nothing, or where there are
+    alternatives to more than one provider.
+    """
+    found: list[Amounts] = [amounts(each.allocations) for each in given.candidates]
+    if not all(found):
+        raise invalid("candidates", "one of them allocates nothing")
+    if given.alternative_provider_ids:
+        if len(found[0]) > 1:
+            message = "the first candidate has several providers: say whole candidates"
+            raise invalid("alternative_provider_ids", message)
+        (same,) = found[0].values()
+        found += [{id: same} for id in given.alternative_provider_ids]
+    return found
 
 
 def allocations(given: Amounts) -> list[pb.Allocation]:

@@ -76,11 +76,15 @@ class Placement:
         """Make a provider be so."""
         return await self.service().providers.SyncProvider(provider_pb.SyncProviderRequest(**said))
 
-    async def claim(self, *ways: dict[str, dict[str, int]], **consumer: Any) -> pb.Consumer:
-        """Claim the first of these ways that has room."""
+    async def claim(
+        self, *ways: dict[str, dict[str, int]], alternatives: Iterable[str] = (), **consumer: Any
+    ) -> pb.Consumer:
+        """Claim the first of these ways that has room, or what the first says of one of the alternatives."""
         consumer = {"id": ids.new(), "consumer_type": "server", "operation_id": ids.new(), **consumer}
         request = allocation_pb.ClaimAllocationsRequest(
-            consumer=pb.Consumer(**consumer), candidates=[pb.Candidate(allocations=held(way)) for way in ways]
+            consumer=pb.Consumer(**consumer),
+            candidates=[pb.Candidate(allocations=held(way)) for way in ways],
+            alternative_provider_ids=alternatives,
         )
         return await self.service().allocations.ClaimAllocations(request)
 

@@ -27,6 +27,26 @@ async def test_a_claim_takes_the_first_way_with_room(either: Placement) -> None:
     assert (await either.used(large.id), await either.used(small.id)) == ({"VCPU": 2}, {"VCPU": 0})
 
 
+async def test_what_one_candidate_asks_may_be_had_of_other_providers_in_their_order(
+    either: Placement,
+) -> None:
+    full, one, two = [await either.host(name, VCPU=4, MEMORY_MB=64) for name in ("full", "one", "two")]
+    wanted = {"VCPU": 3, "MEMORY_MB": 10}
+    await either.claim({full.id: wanted})
+    order = [two.id, one.id]
+    claimed = await either.claim({full.id: wanted}, alternatives=order)
+    assert list(claimed.allocations) == held({two.id: wanted})
+    assert list((await either.claim({full.id: wanted}, alternatives=order)).allocations) == held(
+        {one.id: wanted}
+    )
+    assert await reason(either.claim({full.id: wanted}, alternatives=order)) == "CAPACITY_EXCEEDED"
+    with pytest.raises(CloudError) as caught:
+        await either.claim({full.id: {"VCPU": 1}, one.id: {"VCPU": 1}}, alternatives=[two.id])
+    assert caught.value.reason == "INVALID_ARGUMENT"
+    assert "alternative_provider_ids" in str(caught.value)
+    assert [await either.used(host.id) for host in (full, one, two)] == [wanted] * 3
+
+
 async def test_a_claim_repeated_by_its_operation_answers_the_first(either: Placement) -> None:
     host, other = await either.host("host", VCPU=4), await either.host("other", VCPU=4)
     consumer = {"id": ids.new(), "operation_id": ids.new()}

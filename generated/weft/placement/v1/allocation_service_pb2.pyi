@@ -124,6 +124,7 @@ class ClaimAllocationsRequest(_message.Message):
     CONSUMER_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ALTERNATIVE_PROVIDER_IDS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes the call safe to repeat: the same id within 24 hours answers what the
     first call did. UUID; REQUEST_ID_REUSED when the rest of the request differs.
@@ -136,16 +137,24 @@ class ClaimAllocationsRequest(_message.Message):
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Candidate]:
         """The ways, best first."""
 
+    @_builtins.property
+    def alternative_provider_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Further ways, after the candidates and best first: what the first candidate allocates, of one of these
+        providers (UUIDs) instead of its own, which must then be one. Ways that differ in nothing else are said so
+        in a tenth of the space.
+        """
+
     def __init__(
         self,
         *,
         consumer: _resources_pb2.Consumer | None = ...,
         candidates: _abc.Iterable[_resources_pb2.Candidate] | None = ...,
         request_id: _builtins.str = ...,
+        alternative_provider_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "consumer", b"consumer", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_provider_ids", b"alternative_provider_ids", "candidates", b"candidates", "consumer", b"consumer", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

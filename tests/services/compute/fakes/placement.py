@@ -107,7 +107,9 @@ class Placement(
         if held is not None:
             assert held.operation_id == wanted.operation_id, "claimed twice by different operations"
             return held
-        for candidate in request.candidates:
+        same = request.candidates[0].allocations[0].resources
+        others = [self._candidate(id, same) for id in request.alternative_provider_ids]
+        for candidate in (*request.candidates, *others):
             if not any(self._fits(a.provider_id, a.resources) for a in candidate.allocations):
                 made = resources_pb2.Consumer()
                 made.CopyFrom(wanted)
