@@ -58,8 +58,8 @@ up: env image ## start a cloud on this machine and leave it running
 chaos: env-test image ## a cloud under fire, counted at the end (MINUTES=5, SEED= of an earlier run, REAL= hosts with true guests)
 	@$(PYTHON_BIN) -m tests.chaos --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED)) $(if $(REAL),--real $(REAL))
 
-bench: env image ## benchmarks (FULL=1 long, ONLY=name for one)
-	@$(PYTHON_BIN) -m benchmarks $(if $(FULL),--full) $(if $(ONLY),--only $(ONLY))
+bench: env image ## benchmarks (FULL=1 long, ONLY="boot call" for some)
+	@$(PYTHON_BIN) -m benchmarks $(if $(FULL),--full) $(addprefix --only ,$(ONLY))
 
 clean: ## remove what was built or cached here, but for .venv
 	@echo "[clean] .cache, build, dist and the caches of the tools"

@@ -28,10 +28,12 @@ def main(ctx: click.Context, full: bool, only: tuple[str, ...]) -> None:
     record = report.Record(KEPT / f"{moment:%Y%m%dT%H%M%SZ}.jsonl", full)
     before = machine.load()
     names = [name for name in suite.NAMES if name in only] or suite.NAMES
-    figures = uvloop.run(suite.run(names, full, record))
+    figures, failed = uvloop.run(suite.run(names, full, record))
     report.table(figures, sys.stdout)
     click.echo(f"\nload average {before} before, {machine.load()} after, on {os.cpu_count()} processors")
     click.echo(f"kept in {record.file}")
+    if failed:
+        raise click.ClickException(f"not to their end, for the reasons told above: {', '.join(failed)}")
 
 
 @main.command("compare")

@@ -1,6 +1,8 @@
 """All benchmarks in their order, and what each is given."""
 
 import sys
+import time
+import traceback
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from importlib import import_module
@@ -52,7 +54,7 @@ class Bench:
         figure = Figure(self._name, name, unit, samples, goal, cost.cpu_ms, note, cost.pss_mb)
         self.figures.append(figure)
         self._record.keep(figure)
-        print(report.show(figure), file=sys.stderr, flush=True)
+        _say(report.show(figure))
 
     async def run(self, name: str) -> None:
         """Run one benchmark."""
@@ -60,10 +62,22 @@ class Bench:
         await import_module(f"benchmarks.{name}").run(self)
 
 
-async def run(names: Sequence[str], full: bool, record: Record) -> list[Figure]:
-    """Run these; all their figures."""
+async def run(names: Sequence[str], full: bool, record: Record) -> tuple[list[Figure], list[str]]:
+    """Run these: all their figures, and the names of those that failed, which keeps none of the others."""
+    failed = []
     async with AsyncExitStack() as stack:
         bench = Bench(full, record, stack)
-        for name in names:
-            await bench.run(name)
-        return bench.figures
+        for number, name in enumerate(names, 1):
+            _say(f"[{number}/{len(names)}] {name}")
+            begun = time.monotonic()
+            try:
+                await bench.run(name)
+            except Exception:  # noqa: BLE001 - told here, and again at the end by the command's status
+                traceback.print_exc()
+                failed.append(name)
+            _say(f"[{number}/{len(names)}] {name}: {time.monotonic() - begun:.0f} s")
+        return bench.figures, failed
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import re
+import sys
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import orjson
 import pytest
@@ -121,3 +123,21 @@ def test_the_kernel_tells_processor_time_and_memory_of_a_process() -> None:
             spent.stop()
     assert spent.each(2).cpu_ms["client"] >= 10
     assert spent.each(2).pss_mb["this"] > 1
+
+
+async def test_a_benchmark_that_fails_keeps_none_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def breaks(bench: suite.Bench) -> None:
+        raise ConnectionError("nobody there")
+
+    async def tells(bench: suite.Bench) -> None:
+        bench.tell("of nothing", "ms", [1.0])
+
+    for name, run in (("breaks", breaks), ("tells", tells)):
+        monkeypatch.setitem(sys.modules, f"benchmarks.{name}", SimpleNamespace(run=run))
+    record = Record(tmp_path / "run.jsonl", full=False)
+    figures, failed = await suite.run(["breaks", "tells"], False, record)
+    assert ([figure.name for figure in figures], failed) == (["of nothing"], ["breaks"])
+    said = capsys.readouterr().err
+    assert all(word in said for word in ("[1/2] breaks", "nobody there", "[2/2] tells"))
