@@ -3,6 +3,8 @@
 import pytest
 
 from mesh.errors import CloudError
+from tests.chaos.cloud import REPLICAS
+from tests.outages.clocks import next_second
 from tests.outages.cloud import OutageCloud, Somebody
 from weft.compute.v1.server_service_pb2 import ListServersRequest
 
@@ -13,16 +15,16 @@ async def test_a_clock_set_an_hour_ahead_ends_sessions_and_no_work_and_so_does_s
     cloud: OutageCloud, somebody: Somebody
 ) -> None:
     before = cloud.pids
+    await next_second(less=0.4)  # in the middle of these boots
     begun = await somebody.boots()
-    for clock in cloud.clocks.values():
-        clock.step(1)
+    await cloud.step_clocks(1, *REPLICAS)
     with pytest.raises(CloudError) as expired:
         await somebody.servers.ListServers(ListServersRequest(), timeout=15)
     assert expired.value.reason == "TOKEN_EXPIRED"
     await somebody.finds_ended(begun)  # those that were not over have passed their deadline, and are undone
+    await next_second(less=0.4)
     begun = await somebody.boots()
-    for clock in cloud.clocks.values():
-        clock.step(0)
+    await cloud.step_clocks(0, *REPLICAS)
     await somebody.finds_whole(begun)
     await somebody.finds_whole(await somebody.boots(1))
     assert cloud.pids == before, "nothing had to be begun again"
@@ -30,7 +32,7 @@ async def test_a_clock_set_an_hour_ahead_ends_sessions_and_no_work_and_so_does_s
 
 async def test_replicas_whose_clocks_are_apart_work_as_one(cloud: OutageCloud, somebody: Somebody) -> None:
     begun = await somebody.boots(3)
-    cloud.clocks["control-a"].step(0.75)  # less than a token lives
+    await cloud.step_clocks(0.75, "control-a")  # less than a token lives
     try:
         begun += await somebody.boots(3)
         await somebody.finds_whole(begun)
@@ -38,7 +40,7 @@ async def test_replicas_whose_clocks_are_apart_work_as_one(cloud: OutageCloud, s
         cloud.parts["control-b"].kill()  # the one that is ahead takes over what that has begun
         await somebody.finds_whole(begun)
     finally:
-        cloud.clocks["control-a"].step(0)
+        await cloud.step_clocks(0, "control-a")
         cloud.parts["control-b"].start()
         await cloud.until_listening("control-b")
     await somebody.finds_whole(await somebody.boots(1))
