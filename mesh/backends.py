@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from mesh import moment
+from mesh import fibers, moment
 from mesh.errors import CloudError
-from mesh.prepared import Prepared
+from mesh.snapshots import Look, at_once, within
 from mesh.trouble import Trouble
 
 # Serialisation failure, deadlock, and a lock not had within lock_timeout.
@@ -27,19 +27,19 @@ _LOCK_TIMEOUT = "200ms"
 @dataclass(frozen=True, slots=True)
 class Backend:
     """An engine, and how this kind of database wants to be used: `begin` opens a transaction and a savepoint,
-    `between` makes the next one; `look` opens a snapshot that cannot be written to.
+    `between` makes the next one; `look` runs what reads. `waits`: its connections can wait on the event loop.
     """
 
     name: str
     engine: Engine
     begin: tuple[str, ...]
     between: tuple[str, ...]
-    look: Prepared
-    writers: int
+    look: Look
     readers: int
     connect_reader: Callable[[], Connection]
     connect_writer: Callable[[], Connection]
     lost: Callable[[Connection], bool]
+    waits: bool = False
     file: Path | None = None
     schema: str | None = None
     reading: Trouble = field(default_factory=lambda: Trouble("reading"))
@@ -79,7 +79,7 @@ def _sqlite(path: Path) -> Backend:
     def writer() -> Connection:
         return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
-    look = Prepared(text("BEGIN"))
+    look = within("BEGIN", "ROLLBACK")
     begin = ("BEGIN IMMEDIATE", "SAVEPOINT unit")
     between = ("RELEASE SAVEPOINT unit", "SAVEPOINT unit")
 
@@ -87,7 +87,7 @@ def _sqlite(path: Path) -> Backend:
         # A full disk or an I/O error makes SQLite roll the whole transaction back by itself.
         return not connection.connection.driver_connection.in_transaction
 
-    return Backend("sqlite", engine, begin, between, look, 1, 4, reader, writer, lost, file=path)
+    return Backend("sqlite", engine, begin, between, look, 4, reader, writer, lost, file=path)
 
 
 def _postgresql(url: str) -> Backend:
@@ -100,17 +100,29 @@ def _postgresql(url: str) -> Backend:
         connect_args={"options": f"{options} -c lock_timeout={_LOCK_TIMEOUT}", "connect_timeout": 5},
     )
 
-    def connect() -> Connection:
+    @event.listens_for(engine, "do_connect")
+    def open_one(_dialect: object, _record: object, words: Any, given: Any) -> psycopg.Connection[Any]:
+        return fibers.Connection.connect(*words, **given)
+
+    def writer() -> Connection:
         return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
-    look = Prepared(text("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+    def reader() -> Connection:
+        connection = writer()
+        connection.connection.driver_connection.execute("SET default_transaction_read_only = on")
+        return connection
+
+    # It ends by COMMIT: after ROLLBACK the driver would have every statement prepared anew.
+    look = at_once(within("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "COMMIT"))
     begin = ("BEGIN; SAVEPOINT unit",)  # one round trip each
     between = ("RELEASE SAVEPOINT unit; SAVEPOINT unit",)
 
     def lost(connection: Connection) -> bool:
         return connection.invalidated or connection.connection.driver_connection.closed
 
-    return Backend("postgresql", engine, begin, between, look, 2, 8, connect, connect, lost, schema=schema)
+    return Backend(
+        "postgresql", engine, begin, between, look, 8, reader, writer, lost, waits=True, schema=schema
+    )
 
 
 def _state(error: BaseException) -> str:

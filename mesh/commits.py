@@ -1,13 +1,12 @@
-"""Group commit: a thread that runs waiting units in one transaction, each behind its own savepoint."""
+"""Group commit: units that wait are run in one transaction, each behind its own savepoint."""
 
 import asyncio
 import contextvars
 import logging
-import queue
 import sqlite3
-import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
 
 import psycopg
 from sqlalchemy import Connection
@@ -18,8 +17,6 @@ from mesh import backends
 if TYPE_CHECKING:
     from mesh.database import Database
 
-# As many units as one COMMIT may carry: beyond, the first to come would wait for the last.
-BATCH = 128
 # A unit that met a deadlock, a lock or a serialisation failure is run again this often.
 ATTEMPTS = 30
 _log = logging.getLogger(__name__)
@@ -80,59 +77,51 @@ def unit_of(connection: Connection) -> Unit:
     return unit
 
 
-class Writer:
-    """A thread with one connection that commits units in groups."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a group: units that are committed, that failed, and that are to be run again."""
 
-    def __init__(self, backend: backends.Backend, number: int) -> None:
+    done: list[Unit] = field(default_factory=list)
+    failed: list[tuple[Unit, BaseException]] = field(default_factory=list)
+    again: list[Unit] = field(default_factory=list)
+
+
+class Committer:
+    """One connection that commits groups of units."""
+
+    def __init__(self, backend: backends.Backend) -> None:
         self._backend = backend
-        self._queue: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
         self._connection: Connection | None = None
-        self._thread = threading.Thread(
-            target=self._work, name=f"{backend.name}-writer-{number}", daemon=True
-        )
-        self._thread.start()
 
-    def put(self, unit: Unit) -> None:
-        """Queue a unit; its future tells the rest."""
-        self._queue.put(unit)
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection; `commit` makes one where there is none."""
+        return self._connection is not None
 
-    def stop(self) -> None:
-        """Finish what is queued and end the thread."""
-        self._queue.put(None)
-        self._thread.join()
+    def connect(self) -> None:
+        """Make the connection. Raises what the driver raises."""
+        self._connection = self._connection or self._backend.connect_writer()
 
-    def _work(self) -> None:
-        stopping = False
-        while not stopping:
-            batch = [self._queue.get()]
-            while len(batch) < BATCH and not self._queue.empty():
-                batch.append(self._queue.get())
-            stopping = None in batch
-            units = [unit for unit in batch if unit is not None and not unit.future.cancelled()]
-            if units:
-                self._commit_all(units)
+    def commit(self, units: list[Unit]) -> Outcome:
+        """Run the units in one transaction."""
+        try:
+            self.connect()
+            return self._transact(cast(Connection, self._connection), units)
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is handed to everybody who waits
+            self._abandon()
+            return self.failed(units, error)
+
+    def failed(self, units: list[Unit], error: BaseException) -> Outcome:
+        """No unit was committed, since the whole group failed."""
+        return Outcome(failed=[(unit, self._translated(error)) for unit in units])
+
+    def close(self) -> None:
+        """Let go of the connection."""
         if self._connection is not None:
             self._connection.close()
 
-    def _commit_all(self, units: list[Unit]) -> None:
-        try:
-            self._connection = self._connection or self._backend.connect_writer()
-            done, failed, again = self._transact(self._connection, units)
-        except Exception as error:  # noqa: BLE001 - whatever it was, it is handed to everybody who waits
-            self._abandon()
-            done, failed, again = [], [(unit, self._translated(error)) for unit in units], []
-        if done or failed:
-            _settle(done, failed)
-        for unit in again:
-            self._queue.put(unit)
-
-    def _transact(
-        self, connection: Connection, units: list[Unit]
-    ) -> tuple[list[Unit], list[tuple[Unit, BaseException]], list[Unit]]:
-        """Run all units in one transaction: those done, those failed, those to be run again."""
-        done: list[Unit] = []
-        failed: list[tuple[Unit, BaseException]] = []
-        again: list[Unit] = []
+    def _transact(self, connection: Connection, units: list[Unit]) -> Outcome:
+        outcome = Outcome()
         execute = connection.connection.driver_connection.execute
         for statement in self._backend.begin:
             execute(statement)
@@ -147,15 +136,15 @@ class Writer:
                     raise
                 execute("ROLLBACK TO SAVEPOINT unit")
                 if backends.passing(error) and unit.attempts < ATTEMPTS:
-                    again.append(unit)
+                    outcome.again.append(unit)
                 else:
-                    failed.append((unit, self._translated(error)))
+                    outcome.failed.append((unit, self._translated(error)))
             else:
-                done.append(unit)
+                outcome.done.append(unit)
         execute("COMMIT")
-        if done:
+        if outcome.done:
             self._backend.writing.over()
-        return done, failed, again
+        return outcome
 
     def _translated(self, error: BaseException) -> BaseException:
         trouble = self._backend.writing
@@ -171,21 +160,3 @@ class Writer:
             connection.close()
         except (DBAPIError, sqlite3.Error, psycopg.Error):
             _log.warning("a broken database connection could not be closed", exc_info=True)
-
-
-def _settle(done: list[Unit], failed: list[tuple[Unit, BaseException]]) -> None:
-    """Wake each event loop once for all of its units."""
-
-    def on_loop(loop: asyncio.AbstractEventLoop) -> None:
-        for unit in done:
-            if unit.loop is loop:
-                unit.succeed()
-        for unit, error in failed:
-            if unit.loop is loop:
-                unit.fail(error)
-
-    for loop in {unit.loop for unit in done} | {unit.loop for unit, _ in failed}:
-        if loop.is_closed():
-            _log.warning("a unit of work ended after its event loop was closed")
-        else:
-            loop.call_soon_threadsafe(on_loop, loop)

@@ -7,23 +7,22 @@ back alone. `read` and `peek` run beside the writers on a snapshot and cannot wr
 
 import asyncio
 import contextvars
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import ClauseElement, Connection, MetaData, Row, Table, bindparam, select, text, update
+from sqlalchemy import ClauseElement, Connection, MetaData, Row, Table, bindparam, select, update
 from sqlalchemy.exc import DBAPIError
 
-from mesh import backends, clock, migrate
-from mesh.commits import Unit, Writer, unit_of
+from mesh import backends, clock, fibers, migrate, writers
+from mesh.commits import Unit, unit_of
 from mesh.errors import CloudError, not_found
 from mesh.nudges import Nudges
 from mesh.prepared import Prepared
+from mesh.readers import Readers
 
-_END = Prepared(text("ROLLBACK"))
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -35,11 +34,10 @@ class Database:
         self.backend = backend
         self.nudges = Nudges()
         self.companions: dict[str, Any] = {}  # what lives as long as the database: its tail, its flow engine
-        self._writers = [Writer(backend, number) for number in range(backend.writers)]
-        self._readers = ThreadPoolExecutor(backend.readers, thread_name_prefix=f"{backend.name}-reader")
-        self._local = threading.local()
-        self._open: list[Connection] = []
-        self._turn = 0
+        self._writer = writers.of(backend)
+        self._threads = ThreadPoolExecutor(backend.readers, thread_name_prefix=f"{backend.name}-reader")
+        self._apart = Readers(backend, self._in_thread, self._threads)
+        self._here = Readers(backend, fibers.run if backend.waits else _in_place, self._threads)
 
     @classmethod
     def open(cls, url: str, metadata: MetaData, migrations: Path | None) -> "Database":
@@ -57,17 +55,13 @@ class Database:
 
     async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kw: P.kwargs) -> T:
         """Run `fn(connection, ...)` on a snapshot in which nothing can be written."""
-        context = contextvars.copy_context()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, context.run, self._read, fn, args, kw)
+        return await self._apart.look(fn, args, kw)
 
     async def peek(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kw: P.kwargs) -> T:
-        """`read` for a few rows that an index finds. On SQLite it runs in place: a way to a thread and
+        """`read` for a few rows that an index finds: on the event loop's own thread. A way to another and
         back, with the interpreter's lock changing hands, takes several times as long as such a read.
         """
-        if self.backend.file is None:
-            return await self.read(fn, *args, **kw)
-        return self._read(fn, args, kw)
+        return await self._here.look(fn, args, kw)
 
     async def write(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kw: P.kwargs) -> T:
         """Run `fn(connection, ...)` as one unit of work: durable when this returns, undone when it raises.
@@ -75,59 +69,24 @@ class Database:
         `fn` may be run again when the database asks for it (a deadlock), so it has no effect but its SQL.
         """
         unit = Unit(self, fn, args, kw)
-        self._turn = (self._turn + 1) % len(self._writers)
-        self._writers[self._turn].put(unit)
+        self._writer.put(unit)
         return await unit.future
 
     async def close(self) -> None:
         """Finish what is queued, then let go of every connection."""
-        await asyncio.to_thread(self._close)
-
-    def _close(self) -> None:
-        for writer in self._writers:
-            writer.stop()
-        self._readers.shutdown()
-        for connection in self._open:
-            connection.close()
+        await self._writer.stop()
+        await asyncio.to_thread(self._threads.shutdown)
+        self._apart.close()
+        self._here.close()
         self.backend.engine.dispose()
 
-    def _read(self, fn: Callable[..., T], args: tuple[Any, ...], kw: dict[str, Any]) -> T:
-        for attempt in (1, 2):
-            connection = self._reader()
-            try:
-                self.backend.look.run(connection)
-                found = fn(connection, *args, **kw)
-                self.backend.reading.over()
-                return found
-            except DBAPIError as error:
-                if error.connection_invalidated and attempt == 1:
-                    continue  # the server closed an idle connection: a read is safe to repeat on a new one
-                if backends.is_trouble(error):
-                    raise backends.translate(error, self.backend.reading) from error
-                raise
-            finally:
-                self._end_read(connection)
-        raise AssertionError("unreachable")
+    async def _in_thread(self, fn: Callable[..., T], *args: Any) -> T:
+        run = contextvars.copy_context().run
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run, fn, *args)
 
-    def _reader(self) -> Connection:
-        connection = getattr(self._local, "connection", None)
-        if connection is None or connection.closed:
-            try:
-                connection = self._local.connection = self.backend.connect_reader()
-            except DBAPIError as error:
-                raise backends.translate(error, self.backend.reading) from error
-            self._open.append(connection)
-        return connection
 
-    def _end_read(self, connection: Connection) -> None:
-        if not connection.invalidated:
-            try:
-                _END.run(connection)
-                return
-            except DBAPIError:  # of no use any more, whatever is wrong with it
-                connection.invalidate()
-        self._open.remove(connection)
-        connection.close()
+async def _in_place(fn: Callable[..., T], *args: Any) -> T:
+    return fn(*args)
 
 
 def after_commit(connection: Connection, callback: Callable[[], object]) -> None:

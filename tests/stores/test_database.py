@@ -2,9 +2,12 @@
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, MetaData, Table, func, insert, select, update
+from sqlalchemy import Connection, MetaData, Table, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from mesh import columns, ids, tables
@@ -13,6 +16,7 @@ from mesh.errors import CloudError
 
 _metadata = MetaData()
 things = Table("things", _metadata, *columns.resource_columns())
+_BEGAN_NOW = text("SELECT now() = statement_timestamp()")
 
 
 @pytest.fixture
@@ -25,6 +29,33 @@ def add(connection: Connection, name: str, id: str | None = None) -> str:
     id = id or ids.new()
     connection.execute(insert(things).values(id=id, name=name, project_id="p", status="NEW"))
     return id
+
+
+@pytest.fixture
+async def postgresql(postgres_schema: str, metadata: MetaData) -> AsyncIterator[Database]:
+    database = Database.open(postgres_schema, metadata, None)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def sqlite(tmp_path: Path, metadata: MetaData) -> AsyncIterator[Database]:
+    database = Database.open(f"sqlite:///{tmp_path}/t.db", metadata, None)
+    yield database
+    await database.close()
+
+
+@contextmanager
+def held_up(database: Database) -> Iterator[Callable[[], object]]:
+    """Somebody else holds what `wait_for_it` wants, until they are told to release it."""
+    with database.backend.engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(7)"))
+        yield lambda: connection.execute(text("SELECT pg_advisory_unlock(7)"))
+
+
+def wait_for_it(connection: Connection) -> str:
+    connection.execute(text("SELECT pg_advisory_lock(7), pg_advisory_unlock(7)"))
+    return "waited"
 
 
 def names(connection: Connection) -> list[str]:
@@ -86,10 +117,62 @@ async def test_a_read_cannot_write(database: Database) -> None:
     assert await database.read(names) == ["honest"]
 
 
-async def test_units_run_off_the_event_loop(database: Database) -> None:
+async def test_units_on_sqlite_run_off_the_event_loop(sqlite: Database) -> None:
     here = threading.get_ident()
-    assert await database.write(lambda _: threading.get_ident()) != here
-    assert await database.read(lambda _: threading.get_ident()) != here
+    assert await sqlite.write(lambda _: threading.get_ident()) != here
+    assert await sqlite.read(lambda _: threading.get_ident()) != here
+
+
+@pytest.mark.parametrize("way", ["write", "read", "peek"])
+async def test_the_event_loop_goes_on_while_postgresql_works(postgresql: Database, way: str) -> None:
+    with held_up(postgresql) as release:
+        waits = asyncio.create_task(getattr(postgresql, way)(wait_for_it))
+        assert await postgresql.peek(names) == []
+        assert not waits.done()
+        release()
+        assert await waits == "waited"
+
+
+@pytest.mark.parametrize("way", ["write", "read", "peek"])
+async def test_who_gives_up_waiting_for_postgresql_spoils_nothing(postgresql: Database, way: str) -> None:
+    with held_up(postgresql) as release:
+        waits = asyncio.create_task(getattr(postgresql, way)(wait_for_it))
+        assert await postgresql.peek(names) == []
+        waits.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waits
+        release()
+    for number in range(20):
+        await postgresql.write(add, f"{number:02}")
+        assert len(await getattr(postgresql, way)(names)) == number + 1
+
+
+@pytest.mark.parametrize("way", ["read", "peek"])
+async def test_all_statements_of_a_read_see_one_state(database: Database, way: str) -> None:
+    def twice(connection: Connection) -> tuple[int, int]:
+        before = len(names(connection))
+        with database.backend.engine.begin() as somebody_else:
+            add(somebody_else, "meanwhile")
+        return before, len(names(connection))
+
+    look = getattr(database, way)
+    first, again = await look(twice), await look(twice)
+    assert (first[0], again[0]) == (first[1], again[1])
+    assert len(await look(names)) > again[0] > 0, "somebody else did write"
+
+
+@pytest.mark.parametrize("way", ["read", "peek"])
+async def test_a_read_of_one_statement_is_a_transaction_by_itself(postgresql: Database, way: str) -> None:
+    def one(connection: Connection) -> bool | None:
+        return connection.scalar(_BEGAN_NOW)
+
+    def two(connection: Connection) -> bool | None:
+        connection.scalar(select(1))
+        return connection.scalar(_BEGAN_NOW)
+
+    for _ in range(2):
+        assert await getattr(postgresql, way)(one)
+        assert not await getattr(postgresql, way)(two)
 
 
 async def test_after_commit_is_called_when_it_is_committed_and_never_otherwise(database: Database) -> None:
