@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import uvloop
 
-from benchmarks import machine, report, suite
+from benchmarks import machine, page, report, suite
 from benchmarks.compare import compare
 
 KEPT = Path(".cache/benchmarks")
@@ -42,6 +42,12 @@ def main(ctx: click.Context, full: bool, only: tuple[str, ...]) -> None:
 def compare_(first: Path, second: Path) -> None:
     """Show the ratios B / A of two runs, each a file in .cache/benchmarks."""
     compare(first, second, sys.stdout)
+
+
+@main.command("page")
+def page_() -> None:
+    """Write docs/figures.md of the runs in benchmarks/kept."""
+    page.PAGE.write_text(page.page())
 
 
 if __name__ == "__main__":

@@ -74,15 +74,16 @@ def _beside(figure: Figure) -> tuple[str, str]:
     anchor, ratio = figure.anchor, figure.ratio
     if anchor is None or ratio is None:
         return "", ""
-    between, share = _span(anchor.low, anchor.high), number(ratio)
+    between, share = span(anchor.low, anchor.high), number(ratio)
     ours = sum(ms for name, ms in figure.cpu_ms.items() if name != "client")
     if anchor.cpu_ms and ours:
-        between += f", {_span(*anchor.cpu_ms)} CPU-ms"
+        between += f", {span(*anchor.cpu_ms)} CPU-ms"
         share += f", {number(ours / anchor.cpu_ms[0])}"
     return between, share
 
 
-def _span(low: float, high: float) -> str:
+def span(low: float, high: float) -> str:
+    """From one figure to another, as one where they are the same."""
     return number(low) if low == high else f"{number(low)}-{number(high)}"
 
 
