@@ -5,7 +5,7 @@ is what it does anew at each execution, which takes several times as long as SQL
 """
 
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from typing import Any, Literal
 
@@ -50,16 +50,31 @@ class Prepared:
         """Make a change; how many rows it met."""
         return self._execute(connection, values)[1].rowcount
 
+    def run_each(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """Make the change with each of these values, all on one way to the database; without lists in it."""
+        if not rows:
+            return
+        text = self._text(connection.dialect)
+        filled = [text.filled(dict(row)) for row in rows]
+        sql, given = filled[0][0], [values for _, values in filled]
+        try:
+            connection.connection.driver_connection.cursor().executemany(sql, given)  # type: ignore[union-attr]
+        except connection.dialect.loaded_dbapi.Error as error:  # type: ignore[misc]
+            raise _as_sqlalchemy(connection, sql, given, error) from error
+
     def _execute(self, connection: Connection, values: dict[str, Any]) -> tuple["_Text", Any]:
-        dialect = connection.dialect
-        text = self._texts.get(dialect.name)
-        if text is None:
-            text = self._texts[dialect.name] = _Text(self._statement, self._names, dialect)
+        text = self._text(connection.dialect)
         sql, given = text.filled(values)
         try:
             return text, connection.connection.driver_connection.execute(sql, given)  # type: ignore[union-attr]
-        except dialect.loaded_dbapi.Error as error:  # type: ignore[misc]
+        except connection.dialect.loaded_dbapi.Error as error:  # type: ignore[misc]
             raise _as_sqlalchemy(connection, sql, given, error) from error
+
+    def _text(self, dialect: Dialect) -> "_Text":
+        text = self._texts.get(dialect.name)
+        if text is None:
+            text = self._texts[dialect.name] = _Text(self._statement, self._names, dialect)
+        return text
 
 
 class _Text:

@@ -194,6 +194,8 @@ def served(tracer: Tracer, name: str, parent: otel_context.Context) -> Opened:
 
 def parent_from(traceparent: str, tracestate: str = "") -> otel_context.Context:
     """The context of a W3C traceparent; an empty or broken one begins a new trace."""
+    if not traceparent:
+        return otel_context.Context()
     usual = None if tracestate else _USUAL.fullmatch(traceparent)
     if usual is None:
         carried = {"traceparent": traceparent, "tracestate": tracestate}

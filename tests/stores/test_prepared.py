@@ -74,6 +74,23 @@ async def test_a_list_may_be_part_of_the_statement(database: Database) -> None:
     assert [row.name for row in found] == ["a", "c"]
 
 
+def add_each(connection: Connection, *pairs: tuple[str, str]) -> None:
+    said = {"project_id": "p", "status": "NEW", "about": {"of": [1]}, "share": 0.5}
+    _ADD.run_each(connection, [{"id": id, "name": name, **said} for id, name in pairs])
+
+
+async def test_a_change_may_be_made_with_many_values_at_once(database: Database) -> None:
+    pairs = [(ids.new(), name) for name in ("a", "b", "c")]
+    await database.write(add_each, *pairs)
+    await database.write(add_each)
+    plain, prepared = await database.read(as_both_see_it)
+    assert [(row["id"], row["name"], row["about"]) for row in prepared] == [(*p, {"of": [1]}) for p in pairs]
+    assert prepared == plain
+    with pytest.raises(IntegrityError):
+        await database.write(add_each, (ids.new(), "d"), pairs[0])
+    assert [row["name"] for row in (await database.read(as_both_see_it))[0]] == ["a", "b", "c"]
+
+
 async def test_a_change_says_what_it_met(database: Database) -> None:
     id = await database.write(add, "old")
     assert await database.write(lambda c: _RENAME.run(c, held=id, new="newer")) == 1

@@ -150,8 +150,7 @@ def _write(connection: Connection, wanted: Claim, before: Claim) -> Claim:
         connection.execute(update(consumers).where(consumers.c.id == id).values(values))
     else:
         _NEW_CONSUMER.run(connection, id=id, **values)
-    for row in rows:
-        _ALLOCATE.run(connection, **row)
+    _ALLOCATE.run_each(connection, rows)
     return after
 
 
