@@ -7,7 +7,7 @@ The view is only as new as the last change that it was told of: what it answers 
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -90,6 +90,19 @@ class Candidates:
             self._clear(row)
             self._providers[row] = None
             self._free.append(row)
+
+    def use(self, id: str, more: Mapping[str, int]) -> None:
+        """So much more of a provider is in use, by class; one that is not known is let be."""
+        row = self._rows.get(id)
+        if row is None:
+            return
+        before = self._at(row)
+        used = dict(before.used)
+        for name, amount in more.items():
+            used[name] = used.get(name, 0) + amount
+        self._providers[row] = after = replace(before, used=used, generation=before.generation + 1)
+        self._amounts.clear(row, before)
+        self._amounts.set(row, after)
 
     def _clear(self, row: int) -> None:
         provider = self._at(row)

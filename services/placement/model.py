@@ -108,6 +108,15 @@ class Usage:
 Amounts = Mapping[str, Mapping[str, int]]  # by provider and class
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was taken of a provider, by class (below zero: given back), and the revision at which it was."""
+
+    revision: int
+    provider_id: str
+    amounts: Mapping[str, int]
+
+
 class Room:
     """What some providers have left, while allocations are tried on paper."""
 

@@ -9,6 +9,7 @@ from mesh.caller import current
 from mesh.errors import invalid
 from services.placement.api import messages
 from services.placement.api.units import Units
+from services.placement.model import Taken
 from services.placement.store import allocations, belongings
 from weft.placement.v1 import allocation_service_pb2 as pb
 from weft.placement.v1.allocation_service_pb2_grpc import AllocationServiceServicer
@@ -53,18 +54,20 @@ class Allocations(AllocationServiceServicer):
         """Claims the first way that has room."""
         wanted = messages.claim(request.consumer)
         ways = messages.ways(request)
-        return await self._units.change(
-            request, Consumer, lambda unit: messages.consumer(allocations.claim(unit, wanted, ways))
-        )
+
+        def do(unit: Any) -> tuple[Consumer, list[Taken]]:
+            after, taken = allocations.claim(unit, wanted, ways)
+            return messages.consumer(after), taken
+
+        return await self._units.take(request, Consumer, do)
 
     async def DeleteAllocations(self, request: pb.DeleteAllocationsRequest, context: Any) -> Empty:
         """Takes everything from one consumer."""
 
-        def do(unit: Any) -> Empty:
-            allocations.remove(unit, request.consumer_id, request.operation_id)
-            return Empty()
+        def do(unit: Any) -> tuple[Empty, list[Taken]]:
+            return Empty(), allocations.remove(unit, request.consumer_id, request.operation_id)
 
-        return await self._units.change(request, Empty, do)
+        return await self._units.take(request, Empty, do)
 
     async def ListProviderAllocations(
         self, request: pb.ListProviderAllocationsRequest, context: Any

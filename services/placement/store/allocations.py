@@ -3,7 +3,7 @@
 Units that write are alone in this database (see api/units), so what is read here holds until the commit.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,7 +15,7 @@ from mesh.caller import Caller
 from mesh.errors import CloudError
 from mesh.paging import page
 from mesh.prepared import Prepared
-from services.placement.model import Amounts, Claim, Usage, generation_conflict
+from services.placement.model import Amounts, Claim, Taken, Usage, generation_conflict
 from services.placement.store import providers, room
 from services.placement.tables import allocations, consumers
 
@@ -35,17 +35,19 @@ def get(connection: Connection, consumer_id: str) -> Claim | None:
     return _claims([row], _HAS.all(connection, id=consumer_id))[0] if row else None
 
 
-def claim(connection: Connection, wanted: Claim, ways: Sequence[Amounts]) -> Claim:
-    """Give the consumer the first of the ways that has room, or what its operation holds for it already.
+def claim(connection: Connection, wanted: Claim, ways: Sequence[Amounts]) -> tuple[Claim, list[Taken]]:
+    """Give the consumer the first of the ways that has room, or what its operation holds for it already; and
+    what was taken for it.
 
     Raises CAPACITY_EXCEEDED when none has room, GENERATION_CONFLICT when the consumer has something else.
     """
     before = get(connection, wanted.consumer_id) or replace(wanted, generation=0, allocations={})
     if before.allocations and wanted.operation_id and before.operation_id == wanted.operation_id:
-        return before
+        return before, []
     _check_generation(wanted, before)
     way = _first_with_room(connection, ways, before.allocations)
-    return _write_all(connection, [(replace(wanted, allocations=way), before)])[0]
+    (after,), taken = _write_all(connection, [(replace(wanted, allocations=way), before)])
+    return after, taken
 
 
 def _first_with_room(connection: Connection, ways: Sequence[Amounts], before: Amounts) -> Amounts:
@@ -77,14 +79,17 @@ def put(connection: Connection, wanted: Sequence[Claim], *, force: bool) -> list
     for each, had in changes:
         left.check(each.allocations, had.allocations)
         left.add(each.allocations)
-    return _write_all(connection, changes)
+    return _write_all(connection, changes)[0]
 
 
-def remove(connection: Connection, consumer_id: str, operation_id: str) -> None:
-    """Take everything from the consumer, if it has it (and, where one is named, by that operation)."""
+def remove(connection: Connection, consumer_id: str, operation_id: str) -> list[Taken]:
+    """Take everything from the consumer, if it has it (and, where one is named, by that operation); what that
+    was.
+    """
     before = get(connection, consumer_id)
-    if before and (not operation_id or before.operation_id == operation_id):
-        _write_all(connection, [(replace(before, allocations={}), before)])
+    if before is None or operation_id not in ("", before.operation_id):
+        return []
+    return _write_all(connection, [(replace(before, allocations={}), before)])[1]
 
 
 def of_provider(
@@ -124,11 +129,22 @@ def _touched(changes: Sequence[tuple[Claim, Claim]]) -> set[str]:
     return {id for change in changes for each in change for id in each.allocations}
 
 
-def _write_all(connection: Connection, changes: Sequence[tuple[Claim, Claim]]) -> list[Claim]:
+def _write_all(
+    connection: Connection, changes: Sequence[tuple[Claim, Claim]]
+) -> tuple[list[Claim], list[Taken]]:
     """Write what is wanted instead of what was before."""
     after = [_write(connection, wanted, before) for wanted, before in changes]
-    providers.touch(connection, _touched(changes))
-    return after
+    revisions = providers.touch(connection, _touched(changes))
+    return after, [Taken(revision, id, _more(id, changes)) for id, revision in revisions.items()]
+
+
+def _more(provider_id: str, changes: Sequence[tuple[Claim, Claim]]) -> Counter[str]:
+    """How much more of the provider there is in use after the changes, by class."""
+    more: Counter[str] = Counter()
+    for wanted, before in changes:
+        more.update(wanted.allocations.get(provider_id, {}))
+        more.subtract(before.allocations.get(provider_id, {}))
+    return more
 
 
 def _write(connection: Connection, wanted: Claim, before: Claim) -> Claim:

@@ -42,11 +42,13 @@ def get(connection: Connection, id: str, generation: int = 0) -> Row[Any]:
     return row
 
 
-def touch(connection: Connection, ids: Iterable[str]) -> None:
-    """The providers changed: their generations grow, and it is told."""
+def touch(connection: Connection, ids: Iterable[str]) -> dict[str, int]:
+    """The providers changed: their generations grow, and it is told. The revision of each one's event."""
+    revisions = {}
     for id in sorted(ids):
         _TOUCH.run(connection, touched=id, now=clock.now())
-        outbox.append(connection, "UPDATED", EVENT, id, "", Provider(id=id))
+        revisions[id] = outbox.append(connection, "UPDATED", EVENT, id, "", Provider(id=id))
+    return revisions
 
 
 def create(connection: Connection, id: str, name: str, parent_id: str) -> None:
