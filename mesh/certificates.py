@@ -9,6 +9,7 @@ a host has a certificate of its own (mesh/holder.py), and asks identity for the 
 import fcntl
 import ipaddress
 import os
+import ssl
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -194,6 +195,29 @@ def server_credentials(leaf: Leaf) -> grpc.ServerCredentials:
     return grpc.dynamic_ssl_server_credentials(
         configuration(shown), fetch, require_client_authentication=True
     )
+
+
+def server_context(leaf: Leaf) -> ssl.SSLContext:
+    """The same for servers that do not speak gRPC, with the pair of now."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return _with(context, leaf)
+
+
+def client_context(leaf: Leaf) -> ssl.SSLContext:
+    """TLS for a client that shows the pair of now; the server must be whom the connection names."""
+    return _with(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), leaf)
+
+
+def _with(context: ssl.SSLContext, leaf: Leaf) -> ssl.SSLContext:
+    context.load_verify_locations(cadata=leaf.ca_pem.decode())
+    pair = leaf.pair()
+    # OpenSSL reads files only, and those on the disk may be changed between the key and the certificate.
+    with os.fdopen(os.memfd_create("pair"), "wb") as file:
+        file.write(pair.key + pair.chain)
+        file.flush()
+        context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
+    return context
 
 
 def channel_credentials(ca_pem: bytes, pair: Pair | None = None) -> grpc.ChannelCredentials:

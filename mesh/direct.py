@@ -8,18 +8,18 @@ is here is asked at each call: one that stops, or never was here, is called over
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc
 from cryptography import x509
 from grpc import aio
 
 from mesh.certificates import Leaf
+from mesh.context import Aborted, Context, Metadata
 
-Metadata = Iterable[tuple[str, str | bytes]]
 _NONE = aio.Metadata()
 _open: dict[str, "Door"] = {}
 
@@ -57,7 +57,7 @@ class Door:
             return None
         return self._handlers.get(path)
 
-    def begin(self, handler: grpc.RpcMethodHandler, raw: bytes, context: "Context") -> asyncio.Task[Any]:
+    def begin(self, handler: grpc.RpcMethodHandler, raw: bytes, context: Context) -> asyncio.Task[Any]:
         """Work on a call in a task of its own, which knows nothing of the caller's."""
         loop = asyncio.get_running_loop()
         task = loop.create_task(handler.unary_unary(raw, context), context=contextvars.Context())
@@ -69,46 +69,6 @@ class Door:
         self._calls.discard(task)
         if not task.cancelled():
             task.exception()  # whoever gave up waiting does not ask for it
-
-
-class Aborted(Exception):
-    """The handler has ended the call by an error."""
-
-    def __init__(self, code: grpc.StatusCode, details: str, trailers: aio.Metadata) -> None:
-        super().__init__(details)
-        self.code, self.details, self.trailers = code, details, trailers
-
-
-class Context:
-    """What a handler is told of a call, as by gRPC's own contexts."""
-
-    def __init__(self, metadata: Metadata, leaf: Leaf, ends: float) -> None:
-        self._metadata, self._leaf, self._ends = tuple(metadata), leaf, ends
-
-    def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
-        """What was sent beside the request."""
-        return self._metadata
-
-    def auth_context(self) -> Mapping[str, Iterable[bytes]]:
-        """What the caller's certificate names."""
-        return {"x509_subject_alternative_name": _names(self._leaf.pair().chain)}
-
-    def peer(self) -> str:
-        """Not an address."""
-        return "direct:"
-
-    def time_remaining(self) -> float:
-        """Seconds."""
-        return max(0.0, self._ends - asyncio.get_running_loop().time())
-
-    def set_trailing_metadata(self, _: object) -> None:
-        """Only a client outside of the cloud reads it."""
-
-    async def abort(
-        self, code: grpc.StatusCode, details: str = "", trailers: Iterable[tuple[str, Any]] = ()
-    ) -> NoReturn:
-        """End the call by an error."""
-        raise Aborted(code, details, aio.Metadata(*trailers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +104,8 @@ class Call:
             raise _unavailable()
         door, handler = found
         ends = asyncio.get_running_loop().time() + timeout
-        task = door.begin(handler, self._serialize(request), Context(metadata, self._way.leaf, ends))
+        context = Context(metadata, _names(self._way.leaf.pair().chain), ends)
+        task = door.begin(handler, self._serialize(request), context)
         try:
             answer = await asyncio.shield(task)
         except Aborted as error:

@@ -6,6 +6,7 @@ that back into a `CloudError`, and the gateway shows it as problem details (RFC 
 
 import json
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -230,6 +231,18 @@ def to_problem(error: CloudError, trace_id: str = "", instance: str = "") -> dic
     if error.retry_after is not None:
         problem["retry_after"] = error.retry_after
     return problem
+
+
+def from_problem(problem: Mapping[str, Any]) -> CloudError:
+    """The CloudError that problem details tell of; those without a reason of ours come from elsewhere."""
+    reason, detail = str(problem.get("reason", "")), str(problem.get("detail", ""))
+    if reason not in _CODES:
+        return CloudError("INTERNAL", detail or "The answer was no problem of this cloud.")
+    fields = {each["field"]: each["detail"] for each in problem.get("errors", ())}
+    error = CloudError(reason, detail, fields=fields, retry_after=problem.get("retry_after"))
+    error.metadata.update(problem.get("metadata", {}))
+    error.trace_id = problem.get("trace_id", "")
+    return error
 
 
 def problem_header(error: CloudError, trace_id: str = "") -> str:

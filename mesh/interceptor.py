@@ -53,7 +53,7 @@ class Interceptor:
         method = contract.method(path)
         allow = access.compile_rule(path, rule or method.access, self._policy)
         told = Recorder(self._trail, method, rule or method.access or Access())
-        call = _Call(self, method, allow, handler.request_deserializer, told)
+        call = _Call(self, method, allow, handler, told)
         behaviour = handler.unary_unary or handler.stream_unary
         if behaviour is not None:
             wrapped: Any = call.answering_once(behaviour)
@@ -116,11 +116,14 @@ class _Call:
         outer: Interceptor,
         method: contract.Method,
         allow: access.Rule,
-        parse: Callable[[bytes], Message],
+        handler: Handler,
         told: Recorder,
     ) -> None:
-        self._outer, self._method, self._allow, self._parse = outer, method, allow, parse
-        self._told = told
+        self._outer, self._method, self._allow, self._told = outer, method, allow, told
+        self._parse: Callable[[bytes], Message] = handler.request_deserializer
+        # As it is served: bytes that come and go beside the call (mesh/bulk.py) are no stream of messages.
+        self._streamed = handler.request_streaming
+        self._lasts = method.client_streaming or method.server_streaming
         self._check = validation.checker(method.request_type)
         self._called = access_rules.names(method.path)
 
@@ -178,7 +181,7 @@ class _Call:
         caller.enter(acting)
         self._allow(acting)
         access_rules.check(acting, self._called)
-        request = self._stream(raw) if self._method.client_streaming else self._valid(raw)
+        request = self._stream(raw) if self._streamed else self._valid(raw)
         if span is not None and span.is_recording():
             if acting.project_id:
                 span.set_attribute("weft.project.id", acting.project_id)
@@ -188,7 +191,7 @@ class _Call:
 
     def _limit(self, context: Any) -> float | None:
         left = context.time_remaining()
-        return left if left is not None or self._method.client_streaming else deadline.DEFAULT
+        return left if left is not None or self._lasts else deadline.DEFAULT
 
     def _valid(self, raw: bytes) -> Message:
         try:

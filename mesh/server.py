@@ -20,6 +20,7 @@ from sqlalchemy import MetaData
 from mesh import logging as weft_logging
 from mesh import paging, replay, tracing
 from mesh.audit import Trail, to_identity
+from mesh.bulk import Behaviour, Port, Route
 from mesh.certificates import Authority, Identity, Leaf
 from mesh.channel import Peers
 from mesh.database import Database
@@ -32,6 +33,7 @@ from mesh.reconcile import upkeep
 from mesh.revocations import RemoteVerifier
 from mesh.serving import Drain, Server
 from mesh.settings import ServiceSettings, Settings
+from mesh.together import all_of
 from mesh.tokens import Verifier
 from weft.options.v1.access_pb2 import Access
 
@@ -44,13 +46,15 @@ class Service:
     """What `build` answers: `servicers` as pairs of the generated add function and the servicer.
 
     `background` runs from start to end of the process; `verifier` replaces the one that asks identity;
-    `rules` gives access rules, by path, for RPCs of foreign contracts; `closing` is called last.
+    `rules` gives access rules, by path, for RPCs of foreign contracts; `bulk` serves RPCs, by path, whose
+    content comes or goes as plain bytes too (mesh/bulk.py); `closing` is called last.
     """
 
     servicers: list[tuple[Callable[[Any, Any], None], Any]]
     background: list[Background] = field(default_factory=list)
     verifier: Verifier | None = None
     rules: Mapping[str, Access] = field(default_factory=dict)
+    bulk: Mapping[str, Behaviour] = field(default_factory=dict)
     closing: Background | None = None
 
 
@@ -153,8 +157,11 @@ async def _started(
         if runtime.flows is not None:
             await runtime.flows.start()
             stack.push_async_callback(runtime.flows.stop)
+        routes = [Route(interceptor, path, do) for path, do in service.bulk.items()]
+        port = Port(runtime.leaf, runtime.service.listen if routes else (), routes)
+        stack.push_async_callback(lambda: all_of([server.stop(), port.stop(drain.left())]))
+        await port.start()
         await server.start()
-        stack.push_async_callback(server.stop)
         _log.info("%s listens on %s", part.name, ", ".join(runtime.service.listen))
         yield runtime
 

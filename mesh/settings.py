@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct, field
 
 DEFAULT_FILE = Path("/etc/weft/weft.toml")
+_BULK_ABOVE = 10
 _LONGEST_SOCKET = 107  # sun_path of unix(7), less its end
 EXIT_STATUS = 78  # EX_CONFIG of sysexits.h
 PORTS = {
@@ -188,6 +189,10 @@ class Settings(Struct, frozen=True):
         given = self.services.get(service, ServiceSection()).address
         return given or f"127.0.0.1:{PORTS[service]}"
 
+    def bulk_address(self, service: str) -> str:
+        """Where a service gives and takes contents: see mesh/bulk.py."""
+        return ",".join(map(beside, self.address(service).split(",")))
+
     def for_service(self, name: str) -> ServiceSettings:
         """The settings of one service, with everything filled in."""
         given = self.services.get(name, ServiceSection())
@@ -208,6 +213,16 @@ class Settings(Struct, frozen=True):
         return _expand(
             _convert(self.own.get(name, {}), type_, name, "the settings", lax=True), self.cloud.state
         )
+
+
+def beside(address: str) -> str:
+    """Where the contents of a service that is at `address` come and go: a socket of another ending, or ten
+    ports above.
+    """
+    if address.startswith("unix:"):
+        return address.removesuffix(".sock") + ".http"
+    host, _, port = address.rpartition(":")
+    return f"{host}:{int(port) + _BULK_ABOVE}"
 
 
 _SECTIONS: dict[str, type[Section]] = {

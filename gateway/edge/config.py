@@ -3,15 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from gateway.edge import problems
+from gateway.edge import clusters, contents, problems
+from gateway.edge.clusters import Config
 from gateway.edge.contracts import DESCRIPTORS, PACKAGES, rest_services
 from mesh.certificates import Leaf
 from mesh.settings import Settings
 
-Config = dict[str, Any]
 _TYPE = "type.googleapis.com/envoy."
-# The largest JSON body of a REST call, and of any one gRPC message's buffer at the edge. File uploads stream.
-_BUFFER_BYTES = 4 * 1024 * 1024
 # Envoy keeps its spans for 5 s by default; a trace is looked at sooner. And it would send them by fives:
 # under load that costs telemetry a third as much as the calls themselves cost.
 _RUNTIME = {
@@ -24,21 +22,23 @@ _ORIGINAL = "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:
 
 def bootstrap(settings: Settings, upstream: Leaf, secrets: Path) -> Config:
     """The whole of it. `upstream` is shown to services; `secrets` holds the edge's own certificate as SDS."""
-    services = [_service_cluster(settings, name, upstream) for name in PACKAGES]
-    host, port = _split(settings.gateway.admin)
+    services = [clusters.of_service(settings, name, upstream) for name in PACKAGES]
     return {
         "node": {"id": "gateway", "cluster": settings.cloud.name},
-        "admin": {"address": _socket(host, port)},
+        "admin": {"address": clusters.at(settings.gateway.admin)},
         "layered_runtime": {"layers": [{"name": "static", "static_layer": _RUNTIME}]},
         "static_resources": {
             "listeners": [_listener(settings, secrets)],
-            "clusters": [*services, _pages_cluster(settings)],
+            "clusters": [
+                *services,
+                clusters.of_contents(settings, contents.SERVICE, contents.CLUSTER, upstream),
+                clusters.of_pages(settings),
+            ],
         },
     }
 
 
 def _listener(settings: Settings, secrets: Path) -> Config:
-    host, port = _split(settings.gateway.address)
     tls = {
         "@type": _TYPE + "extensions.transport_sockets.tls.v3.DownstreamTlsContext",
         "common_tls_context": {
@@ -54,8 +54,8 @@ def _listener(settings: Settings, secrets: Path) -> Config:
     }
     return {
         "name": "edge",
-        "address": _socket(host, port),
-        "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
+        "address": clusters.at(settings.gateway.address),
+        "per_connection_buffer_limit_bytes": clusters.BUFFER_BYTES,
         "filter_chains": [
             {
                 "transport_socket": {"name": "tls", "typed_config": tls},
@@ -150,7 +150,7 @@ def _virtual_host() -> Config:
         "response_headers_to_remove": ["x-envoy-upstream-service-time"],
         "routes": [
             _calls("identity", {"path": _LOGIN}),
-            *map(_without_certificate, [*calls, *pages]),
+            *map(_without_certificate, [contents.route(_UNSENT), *calls, *pages]),
         ],
     }
 
@@ -200,84 +200,3 @@ def _tracing(settings: Settings) -> Config:
         "spawn_upstream_span": False,
         "operation": _ORIGINAL,
     }
-
-
-def _service_cluster(settings: Settings, name: str, leaf: Leaf) -> Config:
-    files = {"certificate_chain": leaf.certificate_path, "private_key": leaf.key_path}
-    uri = f"spiffe://{settings.cloud.name}/service/{name}"
-    tls = {
-        "@type": _TYPE + "extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-        "sni": f"{name}.weft.internal",
-        "common_tls_context": {
-            "alpn_protocols": ["h2"],
-            "tls_certificates": [
-                {key: {"filename": str(path)} for key, path in files.items()}
-                | {"watched_directory": {"path": str(leaf.directory)}}
-            ],
-            "validation_context": {
-                "trusted_ca": {"filename": str(leaf.directory / "ca.crt")},
-                "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"exact": uri}}],
-            },
-        },
-    }
-    return {
-        **_cluster(name, settings.address(name)),
-        "typed_extension_protocol_options": {
-            _TYPE.removeprefix("type.googleapis.com/") + "extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": _TYPE + "extensions.upstreams.http.v3.HttpProtocolOptions",
-                "explicit_http_config": {
-                    "http2_protocol_options": {
-                        "connection_keepalive": {"interval": "30s", "timeout": "10s"},
-                    }
-                },
-            }
-        },
-        "transport_socket": {"name": "tls", "typed_config": tls},
-    }
-
-
-def _pages_cluster(settings: Settings) -> Config:
-    return _cluster("pages", settings.gateway.dialects)
-
-
-def _cluster(name: str, address: str) -> Config:
-    """One address, or several with commas between them: replicas, of which those are called that answer."""
-    addresses = address.split(",")
-    named = not address.startswith("unix:")
-    endpoints = [{"endpoint": {"address": _where(each)}} for each in addresses]
-    return {
-        "name": name,
-        "type": "STRICT_DNS" if named else "STATIC",
-        "connect_timeout": "5s",
-        "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
-        **(_asked_for_their_health() if len(addresses) > 1 else {}),
-    }
-
-
-def _asked_for_their_health() -> Config:
-    """A replica that does not say that it is well gets no calls; where none does, all are tried."""
-    check = {
-        "interval": "1s",
-        "no_traffic_interval": "1s",
-        "timeout": "2s",
-        "unhealthy_threshold": 1,
-        "healthy_threshold": 1,
-        "grpc_health_check": {},
-    }
-    return {"health_checks": [check], "ignore_health_on_host_removal": True}
-
-
-def _where(address: str) -> Config:
-    if address.startswith("unix:"):
-        return {"pipe": {"path": address.removeprefix("unix:")}}
-    return _socket(*_split(address))
-
-
-def _split(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-def _socket(host: str, port: int) -> Config:
-    return {"socket_address": {"address": host, "port_value": port}}

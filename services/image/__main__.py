@@ -11,6 +11,7 @@ from mesh.shared_key import shared_key
 from services.image import reconcile
 from services.image.api import ImageServicer, TransferApi
 from services.image.api.base import Parts
+from services.image.api.bulk import in_bulk
 from services.image.blobs import Blobs
 from services.image.contents import Contents
 from services.image.flows import FLOWS
@@ -37,13 +38,15 @@ def build(runtime: Runtime) -> Service:
         Sweep("dead uploads", reconcile.DEAD_UPLOADS_SECONDS, lambda: reconcile.end_dead_uploads(database)),
         Sweep("leftovers", reconcile.LEFTOVERS_SECONDS, lambda: reconcile.remove_leftovers(contents)),
     ]
+    images, transfers = ImageServicer(parts), TransferApi(parts)
     return Service(
         servicers=[
-            (image_service_pb2_grpc.add_ImageServiceServicer_to_server, ImageServicer(parts)),
-            (transfer_service_pb2_grpc.add_TransferServiceServicer_to_server, TransferApi(parts)),
+            (image_service_pb2_grpc.add_ImageServiceServicer_to_server, images),
+            (transfer_service_pb2_grpc.add_TransferServiceServicer_to_server, transfers),
             (operation_service_pb2_grpc.add_OperationServiceServicer_to_server, OperationServicer(database)),
         ],
         background=[sweep.run for sweep in sweeps],
+        bulk=in_bulk(parts, images, transfers),
     )
 
 

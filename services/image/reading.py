@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from mesh.errors import CloudError, invalid, not_found
@@ -15,22 +16,33 @@ async def pieces(path: Path, offset: int, length: int = 0) -> AsyncIterator[byte
 
     Raises INVALID_ARGUMENT when the content ends before `offset`, NOT_FOUND when it was deleted just now.
     """
+    async with opened(path) as descriptor:
+        end = end_of(os.fstat(descriptor).st_size, offset, length)
+        async for piece in _read(descriptor, offset, end):
+            yield piece
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[int]:
+    """The file's descriptor, which reads on when the file is deleted. Raises NOT_FOUND."""
     try:
         descriptor = await asyncio.to_thread(os.open, path, os.O_RDONLY)
     except FileNotFoundError as error:
         raise not_found("image content", path.name) from error
     try:
-        async for piece in _read(descriptor, offset, length):
-            yield piece
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
-async def _read(descriptor: int, offset: int, length: int) -> AsyncIterator[bytes]:
-    size = os.fstat(descriptor).st_size
+def end_of(size: int, offset: int, length: int) -> int:
+    """Where a range ends whose length is 0 for all that is left. Raises INVALID_ARGUMENT."""
     if offset > size:
         raise invalid("offset", f"the content has only {size} bytes")
-    end = min(size, offset + length) if length else size
+    return min(size, offset + length) if length else size
+
+
+async def _read(descriptor: int, offset: int, end: int) -> AsyncIterator[bytes]:
     ahead = _ahead(descriptor, offset, end)
     try:
         while offset < end:

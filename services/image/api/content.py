@@ -10,6 +10,7 @@ from mesh.errors import CloudError, invalid, wrong_status
 from services.image import messages, reading, store
 from services.image.api.base import Api
 from services.image.api.draining import drain
+from services.image.model import Image
 from weft.image.v1 import image_service_pb2 as verbs
 from weft.image.v1 import resources_pb2 as pb
 
@@ -35,13 +36,17 @@ class ContentApi(Api):
     async def DownloadImage(
         self, request: verbs.DownloadImageRequest, context: Any
     ) -> AsyncIterator[HttpBody]:
-        reach = current().reach
-        image = await self._database.read(store.images.get, request.id, reach)
-        if not image.gives_out(reach):
-            raise wrong_status("image", image.id, image.status, ["ACTIVE"])
-        path = self._contents.blobs.path(image.sha256)
+        path = self._contents.blobs.path((await self.given(request.id)).sha256)
         async for piece in reading.pieces(path, request.offset, request.length):
             yield HttpBody(content_type=_CONTENT_TYPE, data=piece)
+
+    async def given(self, id: str) -> Image:
+        """The image, if its content may be read. Raises NOT_FOUND, WRONG_STATUS."""
+        reach = current().reach
+        image = await self._database.read(store.images.get, id, reach)
+        if not image.gives_out(reach):
+            raise wrong_status("image", image.id, image.status, ["ACTIVE"])
+        return image
 
 
 async def _chunks(

@@ -2,15 +2,18 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from google.api.httpbody_pb2 import HttpBody
+from google.protobuf import json_format
 
-from mesh import ids
-from mesh.certificates import Authority
+from mesh import certificates, errors, ids
+from mesh.certificates import Authority, Identity
 from mesh.channel import Client
 from mesh.settings import Settings
 from services.image.__main__ import build
@@ -57,6 +60,43 @@ class Images:
         await self.stub.DeleteImage(verbs.DeleteImageRequest(id=image_id))
 
 
+@dataclass
+class PlainImages(Images):
+    """The same, with contents as plain bytes (mesh/bulk.py)."""
+
+    http: httpx.AsyncClient
+
+    async def upload(self, image_id: str, data: bytes, piece: int = 1 << 20) -> pb.Image:
+        """By PUT, of a length that nobody tells."""
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for at in range(0, len(data), piece):
+                yield data[at : at + piece]
+
+        return await self.put(image_id, pieces())
+
+    async def put(self, image_id: str, content: bytes | AsyncIterator[bytes]) -> pb.Image:
+        """Any body."""
+        answer = await self.http.put(file(image_id), content=content)
+        return json_format.ParseDict(_good(answer).json(), pb.Image())
+
+    async def content(self, image_id: str, **fields: Any) -> bytes:
+        """By GET."""
+        return _good(await self.http.get(file(image_id), params=fields)).content
+
+
+def file(image_id: str) -> str:
+    """The path of a content."""
+    return f"/image/v1/images/{image_id}/file"
+
+
+def _good(answer: httpx.Response) -> httpx.Response:
+    if answer.status_code >= 400:
+        assert answer.headers["content-type"] == "application/problem+json"
+        raise errors.from_problem(answer.json())
+    return answer
+
+
 async def messages(
     image_id: str, data: bytes, piece: int = 1 << 20
 ) -> AsyncIterator[verbs.UploadImageRequest]:
@@ -89,6 +129,19 @@ def store(cloud_house: House) -> Path:
     return Path(cloud_house.settings.image.store)
 
 
+def plainly(running: House, identity: Identity, token: str = "", authority: Any = None) -> httpx.AsyncClient:
+    """HTTP on the port of contents, as whoever has this certificate; `authority` signed it."""
+    trust = certificates.client_context((authority or running.authority).issue(identity))
+    trust.load_verify_locations(cadata=running.authority.ca_pem.decode())
+    path = running.settings.bulk_address("image").removeprefix("unix:")
+    return httpx.AsyncClient(
+        transport=httpx.AsyncHTTPTransport(uds=path, verify=trust),
+        base_url="https://image.weft.internal",
+        headers={"authorization": f"Bearer {token}"} if token else {},
+        timeout=60,
+    )
+
+
 def _images(running: House, roles: Iterable[str], scope: str = "project") -> Images:
     project_id = ids.new()
     client: Client = running.user("image", person(project_id, *roles, scope=scope))
@@ -99,6 +152,32 @@ def _images(running: House, roles: Iterable[str], scope: str = "project") -> Ima
 def mine(cloud_house: House) -> Images:
     """The image service as a member of one project sees it."""
     return _images(cloud_house, ["member"])
+
+
+@pytest.fixture
+async def plain(cloud_house: House) -> AsyncIterator[PlainImages]:
+    """A member of a project who has contents go as plain bytes."""
+    async with plainly_used(cloud_house) as images:
+        yield images
+
+
+@pytest.fixture(params=["messages", "bytes"])
+async def either(request: pytest.FixtureRequest, cloud_house: House) -> AsyncIterator[Images]:
+    """A member of a project, in either way."""
+    if request.param == "messages":
+        yield _images(cloud_house, ["member"])
+        return
+    async with plainly_used(cloud_house) as images:
+        yield images
+
+
+@asynccontextmanager
+async def plainly_used(running: House) -> AsyncIterator[PlainImages]:
+    """As a member of a project of its own."""
+    caller = person(ids.new(), "member")
+    stub = running.user("image", caller).stub(ImageServiceStub)
+    async with plainly(running, Identity.gateway(), running.people.register(caller)) as http:
+        yield PlainImages(stub, caller.project_id, http)
 
 
 @pytest.fixture

@@ -29,37 +29,37 @@ DATA = os.urandom(3 * MIB + 17)
 
 
 async def test_an_image_is_active_with_its_digests_and_comes_back_as_it_went(
-    mine: Images, store: Path
+    either: Images, store: Path
 ) -> None:
-    image = await mine.make(DATA, name="disk")
+    image = await either.make(DATA, name="disk")
     assert image.status == pb.IMAGE_STATUS_ACTIVE
     assert (image.size_bytes, image.virtual_size_bytes) == (len(DATA), len(DATA))
     assert image.sha256 == digest(DATA)
     assert len(image.sha512) == 128
     assert files(store) == {digest(DATA)}
-    assert await mine.content(image.id) == DATA
+    assert await either.content(image.id) == DATA
 
 
 @pytest.mark.parametrize(
     ("offset", "length"), [(0, 1), (17, 0), (MIB - 1, 2), (2 * MIB, 10 * MIB), (len(DATA), 0)]
 )
-async def test_a_download_may_be_a_range(mine: Images, offset: int, length: int) -> None:
-    image = await mine.make(DATA)
+async def test_a_download_may_be_a_range(either: Images, offset: int, length: int) -> None:
+    image = await either.make(DATA)
     expected = DATA[offset : offset + length] if length else DATA[offset:]
-    assert await mine.content(image.id, offset=offset, length=length) == expected
+    assert await either.content(image.id, offset=offset, length=length) == expected
 
 
-async def test_a_range_that_begins_beyond_the_end_is_refused(mine: Images) -> None:
-    image = await mine.make(DATA)
+async def test_a_range_that_begins_beyond_the_end_is_refused(either: Images) -> None:
+    image = await either.make(DATA)
     with pytest.raises(CloudError) as refusal:
-        await mine.content(image.id, offset=len(DATA) + 1)
+        await either.content(image.id, offset=len(DATA) + 1)
     assert "offset" in refusal.value.fields
 
 
 @pytest.mark.parametrize("piece", [1000, 65536, 4 << 20])
-async def test_pieces_of_any_size_make_the_same_image(mine: Images, piece: int) -> None:
+async def test_pieces_of_any_size_make_the_same_image(either: Images, piece: int) -> None:
     data = DATA[: 200 * piece] if piece < 65536 else DATA
-    image = await mine.upload((await mine.create()).id, data, piece)
+    image = await either.upload((await either.create()).id, data, piece)
     assert image.sha256 == digest(data)
 
 
@@ -70,33 +70,33 @@ async def test_a_qcow2_and_an_iso_are_taken_for_what_they_are(mine: Images) -> N
 
 
 async def test_a_refused_content_leaves_nothing_and_the_image_can_be_uploaded_again(
-    mine: Images, store: Path
+    either: Images, store: Path
 ) -> None:
-    image = await mine.create(format=pb.DISK_FORMAT_QCOW2)
+    image = await either.create(format=pb.DISK_FORMAT_QCOW2)
     with pytest.raises(CloudError) as refusal:
-        await mine.upload(image.id, qcow2(backing_offset=512, backing_size=11))
+        await either.upload(image.id, qcow2(backing_offset=512, backing_size=11))
     assert refusal.value.reason == "IMAGE_REFUSED"
-    after = await mine.get(image.id)
+    after = await either.get(image.id)
     assert after.status == pb.IMAGE_STATUS_QUEUED
     assert "backing file" in after.status_reason
     assert files(store) == set()
-    assert (await mine.upload(image.id, qcow2())).status == pb.IMAGE_STATUS_ACTIVE
+    assert (await either.upload(image.id, qcow2())).status == pb.IMAGE_STATUS_ACTIVE
 
 
-async def test_a_content_with_another_digest_than_promised_is_refused(mine: Images, store: Path) -> None:
-    image = await mine.create(sha256=digest(DATA))
+async def test_a_content_with_another_digest_than_promised_is_refused(either: Images, store: Path) -> None:
+    image = await either.create(sha256=digest(DATA))
     with pytest.raises(CloudError) as refusal:
-        await mine.upload(image.id, DATA[:-1])
+        await either.upload(image.id, DATA[:-1])
     assert refusal.value.reason == "CONTENT_MISMATCH"
     assert refusal.value.metadata["expected"] == digest(DATA)
     assert files(store) == set()
-    assert (await mine.upload(image.id, DATA)).sha256 == digest(DATA)
+    assert (await either.upload(image.id, DATA)).sha256 == digest(DATA)
 
 
-async def test_an_upload_of_nothing_is_incomplete(mine: Images) -> None:
-    image = await mine.create()
+async def test_an_upload_of_nothing_is_incomplete(either: Images) -> None:
+    image = await either.create()
     with pytest.raises(CloudError) as refusal:
-        await mine.upload(image.id, b"")
+        await either.upload(image.id, b"")
     assert refusal.value.reason == "UPLOAD_INCOMPLETE"
     assert refusal.value.metadata == {"received_bytes": "0"}
 
@@ -150,10 +150,10 @@ async def test_an_uploader_that_falls_silent_is_given_up(
     assert files(store) == set()
 
 
-async def test_of_many_uploads_at_once_one_wins(mine: Images, store: Path) -> None:
-    image = await mine.create()
+async def test_of_many_uploads_at_once_one_wins(either: Images, store: Path) -> None:
+    image = await either.create()
     contents = [bytes([number]) * MIB for number in range(20)]
-    ends = await asyncio.gather(*(mine.upload(image.id, data) for data in contents), return_exceptions=True)
+    ends = await asyncio.gather(*(either.upload(image.id, data) for data in contents), return_exceptions=True)
     won = [end for end in ends if isinstance(end, pb.Image)]
     lost = [end for end in ends if isinstance(end, CloudError)]
     assert len(won) == 1
@@ -161,10 +161,10 @@ async def test_of_many_uploads_at_once_one_wins(mine: Images, store: Path) -> No
     assert files(store) == {won[0].sha256}
 
 
-async def test_an_active_image_takes_no_other_content(mine: Images) -> None:
-    image = await mine.make(DATA)
+async def test_an_active_image_takes_no_other_content(either: Images) -> None:
+    image = await either.make(DATA)
     with pytest.raises(CloudError) as refusal:
-        await mine.upload(image.id, DATA)
+        await either.upload(image.id, DATA)
     assert refusal.value.reason == "WRONG_STATUS"
     assert refusal.value.metadata["status"] == "ACTIVE"
 
@@ -182,13 +182,13 @@ async def test_the_same_content_is_kept_once_until_its_last_image_goes(
 
 
 async def test_deleting_and_uploading_the_same_content_at_once_never_loses_it(
-    mine: Images, store: Path
+    either: Images, store: Path
 ) -> None:
     for _ in range(5):
-        old, new = await mine.make(DATA), await mine.create()
-        await asyncio.gather(mine.delete(old.id), mine.upload(new.id, DATA))
-        assert await mine.content(new.id) == DATA
-        await mine.delete(new.id)
+        old, new = await either.make(DATA), await either.create()
+        await asyncio.gather(either.delete(old.id), either.upload(new.id, DATA))
+        assert await either.content(new.id) == DATA
+        await either.delete(new.id)
     assert files(store) == set()
 
 
@@ -221,22 +221,24 @@ async def test_deleting_an_image_ends_an_upload_to_it(mine: Images, store: Path)
     assert files(store) == set()
 
 
-async def test_quota_stops_an_upload_while_it_streams(cloud_house: House, mine: Images, store: Path) -> None:
+async def test_quota_stops_an_upload_while_it_streams(
+    cloud_house: House, either: Images, store: Path
+) -> None:
     cloud_house.limits.limits["image_bytes"] = 2 * MIB
-    image = await mine.create()
+    image = await either.create()
     with pytest.raises(CloudError) as refusal:
-        await mine.upload(image.id, DATA)
+        await either.upload(image.id, DATA)
     assert refusal.value.reason == "QUOTA_EXCEEDED"
     assert refusal.value.metadata["resource"] == "image_bytes"
     assert files(store) == set()
-    assert (await mine.upload(image.id, DATA[: 2 * MIB])).status == pb.IMAGE_STATUS_ACTIVE
+    assert (await either.upload(image.id, DATA[: 2 * MIB])).status == pb.IMAGE_STATUS_ACTIVE
 
 
-async def test_uploads_at_once_cannot_pass_the_quota_together(cloud_house: House, mine: Images) -> None:
+async def test_uploads_at_once_cannot_pass_the_quota_together(cloud_house: House, either: Images) -> None:
     cloud_house.limits.limits["image_bytes"] = 2 * MIB
-    images = [await mine.create() for _ in range(6)]
+    images = [await either.create() for _ in range(6)]
     ends = await asyncio.gather(
-        *(mine.upload(image.id, os.urandom(MIB)) for image in images), return_exceptions=True
+        *(either.upload(image.id, os.urandom(MIB)) for image in images), return_exceptions=True
     )
     assert sum(isinstance(end, pb.Image) for end in ends) == 2
     assert {end.reason for end in ends if isinstance(end, CloudError)} == {"QUOTA_EXCEEDED"}

@@ -1,0 +1,117 @@
+"""The content of images as plain bytes: UploadImage, DownloadImage and FetchImage without messages."""
+
+import base64
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from google.protobuf.empty_pb2 import Empty
+
+from mesh.bulk import Behaviour, Call
+from mesh.caller import current
+from mesh.errors import CloudError
+from services.image import messages, reading
+from services.image.api.base import Api, Parts
+from services.image.api.content import ContentApi
+from services.image.api.draining import drain
+from services.image.api.transfers import TransferApi
+from services.image.model import Image
+from weft.image.v1 import image_service_pb2 as verbs
+from weft.image.v1 import resources_pb2 as pb
+from weft.image.v1.transfer_service_pb2 import FetchImageRequest
+
+_TYPE = "application/octet-stream"
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The bytes from `offset` to `end`; `asked`: the client named them by a header."""
+
+    offset: int
+    end: int
+    asked: bool = False
+
+    @classmethod
+    def of(cls, header: str, size: int) -> "Range | None":
+        """What a Range header names of so many bytes; None where it is nothing of them (RFC 9110, 14).
+
+        What is no single range is all of it.
+        """
+        found = _RANGE.fullmatch(header.strip())
+        if found is None or found.groups() == ("", ""):
+            return cls(0, size)
+        if not found[1]:
+            offset, end = max(0, size - int(found[2])), size
+        else:
+            offset, end = int(found[1]), min(size, int(found[2] or size) + 1)
+        return cls(offset, end, asked=True) if offset < end else None
+
+
+class BulkApi(Api):
+    """Bytes in, bytes out."""
+
+    def __init__(self, parts: Parts, contents: ContentApi, transfers: TransferApi) -> None:
+        super().__init__(parts)
+        self._content, self._transfers = contents, transfers
+
+    async def upload(self, request: verbs.UploadImageRequest, call: Call) -> pb.Image:
+        """PUT: the body is the content."""
+        chunks = call.exchange.chunks()
+        try:
+            return messages.image(await self._uploads.receive(current(), request.id, chunks))
+        except CloudError:
+            await drain(chunks)
+            raise
+
+    async def download(self, request: verbs.DownloadImageRequest, call: Call) -> Empty:
+        """GET: all of the content, or what `offset` and `length` or a Range header name of it."""
+        image = await self._content.given(request.id)
+        async with reading.opened(self._contents.blobs.path(image.sha256)) as descriptor:
+            if request.offset or request.length:
+                end = reading.end_of(image.size_bytes, request.offset, request.length)
+                await _give(call, descriptor, Range(request.offset, end), {})
+            else:
+                await _give_asked(call, descriptor, image)
+        return Empty()
+
+    async def fetch(self, request: FetchImageRequest, call: Call) -> Empty:
+        """GET by a host: the content from `offset` on."""
+        async with reading.opened(await self._transfers.granted(request)) as descriptor:
+            end = reading.end_of(os.fstat(descriptor).st_size, request.offset, 0)
+            await _give(call, descriptor, Range(request.offset, end), {})
+        return Empty()
+
+
+def in_bulk(parts: Parts, contents: ContentApi, transfers: TransferApi) -> Mapping[str, Behaviour]:
+    """The RPCs that are served so, by path."""
+    api = BulkApi(parts, contents, transfers)
+    return {
+        "/weft.image.v1.ImageService/UploadImage": api.upload,
+        "/weft.image.v1.ImageService/DownloadImage": api.download,
+        "/weft.image.v1.TransferService/FetchImage": api.fetch,
+    }
+
+
+async def _give_asked(call: Call, descriptor: int, image: Image) -> None:
+    """By the Range header, which counts for nothing where it is of another content (If-Range)."""
+    digest = base64.b64encode(bytes.fromhex(image.sha256)).decode()
+    about = {"Accept-Ranges": "bytes", "ETag": f'"{image.sha256}"', "Repr-Digest": f"sha-256=:{digest}:"}
+    same = call.headers.get("if-range", about["ETag"]) == about["ETag"]
+    range = Range.of(call.headers.get("range", "") if same else "", image.size_bytes)
+    if range is None:
+        nothing = {**about, "Content-Range": f"bytes */{image.size_bytes}", "Content-Length": "0"}
+        await call.exchange.answer(416, nothing.items())
+        return
+    if range.asked:
+        about["Content-Range"] = f"bytes {range.offset}-{range.end - 1}/{image.size_bytes}"
+    await _give(call, descriptor, range, about)
+
+
+async def _give(call: Call, descriptor: int, range: Range, about: Mapping[str, str]) -> None:
+    length = str(range.end - range.offset)
+    headers = {**about, "Content-Type": _TYPE, "Content-Length": length}
+    await call.exchange.answer(206 if range.asked else 200, headers.items())
+    if call.method != "HEAD":
+        await call.exchange.give(descriptor, range.offset, range.end)
