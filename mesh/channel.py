@@ -47,8 +47,8 @@ _OPTIONS = (
     ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
     ("grpc.use_local_subchannel_pool", 1),
 )
-# Thousands of hosts watch a service that mostly has nothing to tell: what they cost it then is pings. One that
-# is gone without a word, as behind a cut cable, is noticed 70 s later at the latest.
+# Thousands of hosts watch a service that mostly has nothing to tell: what they cost it then is pings. One
+# that is gone without a word, as behind a cut cable, is noticed 70 s later at the latest.
 _FROM_A_NODE: Options = (("grpc.keepalive_time_ms", 60_000),)
 
 
