@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -14,9 +13,9 @@ from cli.contract import contracts
 from cli.session import Session
 
 if TYPE_CHECKING:
-    from weft.image.v1 import image_service_pb2 as pb
+    from cli.contents import Contents
+    from weft.image.v1 import resources_pb2 as pb
 
-CHUNK = 1 << 20
 _FORMATS = {".qcow2": "QCOW2", ".iso": "ISO"}
 
 
@@ -51,7 +50,7 @@ async def _upload(session: Session, file: Path, said: dict[str, Any]) -> Any:
     async with session.client() as client:
         image: Any = await calls.call(client, verbs["create"], values)
         try:
-            return await calls.stub(client, verbs["upload"])(chunks(image.id, file))
+            return await asyncio.to_thread(_send, contents(session, client), image.id, file)
         except CloudError:
             # What has no content is of no use; the error that matters is the one at hand.
             await calls.call(client, verbs["delete"], {"id": image.id, "allow_missing": True})
@@ -63,18 +62,21 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-async def chunks(image_id: str, file: Path) -> "AsyncIterator[pb.UploadImageRequest]":
-    """The content of a file as messages of UploadImage, with progress."""
-    from google.api.httpbody_pb2 import HttpBody
+def _send(to: "Contents", image_id: str, file: Path) -> "pb.Image":
+    from google.protobuf import json_format
 
-    from weft.image.v1 import image_service_pb2 as pb
+    from weft.image.v1 import resources_pb2 as pb
 
-    size = (await asyncio.to_thread(file.stat)).st_size
-    with file.open("rb") as opened, progress(file.name, size) as bar:
-        yield pb.UploadImageRequest(id=image_id)
-        while data := await asyncio.to_thread(opened.read, CHUNK):
-            yield pb.UploadImageRequest(file=HttpBody(data=data))
-            bar.update(len(data))
+    with file.open("rb") as opened, progress(file.name, file.stat().st_size) as bar:
+        return json_format.ParseDict(to.put(image_id, opened, bar.update), pb.Image())
+
+
+def contents(session: Session, client: Any) -> "Contents":
+    """The way of contents to the cloud that the client is connected with, as the same one."""
+    from cli.contents import Contents
+
+    cloud = session.resolved()
+    return Contents(cloud.endpoint, cloud.ca, client.token or "")
 
 
 @click.command()
@@ -95,28 +97,30 @@ async def _download(session: Session, image: str, file: Path | None) -> None:
     async with session.client() as client:
         id = await find(client, contracts(), "image", image)
         record: Any = await calls.call(client, contracts().verbs["image"]["show"], {"id": id})
+        of = contents(session, client)
         if str(file) == "-":
-            await _receive(client, record, sys.stdout.buffer)
+            await asyncio.to_thread(_receive, of, record, sys.stdout.buffer)
             return
         path = file or Path(record.name or id)
         part = path.with_name(path.name + ".part")
         with part.open("wb") as out:
-            await _receive(client, record, out)
+            await asyncio.to_thread(_receive, of, record, out)
         part.replace(path)
         click.echo(path)
 
 
-async def _receive(client: Any, record: Any, out: IO[bytes]) -> None:
-    from cli import calls
+def _receive(of: "Contents", record: Any, out: IO[bytes]) -> None:
     from mesh.errors import CloudError
 
-    verb = contracts().verbs["image"]["download"]
     digest = hashlib.sha256()
+
+    def take(piece: memoryview) -> None:
+        out.write(piece)
+        digest.update(piece)
+        bar.update(len(piece))
+
     with progress(record.name, record.size_bytes) as bar:
-        async for part in calls.stub(client, verb)(calls.request(verb, {"id": record.id})):
-            out.write(part.data)
-            digest.update(part.data)
-            bar.update(len(part.data))
+        of.get(record.id, record.size_bytes, take)
     if record.sha256 and digest.hexdigest() != record.sha256:
         raise CloudError(
             "DIGEST_MISMATCH", f"What arrived of image {record.id} is not what it says: try again.",

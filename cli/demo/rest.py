@@ -10,9 +10,10 @@ from typing import Any
 import httpx
 
 from cli.demo.stage import Failed, Stage
-from cli.images import CHUNK, progress
+from cli.images import progress
 
 Json = dict[str, Any]
+_PIECE = 1 << 20
 
 
 class Rest:
@@ -48,7 +49,7 @@ class Rest:
 
         async def content() -> AsyncIterator[bytes]:
             with progress(file.name, size) as bar, file.open("rb") as opened:
-                while data := await asyncio.to_thread(opened.read, CHUNK):
+                while data := await asyncio.to_thread(opened.read, _PIECE):
                     yield data
                     bar.update(len(data))
 
