@@ -5,7 +5,7 @@ import json
 import os
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, Protocol
 
 from mesh import tracing
@@ -34,13 +34,11 @@ class Contents:
         """Give an image its content; the image as JSON. `told` hears how many bytes each piece has."""
         size = os.fstat(content.fileno()).st_size
         with self._connection() as connection:
-            try:
-                # Files that the kernel makes as they are read, and pipes, have no size.
-                length = {"Content-Length": str(size)} if size else {"Transfer-Encoding": "chunked"}
-                body, headers = _Told(content, told), self._headers(length)
+            # Files that the kernel makes as they are read, and pipes, have no size.
+            length = {"Content-Length": str(size)} if size else {"Transfer-Encoding": "chunked"}
+            body, headers = _Told(content, told), self._headers(length)
+            with suppress(BrokenPipeError, ConnectionResetError):  # it is answered before it is heard out
                 connection.request("PUT", _path(image_id), body, headers, encode_chunked=not size)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # it has been answered before it was heard out
             answer = connection.getresponse()
             said = json.loads(answer.read())
             if answer.status != 200:

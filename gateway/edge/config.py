@@ -135,7 +135,7 @@ _UNSENT: Config = {
 
 def _virtual_host() -> Config:
     calls = [_calls(name, {"prefix": f"/weft.{name}.v1."}) for name in PACKAGES]
-    pages = [_unseen("/telemetry/"), _pages("/image/v2/", "0s"), _pages("/")]
+    pages = [_unseen("/telemetry/"), contents.redirected(_pages("/image/v2/", "0s")), _pages("/")]
     return {
         "name": "cloud",
         "domains": ["*"],
@@ -150,7 +150,7 @@ def _virtual_host() -> Config:
         "response_headers_to_remove": ["x-envoy-upstream-service-time"],
         "routes": [
             _calls("identity", {"path": _LOGIN}),
-            *map(_without_certificate, [contents.route(_UNSENT), *calls, *pages]),
+            *map(_without_certificate, [*contents.routes(_UNSENT), *calls, *pages]),
         ],
     }
 
