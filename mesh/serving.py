@@ -26,6 +26,7 @@ LAST_WORDS = 3.0
 _OPTIONS = (
     ("grpc.so_reuseport", 0),  # a port in use must be an error, not a lottery
     ("grpc.max_receive_message_length", 16 << 20),
+    ("grpc.http2.max_frame_size", 1 << 20),  # a piece of a content in one, and not in 64
     # Between the two limits gRPC refuses by chance: as one, what is refused for its size always is.
     ("grpc.max_metadata_size", 32 << 10),
     ("grpc.absolute_max_metadata_size", 32 << 10),
