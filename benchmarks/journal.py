@@ -1,6 +1,7 @@
 """The flow engine alone: flows of eight steps that do nothing, each step journalled as ever.
 
-SQLite with synchronous=FULL in a file on this machine's disk; one fsync of that disk is measured beside it.
+SQLite with synchronous=FULL in a file on this machine's disk, with one fsync of that disk beside it; and
+PostgreSQL, a cluster of its own with fsync on.
 """
 
 import asyncio
@@ -12,12 +13,14 @@ from typing import Any
 from sqlalchemy import Connection, MetaData
 
 from benchmarks import measure
+from benchmarks.figures import Goal
 from benchmarks.processes import spending
 from benchmarks.suite import Bench
 from mesh import ids, tables
 from mesh.caller import Caller, Kind
 from mesh.database import Database, after_commit
 from mesh.flow import Flow, FlowEngine, Run, Step, submit
+from tests.postgres import cluster
 
 _STEPS = 8
 _AT_ONCE = 64
@@ -44,23 +47,32 @@ _FLOW = Flow(
 
 
 async def run(bench: Bench) -> None:
-    """One after the other, and many at once."""
+    """One after the other, and many at once: on SQLite, then on PostgreSQL."""
     with tempfile.TemporaryDirectory(prefix="weft-bench-") as folder:
         bench.tell("one fsync of the disk", "ms", await asyncio.to_thread(_fsyncs, Path(folder)))
-        metadata = MetaData()
-        tables.add_to(metadata)
-        database = await asyncio.to_thread(Database.open, f"sqlite:///{folder}/flows.db", metadata, None)
-        ended: dict[str, asyncio.Event] = {}
-        engine = FlowEngine(database, [_FLOW], ended)
-        await engine.start()
-        try:
-            await _measure(bench, database, ended)
-        finally:
-            await engine.stop()
-            await database.close()
+        await _on(bench, f"sqlite:///{folder}/flows.db", "", None)
+    with cluster() as url:
+        await _on(bench, url, " on PostgreSQL", Goal(200, at_least=True))
 
 
-async def _measure(bench: Bench, database: Database, ended: dict[str, asyncio.Event]) -> None:
+async def _on(bench: Bench, url: str, where: str, goal: Goal | None) -> None:
+    """Measure with the tables in `url`; `goal` is how many flows there should be in a second."""
+    metadata = MetaData()
+    tables.add_to(metadata)
+    database = await asyncio.to_thread(Database.open, url, metadata, None)
+    ended: dict[str, asyncio.Event] = {}
+    engine = FlowEngine(database, [_FLOW], ended)
+    await engine.start()
+    try:
+        await _measure(bench, database, ended, where, goal)
+    finally:
+        await engine.stop()
+        await database.close()
+
+
+async def _measure(
+    bench: Bench, database: Database, ended: dict[str, asyncio.Event], where: str, goal: Goal | None
+) -> None:
     async def flow() -> None:
         target = ids.new()
         event = ended[target] = asyncio.Event()
@@ -71,11 +83,12 @@ async def _measure(bench: Bench, database: Database, ended: dict[str, asyncio.Ev
     times = bench.of(100, 1000)
     with spending({}) as spent:
         samples = await measure.one_by_one(flow, times, warm_up=10)
-    bench.tell(f"a flow of {_STEPS} steps", "ms", samples, None, spent.each(times + 10))
+    bench.tell(f"a flow of {_STEPS} steps{where}", "ms", samples, None, spent.each(times + 10))
     rounds, times = bench.of(3, 5), bench.of(1000, 5000)
     with spending({}) as spent:
         rates = [await measure.at_once(flow, times, _AT_ONCE) for _ in range(rounds)]
-    bench.tell(f"flows of {_STEPS} steps, {_AT_ONCE} at once", "/s", rates, None, spent.each(rounds * times))
+    many = f"flows of {_STEPS} steps, {_AT_ONCE} at once{where}"
+    bench.tell(many, "/s", rates, goal, spent.each(rounds * times))
 
 
 def _submit(connection: Connection, target: str) -> str:
