@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from mesh import fibers, moment
+from mesh import moment, postgres
 from mesh.errors import CloudError
 from mesh.snapshots import Look, at_once, within
 from mesh.trouble import Trouble
@@ -27,13 +28,15 @@ _LOCK_TIMEOUT = "200ms"
 @dataclass(frozen=True, slots=True)
 class Backend:
     """An engine, and how this kind of database wants to be used: `begin` opens a transaction and a savepoint,
-    `between` makes the next one; `look` runs what reads. `waits`: its connections can wait on the event loop.
+    `between` makes the next one, both by `put`; `look` runs what reads. `waits`: its connections can wait on
+    the event loop.
     """
 
     name: str
     engine: Engine
     begin: tuple[str, ...]
     between: tuple[str, ...]
+    put: Callable[..., None]
     look: Look
     readers: int
     connect_reader: Callable[[], Connection]
@@ -79,7 +82,11 @@ def _sqlite(path: Path) -> Backend:
     def writer() -> Connection:
         return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
-    look = within("BEGIN", "ROLLBACK")
+    def put(connection: Connection, *statements: str) -> None:
+        for statement in statements:
+            connection.connection.driver_connection.execute(statement)
+
+    look = within("BEGIN", "ROLLBACK", put)
     begin = ("BEGIN IMMEDIATE", "SAVEPOINT unit")
     between = ("RELEASE SAVEPOINT unit", "SAVEPOINT unit")
 
@@ -87,7 +94,7 @@ def _sqlite(path: Path) -> Backend:
         # A full disk or an I/O error makes SQLite roll the whole transaction back by itself.
         return not connection.connection.driver_connection.in_transaction
 
-    return Backend("sqlite", engine, begin, between, look, 4, reader, writer, lost, file=path)
+    return Backend("sqlite", engine, begin, between, put, look, 4, reader, writer, lost, file=path)
 
 
 def _postgresql(url: str) -> Backend:
@@ -97,12 +104,16 @@ def _postgresql(url: str) -> Backend:
     engine = create_engine(
         parsed.difference_update_query(["options"]),
         poolclass=NullPool,
+        paramstyle="numeric_dollar",  # the server's own
+        use_native_hstore=False,
+        json_serializer=orjson.dumps,
+        json_deserializer=orjson.loads,
         connect_args={"options": f"{options} -c lock_timeout={_LOCK_TIMEOUT}", "connect_timeout": 5},
     )
 
     @event.listens_for(engine, "do_connect")
     def open_one(_dialect: object, _record: object, words: Any, given: Any) -> psycopg.Connection[Any]:
-        return fibers.Connection.connect(*words, **given)
+        return postgres.Connection.connect(*words, **given)
 
     def writer() -> Connection:
         return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -112,16 +123,19 @@ def _postgresql(url: str) -> Backend:
         connection.connection.driver_connection.execute("SET default_transaction_read_only = on")
         return connection
 
-    # It ends by COMMIT: after ROLLBACK the driver would have every statement prepared anew.
-    look = at_once(within("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "COMMIT"))
-    begin = ("BEGIN; SAVEPOINT unit",)  # one round trip each
-    between = ("RELEASE SAVEPOINT unit; SAVEPOINT unit",)
+    def put(connection: Connection, *statements: str) -> None:
+        connection.connection.driver_connection.put_off(*statements)
+
+    # It ends by COMMIT: after ROLLBACK the driver's cursors would have every statement prepared anew.
+    look = at_once(within("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "COMMIT", put))
+    begin = ("BEGIN", "SAVEPOINT unit")
+    between = ("RELEASE SAVEPOINT unit", "SAVEPOINT unit")
 
     def lost(connection: Connection) -> bool:
         return connection.invalidated or connection.connection.driver_connection.closed
 
     return Backend(
-        "postgresql", engine, begin, between, look, 8, reader, writer, lost, waits=True, schema=schema
+        "postgresql", engine, begin, between, put, look, 8, reader, writer, lost, waits=True, schema=schema
     )
 
 

@@ -123,12 +123,10 @@ class Committer:
     def _transact(self, connection: Connection, units: list[Unit]) -> Outcome:
         outcome = Outcome()
         execute = connection.connection.driver_connection.execute
-        for statement in self._backend.begin:
-            execute(statement)
+        self._backend.put(connection, *self._backend.begin)
         for unit in units:
             if unit is not units[0]:
-                for statement in self._backend.between:
-                    execute(statement)
+                self._backend.put(connection, *self._backend.between)
             try:
                 unit.run(connection)
             except BaseException as error:

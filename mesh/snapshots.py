@@ -12,12 +12,12 @@ from mesh.prepared import Prepared
 Look = Callable[..., Any]  # of a connection, a function of it, and what else it is given: a tuple and a dict
 
 
-def within(begin: str, end: str) -> Look:
-    """Looks from within a transaction."""
-    first, last = Prepared(text(begin)), Prepared(text(end))
+def within(begin: str, end: str, put: Callable[..., None]) -> Look:
+    """Looks from within a transaction that `put` begins."""
+    last = Prepared(text(end))
 
     def look(connection: Connection, fn: Callable[..., Any], args: Any, kw: Any) -> Any:
-        first.run(connection)
+        put(connection, begin)
         try:
             return fn(connection, *args, **kw)
         finally:
@@ -34,7 +34,7 @@ def at_once(otherwise: Look) -> Look:
     """Looks without a transaction at what a single statement finds, which is one state by itself.
 
     Nobody says how many statements a function makes: one that wants a second is begun anew by `otherwise`, as
-    it is from then on. For connections of `mesh.fibers`.
+    it is from then on. For connections of `mesh.postgres`.
     """
     several: set[object] = set()
 

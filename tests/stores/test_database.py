@@ -16,7 +16,7 @@ from mesh.errors import CloudError
 
 _metadata = MetaData()
 things = Table("things", _metadata, *columns.resource_columns())
-_BEGAN_NOW = text("SELECT now() = statement_timestamp()")
+_ISOLATION = text("SELECT current_setting('transaction_isolation')")
 
 
 @pytest.fixture
@@ -162,17 +162,20 @@ async def test_all_statements_of_a_read_see_one_state(database: Database, way: s
 
 
 @pytest.mark.parametrize("way", ["read", "peek"])
-async def test_a_read_of_one_statement_is_a_transaction_by_itself(postgresql: Database, way: str) -> None:
-    def one(connection: Connection) -> bool | None:
-        return connection.scalar(_BEGAN_NOW)
+async def test_a_read_has_a_transaction_where_it_makes_several_statements(
+    postgresql: Database, way: str
+) -> None:
+    def one(connection: Connection) -> str | None:
+        return connection.scalar(_ISOLATION)
 
-    def two(connection: Connection) -> bool | None:
+    def two(connection: Connection) -> str | None:
         connection.scalar(select(1))
-        return connection.scalar(_BEGAN_NOW)
+        return connection.scalar(_ISOLATION)
 
-    for _ in range(2):
-        assert await getattr(postgresql, way)(one)
-        assert not await getattr(postgresql, way)(two)
+    look = getattr(postgresql, way)
+    for _ in range(3):
+        assert await look(one) == "read committed"
+        assert await look(two) == "repeatable read"
 
 
 async def test_after_commit_is_called_when_it_is_committed_and_never_otherwise(database: Database) -> None:

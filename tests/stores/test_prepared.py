@@ -118,3 +118,31 @@ async def test_what_only_looks_cannot_write(database: Database) -> None:
 async def test_a_value_that_is_missing_is_an_error(database: Database) -> None:
     with pytest.raises(KeyError):
         await database.read(lambda connection: _NAMED.all(connection))
+
+
+async def test_what_is_prepared_outlives_a_unit_that_goes_back(database: Database) -> None:
+    id = await database.write(add, "held")
+
+    def stumble(connection: Connection, name: str) -> list[str]:
+        with pytest.raises(IntegrityError), connection.begin_nested():
+            add(connection, name, id)
+        add(connection, name)
+        return [row.name for row in _NAMED.all(connection, names=[name])]
+
+    for number in range(4):
+        assert await database.write(stumble, f"n{number}") == [f"n{number}"]
+        with pytest.raises(IntegrityError):
+            await database.write(add, "again", id)
+    found = await database.read(lambda connection: [row.name for row in connection.execute(_ALL)])
+    assert found == ["held", "n0", "n1", "n2", "n3"]
+
+
+async def test_several_rows_are_written_at_once_whatever_they_hold(database: Database) -> None:
+    rows = [
+        {"id": ids.new(), "name": f"{number:03}", "project_id": "p", "status": "NEW", "share": share}
+        for number, share in enumerate([0.5, None, 2.0] * 100)
+    ]
+    done = await database.write(lambda c: c.execute(insert(things), rows).rowcount)
+    assert done == 300
+    held = await database.read(Prepared(_ALL).all)
+    assert [(row.name, row.share) for row in held] == [(row["name"], row["share"]) for row in rows]
