@@ -27,15 +27,14 @@ _LOCK_TIMEOUT = "200ms"
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """An engine, and how this kind of database wants to be used: `begin` opens a transaction and a savepoint,
-    `between` makes the next one, both by `put`; `look` runs what reads. `waits`: its connections can wait on
-    the event loop.
+    """An engine, and how this kind of database wants to be used: `begin` opens a transaction to write; `put`
+    makes statements that answer nothing; `look` runs what reads. `waits`: its connections can wait on the
+    event loop.
     """
 
     name: str
     engine: Engine
-    begin: tuple[str, ...]
-    between: tuple[str, ...]
+    begin: str
     put: Callable[..., None]
     look: Look
     readers: int
@@ -87,14 +86,12 @@ def _sqlite(path: Path) -> Backend:
             connection.connection.driver_connection.execute(statement)
 
     look = within("BEGIN", "ROLLBACK", put)
-    begin = ("BEGIN IMMEDIATE", "SAVEPOINT unit")
-    between = ("RELEASE SAVEPOINT unit", "SAVEPOINT unit")
 
     def lost(connection: Connection) -> bool:
         # A full disk or an I/O error makes SQLite roll the whole transaction back by itself.
         return not connection.connection.driver_connection.in_transaction
 
-    return Backend("sqlite", engine, begin, between, put, look, 4, reader, writer, lost, file=path)
+    return Backend("sqlite", engine, "BEGIN IMMEDIATE", put, look, 4, reader, writer, lost, file=path)
 
 
 def _postgresql(url: str) -> Backend:
@@ -128,14 +125,12 @@ def _postgresql(url: str) -> Backend:
 
     # It ends by COMMIT: after ROLLBACK the driver's cursors would have every statement prepared anew.
     look = at_once(within("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "COMMIT", put))
-    begin = ("BEGIN", "SAVEPOINT unit")
-    between = ("RELEASE SAVEPOINT unit", "SAVEPOINT unit")
 
     def lost(connection: Connection) -> bool:
         return connection.invalidated or connection.connection.driver_connection.closed
 
     return Backend(
-        "postgresql", engine, begin, between, put, look, 8, reader, writer, lost, waits=True, schema=schema
+        "postgresql", engine, "BEGIN", put, look, 8, reader, writer, lost, waits=True, schema=schema
     )
 
 

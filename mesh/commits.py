@@ -1,4 +1,4 @@
-"""Group commit: units that wait are run in one transaction, each behind its own savepoint."""
+"""Group commit: units that wait share a transaction, each behind a savepoint where they are several."""
 
 import asyncio
 import contextvars
@@ -6,6 +6,7 @@ import logging
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import psycopg
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 # A unit that met a deadlock, a lock or a serialisation failure is run again this often.
 ATTEMPTS = 30
+_FIRST = ("SAVEPOINT unit",)
+_NEXT = ("RELEASE SAVEPOINT unit", "SAVEPOINT unit")
 _log = logging.getLogger(__name__)
 
 
@@ -121,25 +124,27 @@ class Committer:
             self._connection.close()
 
     def _transact(self, connection: Connection, units: list[Unit]) -> Outcome:
-        outcome = Outcome()
+        outcome, put = Outcome(), partial(self._backend.put, connection)
         execute = connection.connection.driver_connection.execute
-        self._backend.put(connection, *self._backend.begin)
+        put(self._backend.begin)
+        undo = "ROLLBACK TO SAVEPOINT unit" if len(units) > 1 else "ROLLBACK"
         for unit in units:
-            if unit is not units[0]:
-                self._backend.put(connection, *self._backend.between)
+            if len(units) > 1:
+                put(*(_FIRST if unit is units[0] else _NEXT))
             try:
                 unit.run(connection)
             except BaseException as error:
                 if self._backend.lost(connection):
                     raise
-                execute("ROLLBACK TO SAVEPOINT unit")
+                execute(undo)
                 if backends.passing(error) and unit.attempts < ATTEMPTS:
                     outcome.again.append(unit)
                 else:
                     outcome.failed.append((unit, self._translated(error)))
             else:
                 outcome.done.append(unit)
-        execute("COMMIT")
+        if outcome.done or len(units) > 1:
+            execute("COMMIT")
         if outcome.done:
             self._backend.writing.over()
         return outcome

@@ -3,7 +3,6 @@ second time, and sent together where none needs another's answer.
 """
 
 import itertools
-from collections import ChainMap
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any
 
@@ -120,10 +119,10 @@ class Connection(waiting.Connection):
         if not self.autocommit and self.pgconn.transaction_status == pq.TransactionStatus.IDLE:
             self.put_off("BEGIN")
         calls: list[_Call] = [(self.pgconn.send_query_params, (text, None)) for text in self._later]
-        names: ChainMap[Any, bytes] = ChainMap({}, self._names)
+        new: _Names = {}
         wanted = []
         for params in several:
-            calls += self._calls(query, params, names)
+            calls += self._calls(query, params, new)
             wanted.append(len(calls) - 1)
         if not calls:
             return []
@@ -132,7 +131,7 @@ class Connection(waiting.Connection):
         for result in results:
             if result.status == _FAILED:
                 raise errors.error_from_result(result, self.info.encoding)
-        self._names.update(names.maps[0])
+        self._names.update(new)
         return [results[at] for at in wanted]
 
     def loaded(self, result: Any) -> list[tuple[Any, ...]]:
@@ -149,22 +148,23 @@ class Connection(waiting.Connection):
             raise SeveralStatements
         self._left -= 1
 
-    def _calls(self, query: str, params: Sequence[Any], names: Any) -> list[_Call]:
-        """What is to be called of the driver to run a statement, and to prepare it when it comes again: then
-        it is known by `names`.
+    def _calls(self, query: str, params: Sequence[Any], new: _Names) -> list[_Call]:
+        """What is to be called of the driver to run a statement, and to prepare it when it comes again; how it
+        is known from then on is added to `new`.
         """
         transformer, pgconn = self._transformer, self.pgconn
         given = transformer.dump_sequence(params, [PyFormat.AUTO] * len(params)) if params else ()
         types, formats = (transformer.types, transformer.formats) if params else ((), ())
-        name = names.get(key := (query, types))
+        key = query, types
+        name = new.get(key, self._names.get(key))
         if name:
             return [(pgconn.send_query_prepared, (name, given, formats))]
         text = query.encode()
         if name is None:
-            if len(names) < _PREPARED:
-                names[key] = b""
+            if len(self._names) < _PREPARED:
+                new[key] = b""
             return [(pgconn.send_query_params, (text, given, types, formats))]
-        name = names[key] = b"weft_%d" % next(self._numbers)
+        name = new[key] = b"weft_%d" % next(self._numbers)
         prepare = (pgconn.send_prepare, (name, text, types))
         return [prepare, (pgconn.send_query_prepared, (name, given, formats))]
 
