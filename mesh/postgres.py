@@ -149,8 +149,8 @@ class Connection(waiting.Connection):
         self._left -= 1
 
     def _calls(self, query: str, params: Sequence[Any], new: _Names) -> list[_Call]:
-        """What is to be called of the driver to run a statement, and to prepare it when it comes again; how it
-        is known from then on is added to `new`.
+        """What is to be called of the driver to run a statement, and to prepare it when it comes again: how
+        it is known from then on is put into `new`.
         """
         transformer, pgconn = self._transformer, self.pgconn
         given = transformer.dump_sequence(params, [PyFormat.AUTO] * len(params)) if params else ()
