@@ -37,7 +37,7 @@ class Contents:
             # Files that the kernel makes as they are read, and pipes, have no size.
             length = {"Content-Length": str(size)} if size else {"Transfer-Encoding": "chunked"}
             body, headers = _Told(content, told), self._headers(length)
-            with suppress(BrokenPipeError, ConnectionResetError):  # it is answered before it is heard out
+            with suppress(ConnectionError, ssl.SSLError):  # it is answered before it is heard out
                 connection.request("PUT", _path(image_id), body, headers, encode_chunked=not size)
             answer = connection.getresponse()
             said = json.loads(answer.read())

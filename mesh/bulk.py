@@ -36,6 +36,7 @@ from mesh.settings import beside
 # Connections at one time, each with a thread; more wait to be accepted.
 MOST = 500
 _BACKLOG = 128
+_AGAIN = 0.1  # seconds
 _VARIABLE = re.compile(r"\{(\w+)\}")
 _log = logging.getLogger(__name__)
 
@@ -121,9 +122,11 @@ class Port:
                 await self._room.acquire()
                 try:
                     accepted, _ = await asyncio.get_running_loop().sock_accept(listener)
-                except BaseException:
+                except OSError as error:  # too many files are open, say: that passes
+                    _log.warning("no connection can be taken: %s", error)
                     self._room.release()
-                    raise
+                    await asyncio.sleep(_AGAIN)
+                    continue
                 task = asyncio.create_task(self._serve(Exchange(accepted)))
                 self._calls.add(task)
                 task.add_done_callback(self._ended)
@@ -153,6 +156,7 @@ class Port:
         except (Aborted, CloudError) as error:
             if exchange.answered:
                 raise
+            await exchange.hear_out()
             await _say(exchange, *_problem(error))
         else:
             if not exchange.answered:

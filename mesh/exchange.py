@@ -24,9 +24,10 @@ Headers = Iterable[tuple[str, str]]
 
 PIECE_BYTES = 1 << 20
 _RECORD = 16 << 10  # the most that TLS gives at once
-# Seconds: for the handshake and the request's head; until what has come of a piece is handed on; for one
-# piece to go; and for the peer to see the end of the answer.
-_HEAD, _PAUSE, _SEND, _LINGER = 10.0, 1.0, 300.0, 2.0
+_LONGEST_HEAD = 64 << 10
+# Seconds: for the handshake and the request's head; until what has come of a piece is handed on; for the body
+# of a request that is refused; for one piece to go; and for the peer to see the end of the answer.
+_HEAD, _PAUSE, _HEARD, _SEND, _LINGER = 10.0, 1.0, 10.0, 300.0, 2.0
 
 
 class Exchange:
@@ -35,7 +36,7 @@ class Exchange:
     def __init__(self, accepted: socket.socket) -> None:
         self._wire: socket.socket | ssl.SSLSocket = accepted
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="bulk")
-        self._http = h11.Connection(h11.SERVER)
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_LONGEST_HEAD)
         self._left: int | None = None  # bytes of the body that h11 does not see; None where it sees all
         self.names: tuple[bytes, ...] = ()
         self.peer = ""
@@ -50,6 +51,15 @@ class Exchange:
         while (piece := await self._run(self._piece)) is not None:
             if piece:
                 yield piece
+
+    async def hear_out(self) -> None:
+        """Take what is left of the body, for a while: many clients hear no answer before they have sent it."""
+        if self._http.they_are_waiting_for_100_continue:
+            return
+        with suppress(TimeoutError, CloudError):
+            async with asyncio.timeout(_HEARD):
+                async for _ in self.chunks():
+                    continue
 
     async def answer(self, status: int, headers: Headers, body: bytes = b"") -> None:
         """The head of the answer, and its body unless `give` is to bring it."""
@@ -85,9 +95,9 @@ class Exchange:
         if not isinstance(request, h11.Request):
             raise h11.RemoteProtocolError("no request came")
         wire.settimeout(_PAUSE)
-        length = next((int(value) for name, value in request.headers if name == b"content-length"), None)
-        if length is not None:
-            self._left = length - len(self._http.trailing_data[0])
+        said_of = dict(request.headers)
+        if b"content-length" in said_of and b"transfer-encoding" not in said_of:  # which would go before it
+            self._left = int(said_of[b"content-length"]) - len(self._http.trailing_data[0])
         return request
 
     def _event(self) -> h11.Event | type[h11.PAUSED]:

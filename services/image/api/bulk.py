@@ -10,11 +10,9 @@ from google.protobuf.empty_pb2 import Empty
 
 from mesh.bulk import Behaviour, Call
 from mesh.caller import current
-from mesh.errors import CloudError
 from services.image import messages, reading
 from services.image.api.base import Api, Parts
 from services.image.api.content import ContentApi
-from services.image.api.draining import drain
 from services.image.api.transfers import TransferApi
 from services.image.model import Image
 from weft.image.v1 import image_service_pb2 as verbs
@@ -59,11 +57,7 @@ class BulkApi(Api):
     async def upload(self, request: verbs.UploadImageRequest, call: Call) -> pb.Image:
         """PUT: the body is the content."""
         chunks = call.exchange.chunks()
-        try:
-            return messages.image(await self._uploads.receive(current(), request.id, chunks))
-        except CloudError:
-            await drain(chunks)
-            raise
+        return messages.image(await self._uploads.receive(current(), request.id, chunks))
 
     async def download(self, request: verbs.DownloadImageRequest, call: Call) -> Empty:
         """GET: all of the content, or what `offset` and `length` or a Range header name of it."""

@@ -134,7 +134,7 @@ async def test_who_shows_no_token_or_has_no_role_for_it_is_refused(
 ) -> None:
     image = await plain.create()
     async with plainly(cloud_house, Identity.gateway()) as nobody:
-        problem(await nobody.put(file(image.id), content=DATA), 401, "UNAUTHENTICATED")
+        problem(await nobody.put(file(image.id), content=DATA * 20), 401, "UNAUTHENTICATED")
     token = cloud_house.people.register(person(plain.project_id, "reader"))
     async with plainly(cloud_house, Identity.gateway(), token) as reader:
         problem(await reader.put(file(image.id), content=DATA), 403, "PERMISSION_DENIED")
