@@ -53,7 +53,7 @@ class Exchange:
                 yield piece
 
     async def hear_out(self) -> None:
-        """Take what is left of the body, for a while: many clients hear no answer before they have sent it."""
+        """Take what is left of the body, for a while: many clients hear nothing before they have sent it."""
         if self._http.they_are_waiting_for_100_continue:
             return
         with suppress(TimeoutError, CloudError):
