@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import processes
 from benchmarks.cloud import Cloud, CloudFailed, free_port
 from cli.cloud import furnish, health
 from cli.cloud.layout import Layout
@@ -21,15 +20,14 @@ _PATIENCE = 180.0
 
 @dataclass(frozen=True)
 class BareCloud(Cloud):
-    """One that runs as `parts`: `control`, or services by their names, and the gateway."""
+    """One that runs as these: `control`, or services by their names, and the gateway."""
 
-    parts: tuple[Process, ...]
+    begun: tuple[Process, ...]
 
-    def pids(self) -> dict[str, int]:
-        """Its processes by name, Envoy by its own."""
-        found = {part.name: part.pid for part in self.parts if part.pid is not None}
-        (envoy,) = processes.children(found["gateway"])
-        return {**found, "envoy": envoy}
+    @property
+    def parts(self) -> tuple[Process, ...]:
+        """What was begun."""
+        return self.begun
 
 
 @asynccontextmanager

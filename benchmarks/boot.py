@@ -39,7 +39,8 @@ async def measured(bench: Bench, cloud: Cloud, at_once: float) -> None:
 
         await _singly(bench, cloud, boot, delete)
         await _together(bench, cloud, boot, delete, Goal(at_once, at_least=True))
-    memory = sum(pss_mb(cloud.pids()[name]) for name in ("control", "gateway", "envoy"))
+    pids = cloud.pids()
+    memory = sum(pss_mb(pids[name]) for name in cloud.control_plane)
     bench.tell("memory of control and gateway afterwards", "MB PSS", [memory])
 
 

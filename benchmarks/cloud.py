@@ -7,7 +7,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks import processes
 from benchmarks.processes import Spent
 from cli.cloud.layout import Layout
-from cli.cloud.processes import parts
+from cli.cloud.processes import Process, parts
 
 _WELL = re.compile(r"^ +✓ (\S+) ")
 
@@ -31,10 +31,21 @@ class Cloud:
     layout: Layout
 
     def pids(self) -> dict[str, int]:
-        """Its processes by name; Envoy, which the gateway begins, by its own."""
-        found = {part.name: part.pid for part in parts(self.layout) if part.pid is not None}
-        (envoy,) = processes.children(found["gateway"])
-        return {**found, "envoy": envoy}
+        """Its processes by name, with those that they began: Envoy, and what control is several of."""
+        found = {part.name: part.pid for part in self.parts if part.pid is not None}
+        several = [found[name] for name in ("control", "gateway") if name in found]
+        begun = [child for pid in several for child in processes.children(pid)]
+        return found | {processes.name(pid): pid for pid in begun}
+
+    @property
+    def control_plane(self) -> list[str]:
+        """Of the names of its processes those that are no host's."""
+        return [name for name in self.pids() if name not in self.layout.names]
+
+    @property
+    def parts(self) -> Sequence[Process]:
+        """What was begun."""
+        return parts(self.layout)
 
     def spending(self) -> AbstractContextManager[Spent]:
         """What its processes and this one spend within the block."""

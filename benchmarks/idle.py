@@ -7,7 +7,6 @@ from benchmarks.processes import pss_mb
 from benchmarks.suite import Bench
 
 _SETTLE, _WATCH = 5.0, 30.0
-_CONTROL_PLANE = ("control", "gateway", "envoy")
 
 
 async def run(bench: Bench) -> None:
@@ -18,14 +17,11 @@ async def run(bench: Bench) -> None:
         await asyncio.sleep(_WATCH)
     cores = {name: ms / _WATCH / 10 for name, ms in spent.ms.items() if name != "client"}
     memory = {name: pss_mb(pid) for name, pid in cloud.pids().items()}
-    together = sum(memory[name] for name in _CONTROL_PLANE)
+    together = sum(memory[name] for name in cloud.control_plane)
     bench.tell("memory of control and gateway", "MB PSS", [together], Goal(350))
-    busy = sum(cores[name] for name in _CONTROL_PLANE)
+    busy = sum(cores[name] for name in cloud.control_plane)
     bench.tell("processor of control and gateway", "% of a core", [busy], Goal(2))
     for name, size in memory.items():
-        bench.tell(f"memory of {_called(name)}", "MB PSS", [size])
-        bench.tell(f"processor of {_called(name)}", "% of a core", [cores[name]])
-
-
-def _called(name: str) -> str:
-    return name if name in _CONTROL_PLANE else "a host's agent (simulated)"
+        called = name if name in cloud.control_plane else "a host's agent (simulated)"
+        bench.tell(f"memory of {called}", "MB PSS", [size])
+        bench.tell(f"processor of {called}", "% of a core", [cores[name]])

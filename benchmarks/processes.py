@@ -29,6 +29,11 @@ def children(pid: int) -> Iterator[int]:
         yield from map(int, (thread / "children").read_text().split())
 
 
+def name(pid: int) -> str:
+    """What it is called."""
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
 @dataclass(frozen=True)
 class Cost:
     """Of one operation the milliseconds of processor time, and the memory afterwards, by process."""

@@ -58,7 +58,8 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True):
 class Cloud(Section, frozen=True):
     """What holds for the whole cloud. `state` is the directory of all that weft keeps on this machine;
     `policy` a file that overrides the contracts' access rules (mesh/policy.py), none if empty. With
-    `audit_reads` the audit trail tells of what was looked at too.
+    `audit_reads` the audit trail tells of what was looked at too. `processes` is into how many the services
+    of `weft serve control` go: 1, or 2, which is what 0 stands for where there is more than one processor.
     """
 
     name: str = "weft"
@@ -66,6 +67,7 @@ class Cloud(Section, frozen=True):
     state: str = "/var/lib/weft"
     policy: str = ""
     audit_reads: bool = False
+    processes: Literal[0, 1, 2] = 0
     log: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 

@@ -26,7 +26,7 @@ _LOOK_SECONDS = 0.2
 _TAKERS = frozenset({*REPLICAS, "postgresql"})
 _HELD = " UNION ALL ".join(
     f"""SELECT '{service}' AS service, id, owner FROM {service}.operations
-        WHERE state IN ('PENDING', 'RUNNING', 'UNWINDING') AND owner LIKE %(owner)s"""
+        WHERE state IN ('PENDING', 'RUNNING', 'UNWINDING') AND owner LIKE ANY(%(owners)s)"""
     for service in OPERATED
 )
 
@@ -61,7 +61,7 @@ class Monkey:
 
     async def _kill(self, fault: Fault) -> None:
         part = self._cloud.parts[fault.target]
-        await self._watch_takeover(fault, part.pid)
+        await self._watch_takeover(fault, part.family)
         part.kill()
         await asyncio.sleep(fault.lasts)
         part.start()
@@ -131,12 +131,13 @@ class Monkey:
             return "a host"
         return "a replica" if target in REPLICAS else f"the {target}"
 
-    async def _watch_takeover(self, fault: Fault, pid: int) -> None:
+    async def _watch_takeover(self, fault: Fault, pids: list[int]) -> None:
         """Measure how long it is until others have what this replica works on."""
-        if fault.target not in REPLICAS or not pid or self._busy & _TAKERS - {fault.target}:
+        if fault.target not in REPLICAS or self._busy & _TAKERS - {fault.target}:
             return
+        owners = [f"%/{pid}/%" for pid in pids]
         try:
-            held = await wellness.select(self._cloud, _HELD, owner=f"%/{pid}/%")
+            held = await wellness.select(self._cloud, _HELD, owners=owners)
         except psycopg.OperationalError:
             return
         for row in held:

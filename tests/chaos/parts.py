@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from tests.processes import children
+
 ROOT = Path(__file__).resolve().parents[2]
 # A process that ends is begun again after so many seconds.
 _AGAIN = 0.5
@@ -35,6 +37,12 @@ class Part:
         """Its process id, 0 while it does not run."""
         return self._process.pid if self._process and self._process.poll() is None else 0
 
+    @property
+    def family(self) -> list[int]:
+        """Its process, and those that control is several of."""
+        of_control = (pid for pid, name in children(self.pid).items() if name.startswith("control-"))
+        return [self.pid, *of_control] if self.pid else []
+
     def start(self) -> None:
         """Have it run."""
         self.wanted = True
@@ -48,35 +56,36 @@ class Part:
     def kill(self) -> None:
         """End it at once, and leave it so."""
         self.wanted = False
-        self._send(signal.SIGKILL)
+        self._send(signal.SIGKILL, self.pid)
         if self._process:
             self._process.wait()
 
     def pause(self) -> None:
         """Stop it where it is."""
         self.paused = True
-        self._send(signal.SIGSTOP)
+        self._send(signal.SIGSTOP, *self.family)
 
     def resume(self) -> None:
         """Let it go on."""
         self.paused = False
-        self._send(signal.SIGCONT)
+        self._send(signal.SIGCONT, *self.family)
 
     async def end(self) -> bool:
         """Tell it to end, and leave it so; False when it had to be killed."""
         self.wanted = False
-        began, starved = time.monotonic(), starved_seconds(self.pid)
-        self._send(signal.SIGTERM)
-        while self.pid and time.monotonic() - began < _DRAIN + starved_seconds(self.pid) - starved:  # noqa: ASYNC110
+        family = self.family
+        began, starved = time.monotonic(), starved_seconds(family)
+        self._send(signal.SIGTERM, self.pid)
+        while self.pid and time.monotonic() - began < _DRAIN + starved_seconds(family) - starved:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         obeyed = not self.pid
         self.kill()
         return obeyed
 
-    def _send(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            if self.pid:
-                os.kill(self.pid, number)
+    def _send(self, number: signal.Signals, *pids: int) -> None:
+        for pid in filter(None, pids):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 class Supervisor:
@@ -95,8 +104,14 @@ class Supervisor:
             await asyncio.sleep(_AGAIN)
 
 
-def starved_seconds(pid: int) -> float:
-    """How long the first thread of a process has been ready to run, and had to wait for a processor."""
+def starved_seconds(pids: list[int]) -> float:
+    """How long the first thread of one of these processes, of the worst, has been ready to run, and had to
+    wait for a processor.
+    """
+    return max(map(_starved, pids), default=0.0)
+
+
+def _starved(pid: int) -> float:
     try:
         return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1]) / 1e9
     except (FileNotFoundError, ProcessLookupError):
@@ -105,9 +120,4 @@ def starved_seconds(pid: int) -> float:
 
 def child_of(pid: int, name: str) -> int:
     """The process of that name which `pid` has begun; 0 when there is none."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        names = {int(child): Path(f"/proc/{child}/comm").read_text().strip() for child in children}
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return next((child for child, comm in names.items() if comm == name), 0)
+    return next((child for child, comm in children(pid).items() if comm == name), 0)

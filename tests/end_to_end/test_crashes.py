@@ -13,6 +13,7 @@ import pytest
 from cli.demo import leftovers
 from mesh.errors import CloudError
 from tests.end_to_end.clouds import Cloud, Person, cloud, weft
+from tests.processes import alive, children
 from weft.compute.v1 import resources_pb2, server_service_pb2
 from weft.operation.v1 import operation_pb2
 
@@ -85,6 +86,29 @@ async def test_boots_whose_process_is_killed_end_whole_or_undone(one_host: Cloud
         await asyncio.to_thread(one_host.up)
         await asyncio.gather(*(nothing_half_made(person, server) for server in servers))
     await no_trace(one_host)
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="where control is one process: one processor")
+async def test_control_ends_as_a_whole_when_one_of_its_processes_dies_and_begins_again(
+    one_host: Cloud,
+) -> None:
+    async with one_host.person("half") as person:
+        server = await person.boot(
+            name="half", flavor_id=await person.flavor(), image_id=await person.image(), no_network=True
+        )
+        control = one_host.pid("control")
+        halves = children(control)
+        assert set(halves.values()) == {"control-1", "control-2"}
+        os.kill(max(halves), signal.SIGKILL)
+        for _ in range(600):
+            if not any(map(alive, (control, *halves))):
+                break
+            await asyncio.sleep(0.1)
+        assert not any(map(alive, (control, *halves)))
+        await asyncio.to_thread(one_host.up)
+        found = await person.servers.GetServer(server_service_pb2.GetServerRequest(id=server.id))
+        assert found.status == resources_pb2.SERVER_STATUS_ACTIVE
+        await person.delete(server.id)
 
 
 async def test_a_guest_runs_on_while_control_gateway_and_agent_are_dead(one_host: Cloud) -> None:
