@@ -2,8 +2,8 @@
 
 gRPC frames a content in messages, which costs both ends several times what the bytes themselves do. So an
 RPC that carries one may be served here as well: on a port of its own, with the same mutual TLS, by the path
-of its REST binding (or its own, where it has none), through the same interceptor. Who calls, what they may,
-what is kept of it and how it fails is what gRPC would have made of it; only the bytes go another way.
+of its REST binding, through the same interceptor. Who calls, what they may, what is kept of it and how it
+fails is what gRPC would have made of it; only the bytes go another way.
 """
 
 import asyncio
@@ -63,10 +63,11 @@ class Route:
 
     def __init__(self, interceptor: Interceptor, path: str, behaviour: Behaviour) -> None:
         method = contract.method(path)
-        verb = method.http.WhichOneof("pattern") if method.http else None
-        template = getattr(method.http, verb) if verb else path
-        self.methods = {"put": ("PUT",)}.get(verb or "", ("GET", "HEAD"))
-        self.pattern = re.compile(_VARIABLE.sub(r"(?P<\1>[^/]+)", template))
+        if method.http is None:
+            raise ValueError(f"{path} has no REST binding: contents go by its path")
+        verb = method.http.WhichOneof("pattern")
+        self.methods = {"put": ("PUT",), "get": ("GET", "HEAD")}[verb]
+        self.pattern = re.compile(_VARIABLE.sub(r"(?P<\1>[^/]+)", getattr(method.http, verb)))
         self._request_type = method.request_type
         self._handler: Any = interceptor.wrap(
             path,

@@ -201,15 +201,6 @@ def server_context(leaf: Leaf) -> ssl.SSLContext:
     """The same for servers that do not speak gRPC, with the pair of now."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.verify_mode = ssl.CERT_REQUIRED
-    return _with(context, leaf)
-
-
-def client_context(leaf: Leaf) -> ssl.SSLContext:
-    """TLS for a client that shows the pair of now; the server must be whom the connection names."""
-    return _with(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), leaf)
-
-
-def _with(context: ssl.SSLContext, leaf: Leaf) -> ssl.SSLContext:
     context.load_verify_locations(cadata=leaf.ca_pem.decode())
     pair = leaf.pair()
     # OpenSSL reads files only, and those on the disk may be changed between the key and the certificate.

@@ -38,15 +38,15 @@ def build(runtime: Runtime) -> Service:
         Sweep("dead uploads", reconcile.DEAD_UPLOADS_SECONDS, lambda: reconcile.end_dead_uploads(database)),
         Sweep("leftovers", reconcile.LEFTOVERS_SECONDS, lambda: reconcile.remove_leftovers(contents)),
     ]
-    images, transfers = ImageServicer(parts), TransferApi(parts)
+    images = ImageServicer(parts)
     return Service(
         servicers=[
             (image_service_pb2_grpc.add_ImageServiceServicer_to_server, images),
-            (transfer_service_pb2_grpc.add_TransferServiceServicer_to_server, transfers),
+            (transfer_service_pb2_grpc.add_TransferServiceServicer_to_server, TransferApi(parts)),
             (operation_service_pb2_grpc.add_OperationServiceServicer_to_server, OperationServicer(database)),
         ],
         background=[sweep.run for sweep in sweeps],
-        bulk=in_bulk(parts, images, transfers),
+        bulk=in_bulk(parts, images),
     )
 
 

@@ -1,7 +1,6 @@
-"""The content of images as plain bytes: UploadImage, DownloadImage and FetchImage without messages."""
+"""The content of images as plain bytes: UploadImage and DownloadImage without messages."""
 
 import base64
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +12,9 @@ from mesh.caller import current
 from services.image import messages, reading
 from services.image.api.base import Api, Parts
 from services.image.api.content import ContentApi
-from services.image.api.transfers import TransferApi
 from services.image.model import Image
 from weft.image.v1 import image_service_pb2 as verbs
 from weft.image.v1 import resources_pb2 as pb
-from weft.image.v1.transfer_service_pb2 import FetchImageRequest
 
 _TYPE = "application/octet-stream"
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -50,9 +47,9 @@ class Range:
 class BulkApi(Api):
     """Bytes in, bytes out."""
 
-    def __init__(self, parts: Parts, contents: ContentApi, transfers: TransferApi) -> None:
+    def __init__(self, parts: Parts, contents: ContentApi) -> None:
         super().__init__(parts)
-        self._content, self._transfers = contents, transfers
+        self._content = contents
 
     async def upload(self, request: verbs.UploadImageRequest, call: Call) -> pb.Image:
         """PUT: the body is the content."""
@@ -70,21 +67,13 @@ class BulkApi(Api):
                 await _give_asked(call, descriptor, image)
         return Empty()
 
-    async def fetch(self, request: FetchImageRequest, call: Call) -> Empty:
-        """GET by a host: the content from `offset` on."""
-        async with reading.opened(await self._transfers.granted(request)) as descriptor:
-            end = reading.end_of(os.fstat(descriptor).st_size, request.offset, 0)
-            await _give(call, descriptor, Range(request.offset, end), {})
-        return Empty()
 
-
-def in_bulk(parts: Parts, contents: ContentApi, transfers: TransferApi) -> Mapping[str, Behaviour]:
+def in_bulk(parts: Parts, contents: ContentApi) -> Mapping[str, Behaviour]:
     """The RPCs that are served so, by path."""
-    api = BulkApi(parts, contents, transfers)
+    api = BulkApi(parts, contents)
     return {
         "/weft.image.v1.ImageService/UploadImage": api.upload,
         "/weft.image.v1.ImageService/DownloadImage": api.download,
-        "/weft.image.v1.TransferService/FetchImage": api.fetch,
     }
 
 

@@ -1,7 +1,6 @@
 """How hosts get the content of images, and give it."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 from mesh.caller import Kind, current
@@ -23,18 +22,15 @@ class TransferApi(Api, transfer_service_pb2_grpc.TransferServiceServicer):
     async def FetchImage(
         self, request: verbs.FetchImageRequest, context: Any
     ) -> AsyncIterator[verbs.FetchImageResponse]:
-        async for piece in reading.pieces(await self.granted(request), request.offset):
-            yield verbs.FetchImageResponse(data=piece)
-
-    async def granted(self, request: verbs.FetchImageRequest) -> Path:
-        """The content that the caller may fetch. Raises PERMISSION_DENIED, NOT_FOUND."""
         caller = current()
         if caller.kind is Kind.NODE:
             self._grants.check(request.grant, caller.host_id, request.sha256)
         # By content, not by record: a host may still need what a deleted image had, if another has it.
         if not await self._database.read(store.images.refers, request.sha256, active=True):
             raise not_found("image content", request.sha256)
-        return self._contents.blobs.path(request.sha256)
+        path = self._contents.blobs.path(request.sha256)
+        async for piece in reading.pieces(path, request.offset):
+            yield verbs.FetchImageResponse(data=piece)
 
     async def StoreImage(
         self, request_iterator: AsyncIterator[verbs.StoreImageRequest], context: Any

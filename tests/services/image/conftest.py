@@ -1,6 +1,7 @@
 """A running image service, two projects, and images in the making."""
 
 import hashlib
+import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import pytest
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import json_format
 
-from mesh import certificates, errors, ids
+from mesh import errors, ids
 from mesh.certificates import Authority, Identity
 from mesh.channel import Client
 from mesh.settings import Settings
@@ -131,8 +132,9 @@ def store(cloud_house: House) -> Path:
 
 def plainly(running: House, identity: Identity, token: str = "", authority: Any = None) -> httpx.AsyncClient:
     """HTTP on the port of contents, as whoever has this certificate; `authority` signed it."""
-    trust = certificates.client_context((authority or running.authority).issue(identity))
-    trust.load_verify_locations(cadata=running.authority.ca_pem.decode())
+    leaf = (authority or running.authority).issue(identity)
+    trust = ssl.create_default_context(cadata=running.authority.ca_pem.decode())
+    trust.load_cert_chain(leaf.certificate_path, leaf.key_path)
     path = running.settings.bulk_address("image").removeprefix("unix:")
     return httpx.AsyncClient(
         transport=httpx.AsyncHTTPTransport(uds=path, verify=trust),

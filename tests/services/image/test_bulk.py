@@ -7,13 +7,12 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from urllib.parse import urlencode
 
 import httpx
 import pytest
 from google.protobuf import json_format
 
-from mesh import caller, ids
+from mesh import caller
 from mesh.certificates import Authority, Identity
 from mesh.errors import CloudError
 from mesh.settings import Settings
@@ -21,7 +20,6 @@ from services.image import taking
 from services.image.__main__ import build
 from tests.services.harness import House, house, person, until
 from tests.services.image.conftest import Images, PlainImages, digest, file, files, plainly, plainly_used
-from tests.services.image.test_transfers import granted
 from weft.image.v1 import resources_pb2 as pb
 
 MIB = 1 << 20
@@ -224,20 +222,6 @@ async def test_a_reader_that_goes_away_leaves_no_thread_and_no_file_behind(plain
         assert await _read_now(image.sha256)
     await until(lambda: _not_read_now(image.sha256))
     assert len(await plain.content(image.id)) == 20 * SIZE
-
-
-async def test_a_host_fetches_what_is_staged_there_and_nothing_else(
-    plain: PlainImages, cloud_house: House
-) -> None:
-    image, host, other = await plain.make(DATA), ids.new(), ids.new()
-    grant = base64.b64encode(await granted(cloud_house, host, image.sha256)).decode()
-    asked = {"image_id": image.id, "sha256": image.sha256, "offset": str(MIB), "grant": grant}
-    fetch = f"/weft.image.v1.TransferService/FetchImage?{urlencode(asked)}"
-    async with plainly(cloud_house, Identity.node(host)) as ours:
-        assert (await ours.get(fetch)).content == DATA[MIB:]
-    async with plainly(cloud_house, Identity.node(other)) as theirs:
-        problem(await theirs.get(fetch), 403, "PERMISSION_DENIED")
-    problem(await plain.http.get(fetch), 403, "AUDIENCE_REFUSED")
 
 
 async def test_a_new_certificate_is_shown_without_a_new_start(plain: PlainImages, cloud_house: House) -> None:
