@@ -38,17 +38,19 @@ async def run(bench: Bench) -> None:
             )
         found = (await _candidates(client)).candidates
 
-        async def claim() -> None:
-            await _claim(client, random.sample(found, len(found)))
+        async def only_claim() -> None:
+            await claim(client, random.sample(found, len(found)))
 
         async def find_and_claim() -> None:
-            await _claim(client, (await _candidates(client)).candidates)
+            await claim(client, (await _candidates(client)).candidates)
 
-        await _measured(bench, claim, find_and_claim, pid)
+        await _measured(bench, only_claim, find_and_claim, pid)
 
 
-async def _claim(client: Client, ways: Sequence[pb.Candidate]) -> None:
-    """As compute says it: the best way in full, and of the others, which ask the same, the hosts."""
+async def claim(client: Client, ways: Sequence[pb.Candidate]) -> str:
+    """As compute says it: the best way in full, and of the others, which ask the same, the hosts. The
+    consumer's id.
+    """
     best, *others = ways
     consumer = pb.Consumer(
         id=ids.new(), consumer_type="server", project_id=ids.new(), user_id=ids.new(), operation_id=ids.new()
@@ -57,16 +59,17 @@ async def _claim(client: Client, ways: Sequence[pb.Candidate]) -> None:
         consumer=consumer, candidates=[best], alternative_provider_ids=[each.root_id for each in others]
     )
     await client.stub(AllocationServiceStub).ClaimAllocations(request)
+    return consumer.id
 
 
-async def _measured(bench: Bench, claim: measure.Work, find_and_claim: measure.Work, pid: int) -> None:
+async def _measured(bench: Bench, only_claim: measure.Work, find_and_claim: measure.Work, pid: int) -> None:
     times, rounds = bench.of(200, 2000), bench.of(3, 5)
     with processes.spending({"placement": pid}) as spent:
-        samples = await measure.one_by_one(claim, times, 20)
+        samples = await measure.one_by_one(only_claim, times, 20)
     bench.tell("a claim, one at a time", "ms", samples, None, spent.each(times + 20))
     both = f"claims with the search for {_WAYS} ways each, {_AT_ONCE} at once"
     for name, work, goal in (
-        (f"claims, {_AT_ONCE} at once", claim, Goal(1000, at_least=True)),
+        (f"claims, {_AT_ONCE} at once", only_claim, Goal(1000, at_least=True)),
         (both, find_and_claim, None),
     ):
         with processes.spending({"placement": pid}) as spent:
