@@ -20,6 +20,7 @@ from mesh.channel import Client, connect
 from mesh.server import Build, Part, Runtime, Service, part_of, running
 from mesh.settings import PORTS, ServiceSection, Settings, Tracing
 from mesh.tokens import unauthenticated
+from tests import migrated
 from weft.identity.v1 import (
     audit_service_pb2,
     audit_service_pb2_grpc,
@@ -142,6 +143,7 @@ async def house(
     identity = Part("identity", verified(people, lambda _: Service(told)))
     real = []
     for name, build in builds.items():
+        migrated.lay(settings.for_service(name))
         part = part_of(name, build)
         part.build = verified(people, build)
         real.append(part)

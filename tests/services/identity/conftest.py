@@ -16,6 +16,7 @@ from mesh.server import Runtime
 from mesh.settings import Settings, Tracing
 from services.identity import __main__ as identity_service
 from services.identity import passwords
+from tests import migrated
 from weft.identity.v1 import domain_service_pb2 as domain_pb
 from weft.identity.v1 import project_service_pb2 as project_pb
 from weft.identity.v1 import resources_pb2, token_service_pb2, token_service_pb2_grpc
@@ -160,6 +161,7 @@ async def running(settings: Settings, database_url: str | None = None) -> AsyncI
     part.service = replace(
         service, listen=(service.address,), database_url=database_url or service.database_url
     )
+    migrated.lay(part.service)
     quiet = msgspec.structs.replace(settings, tracing=Tracing(enabled=False))
     async with server.running(quiet, [part]) as runtimes:
         password = (settings.state / "identity" / "admin-password").read_text().strip()
