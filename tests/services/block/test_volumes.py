@@ -273,7 +273,7 @@ async def test_a_host_that_does_not_answer_is_named_by_its_id_and_undone_when_it
     async def turned_back() -> bool:
         return (await mine.operations.GetOperation(request)).state == unwinding
 
-    await until(turned_back, 30)
+    await until(turned_back)
     error = (await mine.operations.GetOperation(request)).error
     assert error.reason == "HOST_UNAVAILABLE"
     assert error.metadata["host_id"] in {host.id for host in world.hosts}
