@@ -1,5 +1,6 @@
 """What tests of every room may ask for."""
 
+import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,10 @@ from sqlalchemy import MetaData
 from mesh import ids, settings, tables
 from mesh.certificates import Authority
 from mesh.database import Database
-from tests import postgres
+from tests import memory, postgres
+
+# What pytest's tmp_path is below.
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory.folder())
 
 
 @pytest.fixture

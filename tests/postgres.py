@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests import memory
+
 # Durable as in production (fsync stays on): only what does not change behaviour is made small.
 _SETTINGS = {"listen_addresses": "", "max_connections": "200", "shared_buffers": "32MB"}
 
@@ -64,7 +66,7 @@ def dump(url: str, schema: str) -> bytes:
 @contextmanager
 def cluster() -> Iterator[str]:
     """A running cluster; the URL of its database."""
-    directory = Path(tempfile.mkdtemp(prefix="weft-pg-"))
+    directory = Path(tempfile.mkdtemp(prefix="weft-pg-", dir=memory.folder()))
     made = Cluster(directory)
     made.start()
     try:

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from mesh.settings import PORTS
+from tests import memory
 
 _START = 120.0
 
@@ -137,7 +138,7 @@ def _running(cloud: Cloud, *commands: list[str], ready: Callable[[Cloud], bool])
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
     """Every service behind a gateway, and a simulated host: real flows, no guests."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=memory.folder()) as folder:
         environ = _environ(Path(folder))
         address = environ["WEFT_GATEWAY__ADDRESS"]
         cloud = Cloud(Path(folder), f"https://{address}", address, environ)

@@ -111,7 +111,7 @@ def test_the_config_drive_has_the_label_and_the_files(tmp_path: Path) -> None:
     config_drive.write(GUEST, drive)
     assert b"config-2" in drive.read_bytes()[32768:34816]
     out = tmp_path / "out"
-    command = ["xorriso", "-osirrox", "on", "-indev", drive, "-extract", "/", out]
+    command = ["xorriso", "-osirrox", "on", "-indev", f"stdio:{drive}", "-extract", "/", out]
     subprocess.run(command, check=True, capture_output=True)
     assert (out / "openstack/latest/user_data").read_bytes() == TOLD.user_data
     assert json.loads((out / "openstack/latest/meta_data.json").read_bytes())["uuid"] == GUEST.server_id
