@@ -25,7 +25,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from mesh import certificates, contract, errors
-from mesh.certificates import Leaf
+from mesh.certificates import Leaf, Pair
 from mesh.context import Aborted, Context
 from mesh.errors import CloudError
 from mesh.exchange import Exchange
@@ -92,7 +92,7 @@ class Port:
 
     def __init__(self, leaf: Leaf, listen: Iterable[str], routes: Iterable[Route]) -> None:
         self._leaf, self._listen, self._routes = leaf, tuple(map(beside, listen)), tuple(routes)
-        self._pair, self._trust = leaf.pair(), certificates.server_context(leaf)
+        self._shown: tuple[Pair, ssl.SSLContext] | None = None
         self._room = asyncio.Semaphore(MOST)
         self._accepting: list[asyncio.Task[None]] = []
         self._calls: set[asyncio.Task[None]] = set()
@@ -174,9 +174,10 @@ class Port:
 
     def _current(self) -> ssl.SSLContext:
         """With the certificate of now."""
-        if (pair := self._leaf.pair()) is not self._pair:
-            self._pair, self._trust = pair, certificates.server_context(self._leaf)
-        return self._trust
+        pair = self._leaf.pair()
+        if self._shown is None or self._shown[0] is not pair:
+            self._shown = pair, certificates.server_context(self._leaf)
+        return self._shown[1]
 
 
 async def _say(exchange: Exchange, status: int, kind: str, body: bytes) -> None:
