@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import sqlalchemy
 from sqlalchemy import MetaData
@@ -16,6 +17,9 @@ from tests import memory, postgres
 
 # What pytest's tmp_path is below.
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory.folder())
+# How long an example takes says more of the machine than of what is tested.
+hypothesis.settings.register_profile("weft", deadline=None)
+hypothesis.settings.load_profile("weft")
 
 
 @pytest.fixture

@@ -80,6 +80,8 @@ class Cable:
         with suppress(OSError):
             while data := await reader.read(_CHUNK):
                 await self._through(way)
+                if writer.is_closing():  # uvloop takes a write then for a mistake
+                    break
                 writer.write(data)
                 await writer.drain()
         await self._through(way)

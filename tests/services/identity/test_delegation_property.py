@@ -390,6 +390,6 @@ def test_what_was_handed_on_never_exceeds_outlives_or_leaves_what_its_owner_has(
     run_state_machine_as_test(
         Delegation,
         settings=settings(
-            max_examples=15, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=15, stateful_step_count=15, suppress_health_check=list(HealthCheck)
         ),
     )

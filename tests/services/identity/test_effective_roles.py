@@ -191,7 +191,7 @@ def explained(connection: sa.Connection, where: str) -> set[tuple[str, str]]:
     return {(each.user_id, each.role_name) for each in found}
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(world=worlds)
 def test_roles_are_what_the_rules_make_them(within: Callable[[], sa.Connection], world: World) -> None:
     with within() as connection:

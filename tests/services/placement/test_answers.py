@@ -50,7 +50,7 @@ def named(provider: Provider) -> Provider:
     return replace(provider, **{key: str(uuid5(NAMESPACE_OID, id)) if id else "" for key, id in ids.items()})
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(forests(), st.lists(group, min_size=1, max_size=3), st.booleans(), st.integers(0, 2**40))
 def test_an_answer_put_together_says_what_one_made_at_once_does(providers, groups, share, more) -> None:
     view = Candidates()

@@ -116,7 +116,7 @@ def forests(draw) -> list[Provider]:
     return made
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(
     forests(),
     forests(),
