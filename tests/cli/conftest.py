@@ -16,6 +16,7 @@ import pytest
 from cli.cloud.layout import Layout
 from cli.demo.command import free_port
 from cli.demo.leftovers import after_the_end
+from tests import memory
 
 WEFT = (sys.executable, "-c", "from cli.main import main; main()")
 ROOT = Path(__file__).parents[2]
@@ -80,7 +81,7 @@ def as_administrator(cloud: Cloud, *words: str) -> Said:
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
     """The cloud, with its administrator logged in to the project admin."""
-    state = Path(tempfile.mkdtemp(prefix="weft-cli-", dir="/tmp"))
+    state = Path(tempfile.mkdtemp(prefix="weft-cli-", dir=memory.folder()))
     home = state.with_name(state.name + "-home")
     setting = 'image.import_from=["127.0.0.1/32"]'
     layout = Layout(state, hypervisor="simulated", port=free_port(), more=(setting,))
