@@ -38,3 +38,10 @@ class Clock:
 async def next_second(less: float = 0.0) -> None:
     """Returns when a second of the true time begins, or `less` seconds before it does."""
     await asyncio.sleep((1 - less - time.time()) % 1 + 0.01)
+
+
+def forget_the_dead() -> None:
+    """Remove what the library keeps in shared memory for processes that are gone: killed, they leave it."""
+    for file in Path("/dev/shm").glob("*faketime_s*_*"):
+        if not Path("/proc", file.name.rpartition("_")[2]).exists():
+            file.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from tests.chaos.cloud import REPLICAS, ChaosCloud
 from tests.chaos.deeds.hands import Place
 from tests.chaos.figures import Figures
 from tests.chaos.told import Told
-from tests.outages.clocks import Clock, next_second
+from tests.outages.clocks import Clock, forget_the_dead, next_second
 from weft.compute.v1 import resources_pb2, server_service_pb2
 from weft.compute.v1.operation_service_pb2_grpc import OperationServiceStub
 from weft.compute.v1.server_service_pb2_grpc import ServerServiceStub
@@ -33,6 +33,11 @@ class OutageCloud(ChaosCloud):
             self.clocks[name] = Clock(self.state / f"{name}.clock")
             environ = environ | self.clocks[name].environ
         super()._part(name, words, environ)
+
+    async def stop(self) -> None:
+        """End everything; only files are left."""
+        await super().stop()
+        forget_the_dead()
 
     async def step_clocks(self, hours: float, *names: str) -> None:
         """The clocks of these replicas are so much ahead of the true time when this returns."""

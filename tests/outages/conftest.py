@@ -12,6 +12,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 import pytest
 import pytest_asyncio
 
+from tests import memory
 from tests.outages.cloud import OutageCloud, Somebody, running
 
 
@@ -31,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="package")
 def state() -> Iterator[Path]:
     """A directory, and in it an image to boot from."""
-    folder = Path(tempfile.mkdtemp(prefix="wo-"))
+    folder = Path(tempfile.mkdtemp(prefix="wo-", dir=memory.folder()))
     folder.chmod(0o755)  # PostgreSQL runs as somebody else
     (folder / "empty.raw").write_bytes(bytes(1 << 20))
     yield folder

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests import memory
 from tests.outages.cloud import OutageCloud, Somebody, running
 from tests.upgrade import landed
 
@@ -43,7 +44,7 @@ class MixedCloud(OutageCloud):
 @pytest.fixture(scope="module")
 def state() -> Iterator[Path]:
     """A directory that holds the files of the version before, and an image."""
-    folder = Path(tempfile.mkdtemp(prefix="wu-"))
+    folder = Path(tempfile.mkdtemp(prefix="wu-", dir=memory.folder()))
     folder.chmod(0o755)  # PostgreSQL runs as somebody else
     (folder / "empty.raw").write_bytes(bytes(1 << 20))
     (folder / "before").mkdir()
