@@ -389,7 +389,5 @@ def test_what_was_handed_on_never_exceeds_outlives_or_leaves_what_its_owner_has(
     Delegation.world = world
     run_state_machine_as_test(
         Delegation,
-        settings=settings(
-            max_examples=15, stateful_step_count=15, suppress_health_check=list(HealthCheck)
-        ),
+        settings=settings(max_examples=15, stateful_step_count=15, suppress_health_check=list(HealthCheck)),
     )
