@@ -30,9 +30,13 @@ class Fiber(greenlet):
         """Run until it waits again or is through. To be called from outside any fiber."""
         asked = self.switch(*said)
         while not self.dead:
-            if asked(self) is LATER:
-                return
-            asked = self.switch()
+            try:
+                if asked(self) is LATER:
+                    return
+            except Exception as error:  # noqa: BLE001 - it is the asker's
+                asked = self.throw(error)
+            else:
+                asked = self.switch()
         outcome, error = asked
         if not self._future.done():
             self._future.set_result(outcome) if error is None else self._future.set_exception(error)

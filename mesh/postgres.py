@@ -130,7 +130,9 @@ class Connection(waiting.Connection):
         results = self._made(calls)
         for result in results:
             if result.status == _FAILED:
-                raise errors.error_from_result(result, self.info.encoding)
+                if _is_the_end(result):
+                    self.close()
+                raise errors.error_from_result(result)
         self._names.update(new)
         return [results[at] for at in wanted]
 
@@ -180,7 +182,8 @@ class Connection(waiting.Connection):
             call(*given)
         pgconn.pipeline_sync()
         results = self.wait(_collected(pgconn, len(calls)))
-        pgconn.exit_pipeline_mode()
+        if not _is_the_end(results[-1]):
+            pgconn.exit_pipeline_mode()
         return results
 
 
@@ -190,5 +193,13 @@ def _collected(pgconn: Any, calls: int) -> Generator[Wait, Ready, list[Any]]:
     found = []
     for _ in range(calls):
         found += yield from generators.fetch_many(pgconn)
+        if _is_the_end(found[-1]):
+            return found
     yield from generators.fetch_many(pgconn)
     return found
+
+
+def _is_the_end(result: Any) -> bool:
+    """Whether the server has gone with these words: nothing else is to be waited for."""
+    severity = result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED)
+    return severity in (b"FATAL", b"PANIC")

@@ -29,21 +29,17 @@ class Readers:
         async with self._places:
             try:
                 try:
-                    return await self._once(fn, args, kw)
+                    connection = self._free.pop() if self._free else await self._connected()
+                    return await self._run(self._look, connection, fn, args, kw)
                 except DBAPIError as error:
                     if not error.connection_invalidated:
                         raise
-                # The server closed an idle connection: a read is safe to repeat on a new one.
-                return await self._once(fn, args, kw)
-            except DBAPIError as error:
+                # The server closed an idle connection, and maybe all: a read is safe to repeat on a new one.
+                return await self._run(self._look, await self._connected(), fn, args, kw)
+            except Exception as error:
                 if backends.is_trouble(error):
                     raise backends.translate(error, self._backend.reading) from error
                 raise
-
-    async def _once(self, fn: Callable[..., T], args: tuple[Any, ...], kw: dict[str, Any]) -> T:
-        connection = self._free.pop() if self._free else await self._connected()
-        found: T = await self._run(self._look, connection, fn, args, kw)
-        return found
 
     async def _connected(self) -> Connection:
         loop = asyncio.get_running_loop()

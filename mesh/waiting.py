@@ -9,6 +9,9 @@ from psycopg.waiting import Ready, Wait
 
 from mesh import fibers
 
+# Seconds between two looks at a socket that is waited for: uvloop forgets one that is in error.
+_AGAIN = 0.5
+
 
 class Connection(psycopg.Connection[Any]):
     """The driver's connection: in a fiber it gives way where it would block."""
@@ -18,6 +21,7 @@ class Connection(psycopg.Connection[Any]):
         self._loop: asyncio.AbstractEventLoop | None = None  # which watches the socket
         self._socket = -1
         self._waiting: fibers.Fiber | None = None
+        self._again: asyncio.TimerHandle | None = None
 
     def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
         """Go on with the driver's generator each time that the socket is as it wants it."""
@@ -29,6 +33,10 @@ class Connection(psycopg.Connection[Any]):
                 wants = gen.send(self._until(wants))
         except StopIteration as ended:
             return ended.value
+        except OSError as error:
+            fibers.outside(self._unwatch)
+            self.pgconn.finish()
+            raise psycopg.OperationalError("the socket cannot be watched") from error
         except BaseException:
             fibers.outside(
                 self._unwatch
@@ -52,8 +60,20 @@ class Connection(psycopg.Connection[Any]):
         if self._loop is None:
             self._loop, self._socket = asyncio.get_running_loop(), self.pgconn.socket
             self._loop.add_reader(self._socket, self._go_on, Ready.R)
+        if self._again is None:
+            self._again = self._loop.call_later(_AGAIN, self._look_again)
         self._waiting = fiber
         return fibers.LATER
+
+    def _look_again(self) -> None:
+        self._again = None
+        if self._waiting is None:
+            return
+        if (_polled(self._socket) or 0) & Ready.R:
+            self._unwatch()
+            self._go_on(Ready.R)
+        elif self._loop is not None:
+            self._again = self._loop.call_later(_AGAIN, self._look_again)
 
     def _watch_both(self, fiber: fibers.Fiber | None) -> object:
         later = self._watch(fiber)
@@ -73,6 +93,9 @@ class Connection(psycopg.Connection[Any]):
 
     def _unwatch(self, _: object = None) -> None:
         loop, self._loop = self._loop, None
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
         if loop is not None and not loop.is_closed():
             loop.remove_reader(self._socket)
             loop.remove_writer(self._socket)
