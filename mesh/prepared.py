@@ -28,7 +28,7 @@ class Prepared:
 
     def __init__(self, statement: ClauseElement, *names: str) -> None:
         self._statement, self._names = statement, names
-        self._texts: dict[str, _Text] = {}
+        self._texts: dict[tuple[str, str], _Text] = {}
 
     def one(self, connection: Connection, /, **values: Any) -> Row[Any] | None:
         """The first row, None when there is none. A row is a named tuple that has `_mapping` too."""
@@ -71,9 +71,10 @@ class Prepared:
             raise _as_sqlalchemy(connection, sql, given, error) from error
 
     def _text(self, dialect: Dialect) -> "_Text":
-        text = self._texts.get(dialect.name)
+        kind = dialect.name, dialect.paramstyle
+        text = self._texts.get(kind)
         if text is None:
-            text = self._texts[dialect.name] = _Text(self._statement, self._names, dialect)
+            text = self._texts[kind] = _Text(self._statement, self._names, dialect)
         return text
 
 
