@@ -10,7 +10,7 @@ from mesh.database import Database
 from mesh.errors import invalid
 from services.identity import handing_on
 from services.identity.api import units
-from services.identity.store import delegations, users
+from services.identity.store import delegations
 from services.identity.store.chains import Chain, Kind
 from weft.identity.v1 import trust_service_pb2 as pb
 from weft.identity.v1.trust_service_pb2_grpc import TrustServiceServicer
@@ -57,7 +57,6 @@ class Trusts(TrustServiceServicer):
         def do(unit: Any) -> pb.Trust:
             values, chain = handing_on.prepare(unit, caller, Kind.TRUST, request.roles, end)
             _refuse_more(request, chain)
-            users.get(unit, request.trustee_user_id)
             return _messages(unit, [delegations.create(unit, Kind.TRUST, values | own)])[0]
 
         return await mutation.change(self._database, request, pb.Trust, do)

@@ -95,8 +95,12 @@ def role_ids(connection: Connection, names: frozenset[str], domain_id: str) -> l
 
 
 def create(connection: Connection, kind: Kind, values: dict[str, Any]) -> Row[Any]:
-    """A new delegation. Raises ALREADY_EXISTS, and QUOTA_EXCEEDED for one too many."""
-    owner = values["owner_id"]
+    """A new delegation. Raises ALREADY_EXISTS, NOT_FOUND for a trustee who is not there, and QUOTA_EXCEEDED
+    for one too many.
+    """
+    owner, trustee = values["owner_id"], values.get("trustee_id")
+    if trustee and rows.hold(connection, users, trustee) is None:
+        raise not_found("user", trustee)
     locks.hold(connection, f"identity delegations of {owner}")
     mine = (delegations.c.owner_id == owner, delegations.c.kind == kind)
     rows.require_room(connection, delegations, MOST, kind, *mine)

@@ -193,6 +193,9 @@ class Delegation(RuleBasedStateMachine):
         if not may or late:
             assert refused == ("INVALID_ARGUMENT" if may else "PERMISSION_DENIED")
             return
+        if own.get("trustee_id") in self.facts.gone:
+            assert refused == "NOT_FOUND"
+            return
         assert not refused
         self.links.append(
             Link(
