@@ -32,6 +32,12 @@ from weft.node.v1.volume_service_pb2_grpc import HostVolumeServiceStub
 
 
 @pytest.fixture
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a short name, since the host makes sockets in it."""
+    return tmp_path_factory.mktemp("s")
+
+
+@pytest.fixture
 def settings(cloud: Settings) -> Settings:
     """A simulated host, and nobody who collects traces."""
     node = structs.replace(cloud.node, hypervisor="simulated", name="one")
