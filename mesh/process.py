@@ -23,7 +23,7 @@ Work = Callable[[Settings], Coroutine[Any, Any, None]]
 _COLLECTED_AFTER = (20_000, 20, 50)
 # Of mallopt(3). Threads share so many arenas, in each of which so many bytes that are free stay.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-_ARENAS, _KEPT = 2, 8 << 20
+_ARENAS, _KEPT = 2, 32 << 20
 
 
 class PortInUse(OSError):
@@ -78,9 +78,10 @@ def spare_the_collector() -> None:
 
 
 def _have_memory_used_again() -> None:
-    """Pieces of contents are a MiB. By default glibc gives each back to the kernel when it is freed, or not,
-    as it happens; to have the next one's pages made anew costs as much as all else that is done with it. And
-    it has eight arenas for each processor, of which what is free in one is of no use to another.
+    """Pieces of contents are a MiB, and a password's hash works on 19. By default glibc gives each back to
+    the kernel when it is freed, or not, as it happens; to have the next one's pages made anew costs as much
+    as all else that is done with it. And it has eight arenas for each processor, of which what is free in one
+    is of no use to another.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:  # other libraries of C have none
