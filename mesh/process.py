@@ -36,36 +36,32 @@ def run(work: Work) -> None:
     Exit status: 78 for settings, 1 for a port in use, a database that does not answer or a contract without
     access rules.
     """
-    _run(lambda loaded: uvloop.run(work(loaded)))
+    run_several(lambda _: {"": work})
 
 
 def run_several(works: Callable[[Settings], Mapping[str, Work]]) -> None:
     """The same with each work, by its name, as a process of its own, of which this one is the parent; where
     there is but one, it is this process.
     """
-
-    def split(loaded: Settings) -> None:
-        named = works(loaded)
-        if len(named) == 1:
-            run(*named.values())
-        else:
-            gc.collect()
-            gc.freeze()  # the collector writes into what it looks at, which is shared no more then
-            prefork.run({name: partial(run, work) for name, work in named.items()})
-
-    _run(split)
-
-
-def _run(body: Callable[[Settings], None]) -> None:
     _have_memory_used_again()
     try:
         loaded = settings.load()
         weft_logging.setup(loaded)
-        body(loaded)
+        bodies = {name: partial(_run, work, loaded) for name, work in works(loaded).items()}
+        if len(bodies) == 1:
+            (body,) = bodies.values()
+            body()
+        else:
+            spare_the_collector()  # it writes into what it looks at, which is shared no more then
+            prefork.run(bodies)
     except SettingsError as error:
         sys.exit(_say(str(error), settings.EXIT_STATUS))
     except (PortInUse, CloudError, RuleMissing) as error:
         sys.exit(_say(str(error), 1))
+
+
+def _run(work: Work, loaded: Settings) -> None:
+    uvloop.run(work(loaded))
 
 
 def spare_the_collector() -> None:

@@ -38,9 +38,8 @@ class Connection(psycopg.Connection[Any]):
             self.pgconn.finish()
             raise psycopg.OperationalError("the socket cannot be watched") from error
         except BaseException:
-            fibers.outside(
-                self._unwatch
-            )  # the driver may have closed the socket: its number is another's soon
+            # The driver may have closed the socket: its number is another's soon.
+            fibers.outside(self._unwatch)
             raise
 
     def close(self) -> None:
