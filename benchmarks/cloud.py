@@ -16,6 +16,7 @@ from benchmarks import processes
 from benchmarks.processes import Spent
 from cli.cloud.layout import Layout
 from cli.cloud.processes import Process, parts
+from tests.processes import children
 
 _WELL = re.compile(r"^ +✓ (\S+) ")
 
@@ -34,8 +35,7 @@ class Cloud:
         """Its processes by name, with those that they began: Envoy, and what control is several of."""
         found = {part.name: part.pid for part in self.parts if part.pid is not None}
         several = [found[name] for name in ("control", "gateway") if name in found]
-        begun = [child for pid in several for child in processes.children(pid)]
-        return found | {processes.name(pid): pid for pid in begun}
+        return found | {name: child for pid in several for child, name in children(pid).items()}
 
     @property
     def control_plane(self) -> list[str]:

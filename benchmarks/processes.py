@@ -23,17 +23,6 @@ def pss_mb(pid: int) -> float:
     raise LookupError(f"the kernel does not tell the Pss of {pid}")
 
 
-def children(pid: int) -> Iterator[int]:
-    """The processes that it began."""
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        yield from map(int, (thread / "children").read_text().split())
-
-
-def name(pid: int) -> str:
-    """What it is called."""
-    return Path(f"/proc/{pid}/comm").read_text().strip()
-
-
 @dataclass(frozen=True)
 class Cost:
     """Of one operation the milliseconds of processor time, and the memory afterwards, by process."""

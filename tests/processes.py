@@ -12,9 +12,16 @@ def alive(pid: int) -> bool:
 
 
 def children(pid: int) -> dict[int, str]:
-    """The names of the processes that `pid` has begun."""
+    """The names of the processes that `pid` has begun, by whichever of its threads."""
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    begun = [child for file in files for child in _read(file).split()]
+    names = {int(child): _read(Path(f"/proc/{child}/comm")).strip() for child in begun}
+    return {child: name for child, name in names.items() if name}
+
+
+def _read(file: Path) -> str:
+    """What it says; nothing where its process has ended."""
     try:
-        begun = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return {int(child): Path(f"/proc/{child}/comm").read_text().strip() for child in begun}
+        return file.read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return {}
+        return ""

@@ -5,11 +5,11 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from tests.outages.cloud import OutageCloud, Somebody
+from tests.processes import children
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -33,8 +33,7 @@ async def test_boots_go_on_when_a_database_that_was_stopped_is_back(
 @contextmanager
 def paused(pid: int) -> Iterator[None]:
     """The process and its children stand still within the block."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    everybody = [pid, *map(int, children)]
+    everybody = [pid, *children(pid)]
     for each in everybody:
         os.kill(each, signal.SIGSTOP)
     try:
