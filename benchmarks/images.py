@@ -45,10 +45,8 @@ async def run(bench: Bench) -> None:
                 hashed.append(size / _hash(file))
                 read.append(size / _read(file))
     name = f"of {size} MiB"
-    bench.tell(
-        f"upload {name}", "MiB/s", plain.up, None, plain.cost(rounds), note="CPU-ms are of up and down"
-    )
-    bench.tell(f"upload {name} by gRPC", "MiB/s", messages.up, None, messages.cost(rounds))
+    bench.tell(f"upload {name}", "MiB/s", plain.up, None, plain.cost(), note="CPU-ms are of up and down")
+    bench.tell(f"upload {name} by gRPC", "MiB/s", messages.up, None, messages.cost())
     bench.tell(f"sha256 and sha512 {name} alone", "MiB/s", hashed)
     bench.tell("upload beside the hashes alone", "x", _ratios(plain.up, hashed), Goal(0.9, at_least=True))
     bench.tell(f"download {name}", "MiB/s", plain.down)
@@ -85,8 +83,9 @@ class _Way:
         self.up.append(size / up)
         self.down.append(size / down)
 
-    def cost(self, rounds: int) -> Cost:
+    def cost(self) -> Cost:
         """Of one round."""
+        rounds = len(self._spent)
         ms = {name: sum(spent.ms[name] for spent in self._spent) / rounds for name in self._spent[-1].ms}
         return Cost(ms, self._spent[-1].pss_mb)
 

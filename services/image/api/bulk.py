@@ -11,12 +11,11 @@ from mesh.bulk import Behaviour, Call
 from mesh.caller import current
 from services.image import messages, reading
 from services.image.api.base import Api, Parts
-from services.image.api.content import ContentApi
+from services.image.api.content import CONTENT_TYPE, ContentApi
 from services.image.model import Image
 from weft.image.v1 import image_service_pb2 as verbs
 from weft.image.v1 import resources_pb2 as pb
 
-_TYPE = "application/octet-stream"
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
@@ -94,7 +93,7 @@ async def _give_asked(call: Call, descriptor: int, image: Image) -> None:
 
 async def _give(call: Call, descriptor: int, range: Range, about: Mapping[str, str]) -> None:
     length = str(range.end - range.offset)
-    headers = {**about, "Content-Type": _TYPE, "Content-Length": length}
+    headers = {**about, "Content-Type": CONTENT_TYPE, "Content-Length": length}
     await call.exchange.answer(206 if range.asked else 200, headers.items())
     if call.method != "HEAD":
         await call.exchange.give(descriptor, range.offset, range.end)

@@ -14,7 +14,7 @@ from services.image.model import Image
 from weft.image.v1 import image_service_pb2 as verbs
 from weft.image.v1 import resources_pb2 as pb
 
-_CONTENT_TYPE = "application/octet-stream"
+CONTENT_TYPE = "application/octet-stream"
 
 
 class ContentApi(Api):
@@ -38,7 +38,7 @@ class ContentApi(Api):
     ) -> AsyncIterator[HttpBody]:
         path = self._contents.blobs.path((await self.given(request.id)).sha256)
         async for piece in reading.pieces(path, request.offset, request.length):
-            yield HttpBody(content_type=_CONTENT_TYPE, data=piece)
+            yield HttpBody(content_type=CONTENT_TYPE, data=piece)
 
     async def given(self, id: str) -> Image:
         """The image, if its content may be read. Raises NOT_FOUND, WRONG_STATUS."""
